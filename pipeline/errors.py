@@ -1,0 +1,108 @@
+"""Everything that can go wrong, by what the caller must do about it.
+
+    JourneyError                    every error this package raises on purpose
+    ├── UsageError          exit 2  change what was typed, the config, or the file: nothing was sent
+    │   ├── ConfigError             a key or value of the config
+    │   ├── SourceError             the source cannot be read at all (a bad record is no error)
+    │   ├── MappingError            a rule does not fit the source's columns
+    │   ├── AlreadyInjectedError    the run is finished: `--again` starts a new one
+    │   └── RunDirectoryError       the run directory is busy, foreign or not writable
+    ├── HaltError           exit 3  Marketing Cloud will refuse everything: mend, then `run` goes on
+    │   ├── CredentialsError        client id, secret or token refused
+    │   ├── PermissionDeniedError   403: the package lacks a permission
+    │   ├── EndpointError           404, a redirect, a request it refuses as such
+    │   ├── EventDefinitionError    unknown event definition key
+    │   └── UnavailableError        nothing gets through although every attempt was made
+    ├── BudgetError         exit 4  more contacts failed than `delivery.max_errors` allows
+    └── ConservationError   exit 3  the program's own books do not balance: report it, trust the journal
+
+Each message names the thing, the place and the way out, and never a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = (
+    "AlreadyInjectedError",
+    "BudgetError",
+    "ConfigError",
+    "ConservationError",
+    "CredentialsError",
+    "EndpointError",
+    "EventDefinitionError",
+    "HaltError",
+    "JourneyError",
+    "MappingError",
+    "PermissionDeniedError",
+    "RunDirectoryError",
+    "SourceError",
+    "UnavailableError",
+    "UsageError",
+)
+
+
+class JourneyError(Exception):
+    """Base of every error raised on purpose; its text is fit to show to a user."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(JourneyError):
+    """The user must change something before anything can be sent."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A key or a value of the config is wrong."""
+
+
+class SourceError(UsageError):
+    """The source as a whole cannot be read."""
+
+
+class MappingError(UsageError):
+    """A mapping rule does not fit the columns of the source."""
+
+
+class AlreadyInjectedError(UsageError):
+    """The run of this source into this journey is finished."""
+
+
+class RunDirectoryError(UsageError):
+    """The run directory is in use, belongs to something else, or cannot be written."""
+
+
+class HaltError(JourneyError):
+    """Marketing Cloud refuses on grounds that sending again cannot mend; nothing is lost."""
+
+
+class CredentialsError(HaltError):
+    """The client id, the secret or a fresh token was refused."""
+
+
+class PermissionDeniedError(HaltError):
+    """The package behind the credentials lacks a permission."""
+
+
+class EndpointError(HaltError):
+    """The endpoint is not there, or refuses the request itself rather than a contact."""
+
+
+class EventDefinitionError(HaltError):
+    """Marketing Cloud does not know the event definition key."""
+
+
+class UnavailableError(HaltError):
+    """Every attempt was made and nothing gets through."""
+
+
+class BudgetError(JourneyError):
+    """More contacts were rejected or left unknown than `delivery.max_errors` allows."""
+
+    exit_code = 4
+
+
+class ConservationError(JourneyError):
+    """read = accepted + rejected + unknown + unprocessed does not hold."""

@@ -1,0 +1,237 @@
+"""Everything the program reports about itself: a frozen dataclass each, and one way to emit them.
+
+An event is a fact, named by a noun and a participle. Whoever wants to show, count or log it
+subscribes; whoever reports it knows nothing of that. No event carries a secret. Events come per
+chunk, batch or request, never per contact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = (
+    "AttemptFailed",
+    "BatchDispatched",
+    "BatchSealed",
+    "BatchSettled",
+    "BatchSplit",
+    "ChunkRead",
+    "DrainStarted",
+    "Emit",
+    "Emitter",
+    "EncoderRestarted",
+    "Event",
+    "FieldsRead",
+    "FieldsUnreadable",
+    "HoldStarted",
+    "LeftoversFound",
+    "RequestEnded",
+    "RequestStarted",
+    "RunEnded",
+    "RunHalted",
+    "RunStarted",
+    "TokenRenewed",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A run begins, or goes on. `settled` contacts were settled before."""
+
+    run_id: str
+    resumed: bool
+    settled: int
+    total: int | None  # contacts expected, where it can be known
+    directory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftoversFound:
+    """A resumed run found batches that were dispatched when the last process died."""
+
+    batches: int
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldsRead:
+    """The event's data extension was read; contacts are held against its fields."""
+
+    event_definition_key: str
+    fields: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldsUnreadable:
+    """The fields could not be read; contacts go unchecked."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRead:
+    """Records were read and mapped. `share` is how much of all sources has been read, 0 to 1."""
+
+    source: str
+    records: int
+    rejected: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderRestarted:
+    """The process that reads and encodes died and was started again where it stood."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSealed:
+    """A batch is complete. `trigger` is the Trigger's value."""
+
+    batch_id: int
+    contacts: int
+    payload_bytes: int
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDispatched:
+    """A batch is in the journal as dispatched; its first byte may leave."""
+
+    batch_id: int
+    contacts: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestStarted:
+    """A POST of a batch begins."""
+
+    batch_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEnded:
+    """A POST of a batch ended. `status` is None where no answer came."""
+
+    batch_id: int
+    status: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed:
+    """A batch was certainly not taken and will be sent again in `delay_seconds`."""
+
+    batch_id: int
+    attempt: int
+    reason: str
+    detail: str
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSplit:
+    """Marketing Cloud refused a batch as a whole; its halves are sent."""
+
+    batch_id: int
+    contacts: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettled:
+    """The outcome of contacts is on disk. `outcome`: accepted, rejected or unknown."""
+
+    batch_id: int | None  # None for contacts that never reached a batch
+    outcome: str
+    contacts: int
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldStarted:
+    """Marketing Cloud asked for a pause: no sender sends for `seconds`."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRenewed:
+    """A token was obtained. `lifetime_seconds` is what Marketing Cloud said."""
+
+    lifetime_seconds: float
+    reason: str  # "first", "ending" or "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainStarted:
+    """The run takes no more; what is begun is finished."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHalted:
+    """The run stops: sending again cannot mend it. Nothing is lost."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """The run is over; `state` as in summary.json."""
+
+    state: str
+
+
+Event = (
+    RunStarted
+    | LeftoversFound
+    | FieldsRead
+    | FieldsUnreadable
+    | ChunkRead
+    | EncoderRestarted
+    | BatchSealed
+    | BatchDispatched
+    | RequestStarted
+    | RequestEnded
+    | AttemptFailed
+    | BatchSplit
+    | BatchSettled
+    | HoldStarted
+    | TokenRenewed
+    | DrainStarted
+    | RunHalted
+    | RunEnded
+)
+
+Emit = Callable[[Event], None]
+
+
+class Emitter:
+    """Hands each event to every subscriber, in the order of subscription.
+
+    Synchronous and in the event loop's thread: a subscriber must return at once.
+    """
+
+    __slots__ = ("_subscribers",)
+
+    def __init__(self) -> None:
+        self._subscribers: list[Emit] = []
+
+    def subscribe(self, subscriber: Emit) -> None:
+        """Every event emitted from now on reaches `subscriber`."""
+        self._subscribers.append(subscriber)
+
+    def emit(self, event: Event) -> None:
+        """Hand `event` to the subscribers."""
+        for subscriber in self._subscribers:
+            subscriber(event)
+
+    def __repr__(self) -> str:
+        return f"<Emitter with {len(self._subscribers)} subscribers>"

@@ -1,0 +1,1 @@
+"""Intake: from a URL to chunks of records, each record with its position."""

@@ -1,0 +1,1 @@
+"""Mapping: from records to contacts, by rules compiled once."""

@@ -1,0 +1,1 @@
+"""Packing: from contacts to sealed batches, their payloads built once."""

@@ -1,0 +1,60 @@
+"""A batch: sealed contacts and the bytes that carry them."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ("Batch", "Span", "Trigger")
+
+
+class Trigger(str, Enum):
+    """What sealed a batch."""
+
+    COUNT = "count"  # max_records reached
+    BYTES = "bytes"  # the next contact would not have fitted
+    LINGER = "linger"  # the first record had waited linger_seconds
+    DRAIN = "drain"  # the source ended, or the run is stopping
+    SPLIT = "split"  # a refused batch was halved
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Positions of one source, ascending."""
+
+    source: str
+    positions: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Contacts that travel together.
+
+    `payload` is the request's body, built once: a retry sends the same bytes. Contact i's own
+    JSON is `payload[offsets[i] : offsets[i + 1] - 1]`, so that halves can be cut from it
+    without serialising anything again. `spans` name where the contacts came from, in the order of
+    `keys`.
+    """
+
+    batch_id: int
+    spans: tuple[Span, ...]
+    keys: Sequence[str]
+    payload: bytes
+    offsets: array[int]
+    trigger: Trigger
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def body(self, index: int) -> bytes:
+        """The JSON of contact `index`."""
+        return self.payload[self.offsets[index] : self.offsets[index + 1] - 1]
+
+    def places(self) -> list[tuple[str, int]]:
+        """(source, position) of every contact, in the order of `keys`."""
+        return [(span.source, position) for span in self.spans for position in span.positions]

@@ -1,0 +1,1 @@
+"""Sending: from batches to outcomes, paced, with one token."""

@@ -1,0 +1,1 @@
+"""Settling: what became of every contact, on disk."""

@@ -1,0 +1,1 @@
+"""A Marketing Cloud on loopback, for rehearsals, tests and benchmarks."""

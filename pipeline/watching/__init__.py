@@ -1,0 +1,1 @@
+"""Watching: what a person or a monitor sees of a run."""
