@@ -14,7 +14,7 @@
     │   ├── EventDefinitionError    unknown event definition key
     │   └── UnavailableError        nothing gets through although every attempt was made
     ├── BudgetError         exit 4  more contacts failed than `delivery.max_errors` allows
-    └── ConservationError   exit 3  the program's own books do not balance: report it, trust the journal
+    └── ConservationError   exit 3  the program's own books do not balance: the journal stands
 
 Each message names the thing, the place and the way out, and never a secret.
 """

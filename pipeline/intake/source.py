@@ -10,7 +10,7 @@ process, never in the event loop (`mapping/encoder.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from .ranges import Ranges
 
-__all__ = ("Chunk", "FileSource", "Fingerprint", "Mark", "Rejection", "Stage", "START")
+__all__ = ("START", "Chunk", "FileSource", "Fingerprint", "Mark", "Rejection", "Stage")
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """Where a contact was rejected."""
 
     INTAKE = "intake"  # the line could not be read

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
 
 __all__ = ("Batch", "Span", "Trigger")
 
 
-class Trigger(str, Enum):
+class Trigger(StrEnum):
     """What sealed a batch."""
 
     COUNT = "count"  # max_records reached

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..packing.batch import Batch
+if TYPE_CHECKING:
+    from ..packing.batch import Batch
 
 __all__ = ("Accepted", "Outcome", "Rejected", "Settlement", "Unknown")
 
