@@ -26,7 +26,8 @@ class Contacts:
     """The contacts of one chunk: three parallel sequences, and what was rejected on the way.
 
     `bodies[i]` is the JSON of contact i as it will stand in the payload, UTF-8, built once.
-    `mark` is the chunk's: everything up to `mark.position` has been read.
+    `mark` is the chunk's: everything up to `mark.position` has been read. `share` is how much of
+    all sources has been read by then, from 0 to 1, where that can be known.
     """
 
     source: str
@@ -35,3 +36,4 @@ class Contacts:
     bodies: list[bytes]
     rejected: list[Rejection]
     mark: Mark
+    share: float | None = None

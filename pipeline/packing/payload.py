@@ -93,28 +93,28 @@ def halve(batch: Batch, *, batch_ids: tuple[int, int], envelope: Envelope) -> tu
 
     middle = len(batch) // 2
     return (
-        _part(batch, 0, middle, batch_id=batch_ids[0], envelope=envelope),
-        _part(batch, middle, len(batch), batch_id=batch_ids[1], envelope=envelope),
+        _part(batch, range(middle), batch_id=batch_ids[0], envelope=envelope),
+        _part(batch, range(middle, len(batch)), batch_id=batch_ids[1], envelope=envelope),
     )
 
 
-def _part(batch: Batch, start: int, end: int, *, batch_id: int, envelope: Envelope) -> Batch:
+def _part(batch: Batch, indices: range, *, batch_id: int, envelope: Envelope) -> Batch:
     return seal(
         batch_id=batch_id,
-        spans=_cut(batch.spans, start, end),
-        keys=batch.keys[start:end],
-        bodies=[batch.body(index) for index in range(start, end)],
+        spans=_cut(batch.spans, indices),
+        keys=batch.keys[indices.start : indices.stop],
+        bodies=[batch.body(index) for index in indices],
         trigger=Trigger.SPLIT,
         envelope=envelope,
     )
 
 
-def _cut(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:
+def _cut(spans: tuple[Span, ...], indices: range) -> tuple[Span, ...]:
     parts = []
     begin = 0
     for span in spans:
         finish = begin + len(span.positions)
-        low, high = max(start, begin), min(end, finish)
+        low, high = max(indices.start, begin), min(indices.stop, finish)
         if low < high:
             parts.append(Span(span.source, span.positions[low - begin : high - begin]))
 

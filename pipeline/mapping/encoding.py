@@ -1,0 +1,132 @@
+"""Encoding: read, map, encode — one synchronous iterator, run in a thread or a child process.
+
+The child is this module run with a connection as file descriptor; it imports intake and mapping
+and nothing else of the program, so that it is small and starts fast.
+
+Protocol of the connection: the parent sends an `Encoding`, pickled; the child answers with pickled
+`Contacts`, one a message, and last with None at the end or with the JourneyError that ended it. A
+connection that closes without a last message means that the child died.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..errors import JourneyError
+from ..intake.source import START, FileSource, Mark
+from .mapper import Mapper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.connection import Connection
+
+    from ..intake.ranges import Ranges
+    from .contacts import Contacts, ContactShape
+    from .rules import MappingPolicy
+    from .target import Target
+
+__all__ = ("Encoding", "Reading", "encode", "main", "serve")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A source, what of it is done already, and where to begin reading.
+
+    `weight` is its part of all sources' bytes (0 to 1), for the share read; None if unknown.
+    """
+
+    source: FileSource
+    after: Ranges
+    start: Mark = START
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """All that is needed to turn sources into contacts, wherever that happens. Picklable."""
+
+    readings: tuple[Reading, ...]
+    mapping: MappingPolicy
+    shape: ContactShape
+    target: Target | None
+    max_contact_bytes: int
+    limit: int | None = None
+
+    def beyond(self, contacts: Contacts) -> Encoding:
+        """The same, less what `contacts` and all before them hold: where a new child goes on."""
+        index = next(
+            index
+            for index, reading in enumerate(self.readings)
+            if reading.source.name == contacts.source
+        )
+        reading = replace(self.readings[index], start=contacts.mark)
+        limit = None if self.limit is None else self.limit - len(contacts.bodies)
+        return replace(self, readings=(reading, *self.readings[index + 1 :]), limit=limit)
+
+
+def encode(encoding: Encoding) -> Iterator[Contacts]:
+    """Yield the contacts of every source, in order; raises JourneyError if a source breaks off."""
+    mapper = Mapper(
+        encoding.mapping,
+        shape=encoding.shape,
+        target=encoding.target,
+        max_contact_bytes=encoding.max_contact_bytes,
+    )
+    left = encoding.limit
+    done_share: float | None = 0.0
+    for reading in encoding.readings:
+        for chunk in reading.source.chunks(reading.after, reading.start):
+            contacts = mapper.map(chunk)
+            if done_share is not None and reading.weight is not None:
+                share = reading.source.share()
+                contacts.share = None if share is None else done_share + reading.weight * share
+
+            if left is not None:
+                _shorten(contacts, left)
+                left -= len(contacts.bodies)
+
+            yield contacts
+            if left == 0:
+                return
+
+        if done_share is not None:
+            done_share = None if reading.weight is None else done_share + reading.weight
+
+
+def _shorten(contacts: Contacts, limit: int) -> None:
+    """Keep the first `limit` contacts and what was rejected before them."""
+    if len(contacts.bodies) <= limit:
+        return
+
+    last = contacts.positions[limit - 1] if limit else 0
+    del contacts.bodies[limit:], contacts.keys[limit:]
+    contacts.positions = contacts.positions[:limit]
+    contacts.rejected = [each for each in contacts.rejected if each.position <= last]
+    contacts.mark = Mark(last, None)
+
+
+def serve(connection: Connection) -> None:
+    """Be the child: take an Encoding from the connection, send back its contacts."""
+    encoding: Encoding = connection.recv()
+    try:
+        for contacts in encode(encoding):
+            connection.send(contacts)
+    except JourneyError as error:
+        connection.send(error)
+    else:
+        connection.send(None)
+
+
+def main(descriptor: int) -> None:
+    """The child's life: serve one connection, given as a file descriptor, then end."""
+    from multiprocessing.connection import Connection  # noqa: PLC0415  # only the child needs it
+
+    # A terminal's Ctrl-C reaches the whole group; when to stop is the parent's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        serve(Connection(descriptor))
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        sys.exit(0)  # the parent is gone or wants no more
