@@ -23,6 +23,8 @@ RANKS = {
     "watching": 7,
     "config": 8,
     "starter": 9,
+    "stop": 9,
+    "plan": 9,
     "flow": 10,
     "preflight": 11,
     "demo": 12,

@@ -1,0 +1,80 @@
+"""Stop: why a run takes no more, and which waits to leave when it does.
+
+A run stops early for one of two reasons: it is drained (a signal) or halted (an error that sending
+again cannot mend). Both do the same to the tasks: every wait entered through `scope()` is left at
+once, and no such wait is begun again. What is not such a wait, above all a POST that is under way,
+is finished. What was never dispatched stays unprocessed, and the next run begins with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from anyio import CancelScope
+
+from .events import DrainStarted, RunHalted
+
+if TYPE_CHECKING:
+    from .errors import JourneyError
+    from .events import Emit
+
+__all__ = ("Stop",)
+
+
+class Stop:
+    """One run's stop. The first reason stands; later ones are part of the same stop."""
+
+    def __init__(self, *, emit: Emit) -> None:
+        self._emit = emit
+        self._scopes: WeakSet[CancelScope] = WeakSet()
+        self._error: JourneyError | None = None
+        self._drained = False
+
+    @property
+    def error(self) -> JourneyError | None:
+        """The error that halted the run, if one did."""
+        return self._error
+
+    @property
+    def drained(self) -> bool:
+        """Whether a signal drained the run."""
+        return self._drained
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run is to take no more."""
+        return self._drained or self._error is not None
+
+    def scope(self) -> CancelScope:
+        """A scope for waits that may be left when the run stops; cancelled already if it has."""
+        scope = CancelScope()
+        if self.asked:
+            scope.cancel()
+
+        self._scopes.add(scope)
+        return scope
+
+    def drain(self, reason: str) -> None:
+        """Take no more: finish what is under way."""
+        if not self.asked:
+            self._emit(DrainStarted(reason=reason))
+
+        self._drained = True
+        self._leave()
+
+    def halt(self, error: JourneyError) -> None:
+        """Take no more, because of `error`."""
+        if self._error is None:
+            self._error = error
+            self._emit(RunHalted(detail=str(error)))
+
+        self._leave()
+
+    def _leave(self) -> None:
+        for scope in list(self._scopes):
+            scope.cancel()
+
+    def __repr__(self) -> str:
+        state = "asked" if self.asked else "not asked"
+        return f"<Stop {state}, {len(self._scopes)} waits>"
