@@ -38,7 +38,7 @@ def test_the_records_own_columns_follow_the_fixed_ones() -> None:
         ["contact_key", "source", "reason", "id", "mail", "record", "record.source"],
         ["1", "a", "x", "1", "m", "", ""],
         ["", "a", "y", "", "", "1,2,3", ""],
-        ["3", "a", "r", "3", "", "", "w"],
+        ["3", "a", "z", "3", "", "", "web"],
     ]
 
 
