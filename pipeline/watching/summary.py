@@ -1,0 +1,98 @@
+"""The last thing a run prints: what became of the contacts, and what to do about the rest."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.text import Text
+
+from .progress import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import Console, RenderableType
+
+__all__ = ("print_summary", "summary_lines")
+
+_HEADLINES = {
+    "completed": ("Completed", "bold green"),
+    "interrupted": ("Interrupted", "bold yellow"),
+    "halted": ("Halted", "bold red"),
+    "over_budget": ("Stopped: the error budget is spent", "bold red"),
+    "running": ("Running", "bold"),
+}
+_STYLES = {"accepted": "green", "rejected": "red", "unknown": "yellow", "unprocessed": "yellow"}
+
+
+def print_summary(
+    console: Console,
+    summary: Mapping[str, Any],
+    *,
+    config: str | None = None,
+    directory: str | None = None,
+) -> None:
+    """Print `summary_lines`; commands longer than a line stay whole, so they can be copied."""
+    lines = summary_lines(summary, config=config, directory=directory)
+    console.print(lines, soft_wrap=True, highlight=False)
+
+
+def summary_lines(
+    summary: Mapping[str, Any], *, config: str | None = None, directory: str | None = None
+) -> RenderableType:
+    """The summary as lines of text.
+
+    Args:
+        summary: As in `summary.json`.
+        config: The config file, as the user typed it; None where there is none to name (demo).
+        directory: Where journal, result files and report lie.
+    """
+    return Group(*_lines(summary, config, directory))
+
+
+def _lines(summary: Mapping[str, Any], config: str | None, directory: str | None) -> Iterator[Text]:
+    headline, style = _HEADLINES[summary["state"]]
+    yield Text.assemble((headline, style), f" after {duration(summary['seconds'])}")
+    yield Text()
+    width = max(len(f"{summary[name]:,}") for name in _STYLES)
+    for name, colour in _STYLES.items():
+        count = summary[name]
+        shown = colour if count else "dim"
+        line = Text.assemble("  ", (f"{name:<11}  {count:>{width},}", shown))
+        yield line.append(_advice(name, summary, config))
+
+    yield Text()
+    yield Text(f"  {_effort(summary)}")
+    if directory is not None:
+        yield Text(f"  everything about this run: {directory}")
+
+
+def _advice(name: str, summary: Mapping[str, Any], config: str | None) -> str:
+    """What to do about the contacts of one outcome, as a command to type."""
+    if not summary[name] or config is None:
+        return ""
+
+    verbs = {
+        "accepted": "verify",
+        "rejected": "results {} --of rejected",
+        "unknown": "verify" if summary["state"] == "completed" else "results {} --of unknown",
+        "unprocessed": "run",
+    }
+    verb = verbs[name] if "{}" in verbs[name] else verbs[name] + " {}"
+    return f"   journey-pipeline {verb.format(shlex.quote(config))}"
+
+
+def _effort(summary: Mapping[str, Any]) -> str:
+    parts = (
+        f"{summary['contacts_per_second']:,.0f} contacts/s",
+        _count(summary["requests"], "request", "requests"),
+        _count(summary["retries"], "retry", "retries"),
+        _count(summary["tokens"], "token", "tokens"),
+    )
+    return ", ".join(parts)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
