@@ -53,7 +53,9 @@ async def draw(
 ) -> None:
     """Draw `tally` on `console` until cancelled; the last state stays on the screen."""
     animated = console.is_terminal and not console.is_dumb_terminal
-    with Bar(tally, console) if animated else Lines(tally, console, wall_clock) as display:
+    with (
+        Bar(tally, console) if animated else Lines(tally, console, wall_clock=wall_clock) as display
+    ):
         try:
             while True:
                 display.tick(clock())
@@ -69,8 +71,8 @@ class Lines:
         self,
         tally: Tally,
         console: Console,
-        wall_clock: WallClock,
         *,
+        wall_clock: WallClock = _local_time,
         interval_seconds: float = 10.0,
     ) -> None:
         self._tally = tally
@@ -157,8 +159,8 @@ def frame(snapshot: Snapshot, console: Console) -> RenderableType:
     """The live display of one moment: two lines, a third while something stands in the way."""
     separator = _encodable(" · ", console)
     lines: list[RenderableType] = [
-        _headline(snapshot, console.width, separator),
-        _fitting(_counts(snapshot), console.width, separator),
+        _headline(snapshot, width=console.width, separator=separator),
+        _fitting(_counts(snapshot), width=console.width, separator=separator),
     ]
     if snapshot.condition is not None:
         text = Text(_encodable(printable(snapshot.condition), console), style="yellow")
@@ -168,8 +170,8 @@ def frame(snapshot: Snapshot, console: Console) -> RenderableType:
     return Group(*lines)
 
 
-def _headline(snapshot: Snapshot, width: int, separator: str) -> RenderableType:
-    tail = _fitting([Text(part) for part in _pace(snapshot)], width, separator)
+def _headline(snapshot: Snapshot, *, width: int, separator: str) -> RenderableType:
+    tail = _fitting([Text(part) for part in _pace(snapshot)], width=width, separator=separator)
     room = width - len(tail) - 2
     if snapshot.share is None or room < _NARROWEST_BAR:
         return tail
@@ -181,13 +183,13 @@ def _headline(snapshot: Snapshot, width: int, separator: str) -> RenderableType:
         complete_style="cyan",
         finished_style="green",
     )
-    return _Beside(bar, tail, room)
+    return _Beside(bar, tail, bar_width=room)
 
 
 class _Beside:
     """A bar and a text on one line, without a table's rounding of widths."""
 
-    def __init__(self, bar: ProgressBar, tail: Text, bar_width: int) -> None:
+    def __init__(self, bar: ProgressBar, tail: Text, *, bar_width: int) -> None:
         self._bar, self._tail, self._bar_width = bar, tail, bar_width
 
     def __rich_console__(self, console: Console, _options: object) -> list[RenderableType]:
@@ -235,10 +237,12 @@ def _line(snapshot: Snapshot, width: int | None) -> str:
     if width is None:
         return " · ".join(parts)
 
-    return _fitting([Text(part) for part in parts], width - _TIME_WIDTH, " · ").plain
+    return _fitting(
+        [Text(part) for part in parts], width=width - _TIME_WIDTH, separator=" · "
+    ).plain
 
 
-def _fitting(parts: list[Text], width: int, separator: str) -> Text:
+def _fitting(parts: list[Text], *, width: int, separator: str) -> Text:
     """As many of `parts`, from the first, as fit on a line."""
     line = Text(no_wrap=True, overflow="crop")
     for part in parts:

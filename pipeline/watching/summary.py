@@ -49,7 +49,7 @@ def summary_lines(
         config: The config file, as the user typed it; None where there is none to name (demo).
         directory: Where journal, result files and report lie.
     """
-    return Group(*_lines(summary, config, directory))
+    return Group(*_lines(summary, config=config, directory=directory))
 
 
 def _lines(summary: Mapping[str, Any], config: str | None, directory: str | None) -> Iterator[Text]:
@@ -61,7 +61,7 @@ def _lines(summary: Mapping[str, Any], config: str | None, directory: str | None
         count = summary[name]
         shown = colour if count else "dim"
         line = Text.assemble("  ", (f"{name:<11}  {count:>{width},}", shown))
-        yield line.append(_advice(name, summary, config))
+        yield line.append(_advice(name, summary, config=config))
 
     yield Text()
     yield Text(f"  {_effort(summary)}")
@@ -69,7 +69,7 @@ def _lines(summary: Mapping[str, Any], config: str | None, directory: str | None
         yield Text(f"  everything about this run: {directory}")
 
 
-def _advice(name: str, summary: Mapping[str, Any], config: str | None) -> str:
+def _advice(name: str, summary: Mapping[str, Any], *, config: str | None) -> str:
     """What to do about the contacts of one outcome, as a command to type."""
     if not summary[name] or config is None:
         return ""
@@ -87,12 +87,12 @@ def _advice(name: str, summary: Mapping[str, Any], config: str | None) -> str:
 def _effort(summary: Mapping[str, Any]) -> str:
     parts = (
         f"{summary['contacts_per_second']:,.0f} contacts/s",
-        _count(summary["requests"], "request", "requests"),
-        _count(summary["retries"], "retry", "retries"),
-        _count(summary["tokens"], "token", "tokens"),
+        _count(summary["requests"], "request"),
+        _count(summary["retries"], "retry", plural="retries"),
+        _count(summary["tokens"], "token"),
     )
     return ", ".join(parts)
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
+def _count(number: int, noun: str, *, plural: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -149,7 +149,7 @@ class Tally:
             in_flight=self._in_flight,
             per_second=per_second,
             share=min(1.0, (self._before + done) / whole) if whole else None,
-            left_seconds=_left(whole, self._before + done, per_second),
+            left_seconds=_left(whole and whole - self._before - done, per_second),
             condition=self._condition(now),
         )
 
@@ -204,11 +204,11 @@ class Tally:
         return f"<Tally {self._read:,} read, {counts}, {self._in_flight} in flight>"
 
 
-def _left(whole: float | None, done: int, per_second: float) -> float | None:
-    if whole is None or per_second <= 0:
+def _left(to_go: float | None, per_second: float) -> float | None:
+    if to_go is None or per_second <= 0:
         return None
 
-    return max(0.0, whole - done) / per_second
+    return max(0.0, to_go) / per_second
 
 
 def _notice_of(event: Event) -> Notice | None:

@@ -107,7 +107,7 @@ def test_plain_lines_come_every_ten_seconds() -> None:
     tally, wall, console = Tally(), Wall(), plain()
     tally.note(RunStarted(run_id="r", resumed=False, settled=0, total=400_000, directory="d"))
     tally.note(RequestStarted(batch_id=1))
-    steady_run(Lines(tally, console, wall), tally, wall, seconds=25)
+    steady_run(Lines(tally, console, wall_clock=wall), tally, wall, seconds=25)
     assert text_of(console).splitlines() == [
         (
             "12:03:10  50,000 accepted · 0 rejected · 0 unknown · 5,000/s · 1 in flight · 12 % "
@@ -123,7 +123,7 @@ def test_plain_lines_come_every_ten_seconds() -> None:
 def test_plain_lines_without_an_end_in_sight_leave_share_and_time_out() -> None:
     """A queue has neither a share nor an end."""
     tally, wall, console = Tally(), Wall(), plain()
-    steady_run(Lines(tally, console, wall), tally, wall, seconds=10)
+    steady_run(Lines(tally, console, wall_clock=wall), tally, wall, seconds=10)
     assert text_of(console).splitlines() == [
         "12:03:10  50,000 accepted · 0 rejected · 0 unknown · 5,000/s · 0 in flight",
     ]
@@ -132,7 +132,7 @@ def test_plain_lines_without_an_end_in_sight_leave_share_and_time_out() -> None:
 def test_plain_notices_come_at_once_and_whole() -> None:
     """A notice does not wait for ten seconds, and no width cuts it."""
     tally, console = Tally(), plain(width=40)
-    lines = Lines(tally, console, Wall())
+    lines = Lines(tally, console, wall_clock=Wall())
     tally.note(RunHalted(detail="403 Forbidden: " + "the package lacks a permission " * 4))
     lines.tick(0.0)
     assert text_of(console) == (
@@ -145,7 +145,7 @@ def test_plain_notices_come_at_once_and_whole() -> None:
 def test_plain_lines_missed_are_not_made_up_for() -> None:
     """After a stall one line is printed, not one for each interval that passed."""
     tally, console = Tally(), plain()
-    lines = Lines(tally, console, Wall())
+    lines = Lines(tally, console, wall_clock=Wall())
     for now in (0.0, 95.0, 95.25):
         lines.tick(now)
 
@@ -163,7 +163,7 @@ def test_plain_lines_on_a_terminal_that_cannot_move_its_cursor_fit_its_width() -
         _environ={"TERM": "dumb"},
     )
     tally, wall = Tally(), Wall()
-    steady_run(Lines(tally, console, wall), tally, wall, seconds=10)
+    steady_run(Lines(tally, console, wall_clock=wall), tally, wall, seconds=10)
     assert text_of(console).splitlines() == [
         "12:03:10  50,000 accepted · 0 rejected · 0 unknown · 5,000/s"
     ]
@@ -268,7 +268,7 @@ def test_text_of_a_server_cannot_drive_the_terminal() -> None:
         batch_id=1, attempt=1, reason="503", detail="\x1b[2Jgone\nfor good", delay_seconds=1.0
     )
     tally.note(failed)
-    Lines(tally, console, Wall()).finish(0.0)
+    Lines(tally, console, wall_clock=Wall()).finish(0.0)
     assert text_of(console).endswith("sending again: [2Jgone for good\n")
     assert printable("a\x00b\r\n  c") == "a b c"
 
