@@ -52,7 +52,9 @@ def summary_lines(
     return Group(*_lines(summary, config=config, directory=directory))
 
 
-def _lines(summary: Mapping[str, Any], config: str | None, directory: str | None) -> Iterator[Text]:
+def _lines(
+    summary: Mapping[str, Any], *, config: str | None, directory: str | None
+) -> Iterator[Text]:
     headline, style = _HEADLINES[summary["state"]]
     yield Text.assemble((headline, style), f" after {duration(summary['seconds'])}")
     yield Text()
