@@ -1,0 +1,228 @@
+"""The Marketing Cloud itself, without sockets and clocks: calls in, answers out.
+
+A request passes through in three steps: `arrive` numbers it and draws what it will suffer,
+`answer` decides what is said and takes the contacts, `leave` counts how it ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from . import answers, definitions
+from .answers import Answer, json_answer, refusal
+from .batch_events import BatchEvents, BatchRules
+from .capacity import Capacity, Throttle
+from .faults import Fault, Kind, Scope
+from .journey import EventDefinition, Journey
+from .ledger import Ledger
+from .schedule import Schedule, Strike
+from .spoiling import spoilt, too_many
+from .token_routes import answer_v1, answer_v2
+from .traffic import Traffic
+
+if TYPE_CHECKING:
+    from .tokens import Tokens
+
+__all__ = ("Access", "Call", "Cloud", "Route", "Visit")
+
+
+class Route(StrEnum):
+    """The routes the simulator knows."""
+
+    TOKEN = "/v1/requestToken"  # noqa: S105  # a path
+    TOKEN_V2 = "/v2/token"  # noqa: S105  # a path
+    BATCH_EVENTS = "/interaction-experimental/v1/batchcontactevents"
+    EVENT_DEFINITION = "/interaction/v1/eventDefinitions/key:"
+    FIELDS = "/data/v1/customObjects/"
+    INTERACTION = "/interaction/v1/interactions/key:"
+
+    @property
+    def scope(self) -> Scope:
+        """Which faults concern it."""
+        if self in {Route.TOKEN, Route.TOKEN_V2}:
+            return Scope.TOKEN
+
+        return Scope.CONTACTS if self is Route.BATCH_EVENTS else Scope.LOOKUP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request that was read. `argument` is the key or id in its path."""
+
+    route: Route
+    authorization: str = ""
+    content_type: str = ""
+    body: bytes = b""
+    argument: str = ""
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What a request will meet, drawn when it arrived."""
+
+    scope: Scope
+    strike: Strike | None = None
+    delay_seconds: float = 0.0
+    throttled_seconds: float = 0.0
+
+    @property
+    def fault(self) -> Fault | None:
+        """What it suffers, if anything."""
+        return self.strike.fault if self.strike else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a good token opens. `v2_tokens`: on the experimental endpoint, unlike the real one."""
+
+    permitted: bool = True
+    endpoint_there: bool = True
+    v2_tokens: bool = False
+
+
+class Cloud:
+    """One tenant: its tokens, its event definition, its ledger, and its bad days."""
+
+    def __init__(
+        self,
+        definition: EventDefinition,
+        tokens: Tokens,
+        *,
+        rules: BatchRules | None = None,
+        access: Access | None = None,
+        capacity: Capacity | None = None,
+        schedule: Schedule | None = None,
+        keep_data: bool = False,
+    ) -> None:
+        self.definition = definition
+        self.tokens = tokens
+        self.schedule = schedule or Schedule()
+        self.traffic = {scope: Traffic() for scope in Scope}
+        self.ledger = Ledger(keep_data=keep_data)
+        self.events = BatchEvents(rules or BatchRules(), Journey(definition, self.ledger))
+        self._access = access or Access()
+        self._capacity = capacity or Capacity()
+        rate = self._capacity.max_requests_per_second
+        self._throttle = Throttle(rate) if rate else None
+        self._latencies = Random(f"{self.schedule.seed}/latency")
+        self._guids = Random(f"{self.schedule.seed}/guid")
+
+    def __repr__(self) -> str:
+        contacts = self.traffic[Scope.CONTACTS]
+        return f"<Cloud {self.definition.keys[0]} {contacts!r} {self.ledger!r}>"
+
+    def arrive(self, route: Route, now: float) -> Visit:
+        """A request came: number it, and draw what it will meet."""
+        traffic = self.traffic[route.scope]
+        traffic.arrive(now)
+        contacts = route.scope is Scope.CONTACTS
+        delay = self._capacity.delay(self._latencies, traffic.in_flight) if contacts else 0.0
+        strike = self.schedule.strike(route.scope)
+        throttled = self._throttle.admit(now) if self._throttle and contacts else 0.0
+        if throttled:
+            return Visit(scope=route.scope, throttled_seconds=throttled)
+
+        slow = strike.fault.seconds if strike and strike.fault.kind is Kind.SLOW else 0.0
+        return Visit(scope=route.scope, strike=strike, delay_seconds=delay + slow)
+
+    def answer(self, visit: Visit, call: Call, now: float) -> Answer:
+        """What is said to a request that was read, and what it changes."""
+        if visit.throttled_seconds:
+            return too_many(visit.throttled_seconds)
+
+        if visit.strike is None:
+            return self._judge(call, now)
+
+        return self._struck(visit.strike, call, now)
+
+    def leave(self, visit: Visit, result: str, now: float) -> None:
+        """A request ended, with `result` as its status or what else became of it."""
+        self.traffic[visit.scope].leave(result, now)
+
+    def reset(self) -> None:
+        """Forget contacts and counts, and begin the schedule again; the tokens live on."""
+        self.ledger.forget()
+        self.events.count_mismatches = 0
+        self.schedule = self.schedule.again()
+        for traffic in self.traffic.values():
+            traffic.forget()
+
+    def summary(self) -> dict[str, Any]:
+        """What really happened, in numbers."""
+        contacts = self.ledger.totals()
+        contacts["record_count_mismatches"] = self.events.count_mismatches
+        return {
+            "requests": self.traffic[Scope.CONTACTS].statistics(),
+            "contacts": contacts,
+            "tokens": {
+                **self.traffic[Scope.TOKEN].statistics(),
+                "issued": self.tokens.issued,
+                "revoked": self.tokens.revoked,
+            },
+            "lookups": self.traffic[Scope.LOOKUP].statistics(),
+            "faults": self.schedule.struck(),
+        }
+
+    def _struck(self, strike: Strike, call: Call, now: float) -> Answer:
+        """The answer of a request that suffers a fault; `taken` lets it do its work first."""
+        fault = strike.fault
+        if fault.kind is Kind.SLOW:
+            return self._judge(call, now)
+
+        if fault.kind is Kind.REVOKE:
+            self.tokens.revoke()
+            return self._judge(call, now)
+
+        honest = self._judge(call, now) if strike.taken else self.events.accepted(self._guid())
+        return spoilt(honest, fault, now)
+
+    def _judge(self, call: Call, now: float) -> Answer:
+        """The ordinary answer."""
+        if call.route is Route.TOKEN:
+            return answer_v1(self.tokens, call.body, now)
+
+        if call.route is Route.TOKEN_V2:
+            return answer_v2(
+                self.tokens, call.body, now, content_type=call.content_type, host=call.host
+            )
+
+        return self._gate(call, now) or self._behind_the_gate(call)
+
+    def _gate(self, call: Call, now: float) -> Answer | None:
+        """Endpoint, token, permission: looked at before the body is."""
+        contacts = call.route is Route.BATCH_EVENTS
+        if contacts and not self._access.endpoint_there:
+            return answers.NOT_FOUND
+
+        kind, _, token = call.authorization.partition(" ")
+        v2_counts = not contacts or self._access.v2_tokens
+        good = self.tokens.good(token, now) or (v2_counts and self.tokens.good_v2(token, now))
+        if kind.lower() != "bearer" or not good:
+            return answers.NOT_AUTHORIZED
+
+        return None if self._access.permitted else answers.FORBIDDEN
+
+    def _behind_the_gate(self, call: Call) -> Answer:
+        definition, argument = self.definition, call.argument
+        match call.route:
+            case Route.BATCH_EVENTS:
+                guid = self._guid()
+                return self.events.answer(call.content_type, call.body, instance_id=guid)
+            case Route.EVENT_DEFINITION if argument in definition.keys:
+                return json_answer(200, definitions.event_definition(definition, argument))
+            case Route.FIELDS if argument.lower() == definitions.data_extension_id(definition):
+                return json_answer(200, definitions.fields_of(definition))
+            case Route.INTERACTION:
+                return json_answer(200, definitions.interaction(definition, argument))
+            case Route.EVENT_DEFINITION:
+                return refusal(404, 30003, message="The event definition key was not found.")
+            case _:
+                return answers.NOT_FOUND
+
+    def _guid(self) -> str:
+        return str(UUID(int=self._guids.getrandbits(128), version=4))
