@@ -1,0 +1,219 @@
+"""The HTTP client: one request, one answer, and the truth about how far the body got.
+
+Nothing is ever sent a second time in here: no redirect is followed, and aiohttp repeats idempotent
+methods only, of which we send GET. A batch whose body has begun to leave is never taken back.
+
+An idle connection that the server has closed is the one trap that looks like a lost answer. Three
+things keep out of it: connections are dropped before servers usually drop them (sooner where a
+server says when), the loop is given one turn to notice the end of a connection before the body's
+first byte, and a connection found closed then counts as not begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import anyio
+from aiohttp.payload import Payload
+from yarl import URL
+
+from .. import __version__
+from .endpoint import CONTENT_TYPE
+from .reply import Breakage, Broken, Reply, printable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from aiohttp.abc import AbstractStreamWriter
+
+    from .clock import Clock
+    from .policy import DeliveryPolicy
+
+__all__ = ("Client", "open_client")
+
+IDLE_SECONDS: Final = 4.0
+"""Below the five seconds after which the least patient common servers drop a connection."""
+
+CONNECT_SECONDS: Final = 10.0
+ANSWER_BYTES: Final = 1 << 20
+"""More of an answer is not read; no answer of Marketing Cloud comes near it."""
+
+SLICE_BYTES: Final = 1 << 18
+"""A body is handed over in slices, so that a large one is not copied whole for each request."""
+
+CLOSING_SECONDS: Final = 2.0
+
+
+class _Body(Payload):
+    """A request's body that knows whether its first byte was written."""
+
+    _autoclose = True
+
+    def __init__(self, value: bytes) -> None:
+        super().__init__(value, content_type=CONTENT_TYPE)
+        self._size: int = len(value)
+        self.started = False
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        text: str = self._value.decode(encoding, errors)
+        return text
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        # The headers wait in the writer for the first slice, so this is before any byte. A
+        # connection that the server closed while it was idle shows only after a turn of the loop.
+        await asyncio.sleep(0)
+        transport = writer.transport
+        self.started = transport is not None and not transport.is_closing()
+        if self._size <= SLICE_BYTES:
+            await writer.write(self._value)
+            return
+
+        view = memoryview(self._value)
+        for begin in range(0, len(view), SLICE_BYTES):
+            await writer.write(view[begin : begin + SLICE_BYTES])
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector whose idle limit can be lowered while it works."""
+
+    _keepalive_timeout: float
+
+    def shorten_idle(self, seconds: float) -> None:
+        """From now on drop connections that were idle for `seconds`."""
+        self._keepalive_timeout = min(self._keepalive_timeout, seconds)
+
+
+class Client:
+    """Requests of one run, over its own connections. Make it with `open_client`."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, connector: _Connector, *, clock: Clock
+    ) -> None:
+        self._session = session
+        self._connector = connector
+        self._clock = clock
+
+    async def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> Reply | Broken:
+        """POST `body` once. Raises nothing that a network can do."""
+        return await self._request("POST", url, body=_Body(body), headers=headers)
+
+    async def get(self, url: str, *, headers: Mapping[str, str]) -> Reply | Broken:
+        """GET once; aiohttp may repeat it on a connection that was closed while idle."""
+        return await self._request("GET", url, body=None, headers=headers)
+
+    async def _request(
+        self, method: str, url: str, *, body: _Body | None, headers: Mapping[str, str]
+    ) -> Reply | Broken:
+        began = self._clock.now()
+        try:
+            async with self._session.request(
+                method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+            ) as response:
+                content, whole = await _content(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Broken(
+                breakage=_breakage(error),
+                detail=_detail(error, url=url),
+                body_started=body is not None and body.started,
+                seconds=self._clock.now() - began,
+            )
+
+        self._heed_idle_limit(response.headers)
+        return Reply(
+            status=response.status,
+            headers=response.headers,
+            body=content,
+            seconds=self._clock.now() - began,
+            whole=whole,
+        )
+
+    def _heed_idle_limit(self, headers: Mapping[str, str]) -> None:
+        keep_alive = headers.get("Keep-Alive", "")
+        if said := re.search(r"timeout\s*=\s*(\d{1,6})", keep_alive, re.IGNORECASE):
+            limit = float(said[1])
+            self._connector.shorten_idle(max(limit - 1.0, limit / 2))
+
+
+async def _content(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    """The body, and whether it is whole. The status stands even where the body breaks off."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while not response.content.at_eof():
+            piece = await response.content.readany()
+            pieces.append(piece)
+            size += len(piece)
+            if size > ANSWER_BYTES:
+                response.close()
+                return b"".join(pieces)[:ANSWER_BYTES], False
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return b"".join(pieces), False
+
+    return b"".join(pieces), True
+
+
+_BREAKAGES: Final[tuple[tuple[type[BaseException], Breakage], ...]] = (
+    # The first that fits counts: aiohttp's classes are nested.
+    (aiohttp.ConnectionTimeoutError, Breakage.CONNECT_TIMEOUT),
+    (aiohttp.ClientConnectorCertificateError, Breakage.CERTIFICATE),
+    (aiohttp.ServerFingerprintMismatch, Breakage.CERTIFICATE),
+    (aiohttp.ClientConnectorDNSError, Breakage.DNS),
+    (aiohttp.ClientSSLError, Breakage.TLS),
+    (aiohttp.ClientConnectorError, Breakage.REFUSED),
+    (TimeoutError, Breakage.TIMEOUT),
+    (aiohttp.ClientResponseError, Breakage.MALFORMED),
+)
+
+
+def _breakage(error: BaseException) -> Breakage:
+    return next((kind for known, kind in _BREAKAGES if isinstance(error, known)), Breakage.LOST)
+
+
+def _detail(error: BaseException, *, url: str) -> str:
+    kind = _breakage(error)
+    place = URL(url, encoded=True).authority
+    match kind:
+        case Breakage.DNS:
+            return f"no host named {place} can be found"
+        case Breakage.TIMEOUT:
+            return f"no answer from {place} in time"
+        case Breakage.CONNECT_TIMEOUT:
+            return f"no connection to {place} in time"
+        case _:
+            return f"{place}: {printable(str(error)) or type(error).__name__}"
+
+
+@asynccontextmanager
+async def open_client(
+    policy: DeliveryPolicy, *, clock: Clock, trust_env: bool = False
+) -> AsyncIterator[Client]:
+    """Open the connections of a run and close them at its end.
+
+    `trust_env` lets proxies and netrc of the environment count; they do not by default.
+    """
+    connector = _Connector(
+        limit=policy.max_in_flight + 1,  # one more, so that a token never waits for the batches
+        keepalive_timeout=IDLE_SECONDS,
+    )
+    total = policy.timeout_seconds
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"journey-pipeline/{__version__}", "Accept": "application/json"},
+        timeout=aiohttp.ClientTimeout(total=total, connect=min(CONNECT_SECONDS, total)),
+        trust_env=trust_env,
+    )
+    try:
+        yield Client(session, connector, clock=clock)
+    finally:
+        with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+            await session.close()

@@ -1,0 +1,147 @@
+"""Marketing Cloud's doors: its URLs, and what is sent there. `answers.py` reads what comes back.
+
+Pure: nothing here waits or connects. What one endpoint takes stands in its profile, and nowhere
+else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import quote
+
+import orjson
+
+from ..mapping.contacts import ContactShape
+from .account import AuthVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .account import Account
+
+__all__ = (
+    "CONTENT_TYPE",
+    "PROFILES",
+    "EndpointName",
+    "JourneyPolicy",
+    "Profile",
+    "batch_url",
+    "bearer",
+    "event_definition_url",
+    "fields_url",
+    "token_body",
+    "token_url",
+)
+
+CONTENT_TYPE: Final = "application/json; charset=UTF-8"
+
+
+class EndpointName(StrEnum):
+    """The three ways into a journey."""
+
+    BATCH = "batchcontactevents"
+    ASYNC = "async-events"
+    SINGLE = "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What one endpoint takes: never constants elsewhere."""
+
+    path: str
+    max_records: int
+    shape: ContactShape
+
+
+PROFILES: Final[Mapping[str, Profile]] = {
+    EndpointName.BATCH: Profile(
+        path="/interaction-experimental/v1/batchcontactevents",
+        max_records=500,
+        shape=ContactShape(key="ContactKey", data="Data"),
+    ),
+    EndpointName.ASYNC: Profile(
+        path="/interaction/v1/async/events",
+        max_records=100,
+        shape=ContactShape(key="contactKey", data="data"),
+    ),
+    EndpointName.SINGLE: Profile(
+        path="/interaction/v1/events",
+        max_records=1,
+        shape=ContactShape(key="ContactKey", data="Data"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JourneyPolicy:
+    """Which journey, and by which way (section `[journey]`)."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    event_definition_key: str
+    """The key of the API entry event: "APIEvent-…" in Journey Builder, not the journey's key."""
+
+    endpoint: EndpointName = EndpointName.BATCH
+    """"batchcontactevents": 500 contacts a request. "async-events": 100. "events": one."""
+
+    check_fields: bool = True
+    """Hold every contact against the fields of the event's data extension before it is sent."""
+
+    def __post_init__(self) -> None:
+        key = self.event_definition_key
+        if not key or key != key.strip() or not key.isprintable():
+            raise ValueError("event_definition_key must be the key alone, without blanks around it")
+
+        if self.endpoint not in PROFILES:
+            names = ", ".join(f'"{name}"' for name in PROFILES)
+            raise ValueError(f"endpoint must be one of {names}, not {self.endpoint!r}")
+
+    @property
+    def profile(self) -> Profile:
+        """What the endpoint takes."""
+        return PROFILES[self.endpoint]
+
+
+def batch_url(account: Account, journey: JourneyPolicy) -> str:
+    """Where batches are posted."""
+    return account.rest_base + journey.profile.path
+
+
+def event_definition_url(account: Account, key: str) -> str:
+    """Where an event definition is read."""
+    return f"{account.rest_base}/interaction/v1/eventDefinitions/key:{quote(key, safe='')}"
+
+
+def fields_url(account: Account, data_extension_id: str) -> str:
+    """Where the fields of a data extension are read."""
+    return f"{account.rest_base}/data/v1/customObjects/{quote(data_extension_id, safe='')}/fields"
+
+
+def token_url(account: Account) -> str:
+    """Where a token is asked for."""
+    return account.auth_base + (
+        "/v2/token" if account.auth == AuthVersion.V2 else "/v1/requestToken"
+    )
+
+
+def token_body(account: Account, secret: str) -> bytes:
+    """What is posted there."""
+    if account.auth == AuthVersion.V1:
+        return orjson.dumps({"clientId": account.identity(), "clientSecret": secret})
+
+    body = {
+        "grant_type": "client_credentials",
+        "client_id": account.identity(),
+        "client_secret": secret,
+    }
+    if account.account_id:
+        body["account_id"] = account.account_id
+
+    return orjson.dumps(body)
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}

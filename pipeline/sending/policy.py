@@ -1,0 +1,79 @@
+"""Delivery: how fast, how many at once, how often again (section `[delivery]`)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+__all__ = ("DeliveryPolicy", "OnUnknown")
+
+
+class OnUnknown(StrEnum):
+    """What becomes of a batch whose fate cannot be known."""
+
+    HOLD = "hold"  # it is never sent twice
+    RESEND = "resend"  # it is sent again; contacts may enter twice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPolicy:
+    """How batches are delivered."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    max_in_flight: int = 16
+    """Requests under way at once, at most."""
+
+    requests_per_second: float = 10.0
+    """Requests started per second, retries counted. Marketing Cloud names no limit; support has
+    spoken of 2,500 a minute for a whole account."""
+
+    contacts_per_hour: float | None = None
+    """Contacts sent per hour, evenly: what the journey can digest. Absent: as fast as the
+    requests go."""
+
+    timeout_seconds: float = 60.0
+    """Seconds until a request without an answer is given up; its contacts are unknown then."""
+
+    max_attempts: int = 6
+    """How often a batch is sent that was certainly not taken."""
+
+    on_unknown: OnUnknown = OnUnknown.HOLD
+    """"hold": a contact whose fate is unknown is never sent twice. "resend": it is."""
+
+    max_errors: int | str | None = None
+    """Contacts that may be rejected or unknown before the run stops: a count, or a share such as
+    "5%". Absent: any number."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_in_flight", "max_attempts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+        for name in ("requests_per_second", "contacts_per_hour", "timeout_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
+        if not math.isfinite(self.timeout_seconds):
+            raise ValueError("timeout_seconds must be a number of seconds")
+
+        if self.on_unknown not in tuple(OnUnknown):
+            raise ValueError(f'on_unknown must be "hold" or "resend", not {self.on_unknown!r}')
+
+        self._check_max_errors()
+
+    def _check_max_errors(self) -> None:
+        if self.max_errors is None:
+            return
+
+        text = str(self.max_errors).strip()
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
+        if not text.isdecimal() and (share is None or float(share[1]) > 100):
+            raise ValueError(
+                f'max_errors must be a count of contacts or a share such as "5%", '
+                f"not {self.max_errors!r}"
+            )

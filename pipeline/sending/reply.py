@@ -1,0 +1,62 @@
+"""What comes back from an HTTP request: an answer, or none and how far the body got.
+
+The second is what the outcome of a batch turns on. As long as the first byte of its body has not
+been written, the server cannot have taken it; from then on nobody can know but the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ("Breakage", "Broken", "Reply", "printable")
+
+EXCERPT_CHARACTERS = 200
+
+
+class Breakage(StrEnum):
+    """Why no answer came."""
+
+    REFUSED = "connection_refused"  # nobody listens, or the network has no way there
+    DNS = "host_not_found"
+    CERTIFICATE = "certificate_refused"  # the server is not who it says
+    TLS = "tls_failed"
+    CONNECT_TIMEOUT = "connect_timeout"
+    TIMEOUT = "timeout"
+    LOST = "connection_lost"  # reset, or closed without an answer
+    MALFORMED = "malformed_answer"  # what came is not HTTP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer. `headers` are looked up in any case; `whole` is False for a cut body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)  # the answer to a token request holds the token
+    seconds: float = 0.0
+    whole: bool = True
+
+    def excerpt(self) -> str:
+        """The beginning of the body, fit to stand in a message."""
+        return printable(self.body[: 8 * EXCERPT_CHARACTERS].decode("utf-8", "replace"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """No answer came. `body_started` tells whether the body's first byte had been written."""
+
+    breakage: Breakage
+    detail: str
+    body_started: bool
+    seconds: float = 0.0
+
+
+def printable(text: str, limit: int = EXCERPT_CHARACTERS) -> str:
+    """`text` on one line, without what a terminal could take for a command, and cut."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,283 @@
+"""The sender: takes a batch through its attempts until its outcome is known.
+
+    wait (backoff, token, pace)      may be left when the run stops: the batch is unprocessed
+    ledger.dispatched                durable before the first byte leaves
+    post                             never left by a stop
+    ledger.returned                  durable before the next wait, when it was certainly not taken
+
+A batch that is refused for what is in it is halved until the contact at fault stands alone. What
+was never dispatched, or was returned, is sent by the next run. What is dispatched and has no
+outcome is unknown: that is what a cancellation in the middle of a POST leaves behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from ..errors import CredentialsError, HaltError, UnavailableError
+from ..events import AttemptFailed, BatchDispatched, BatchSplit, HoldStarted
+from .outcome import Accepted, Rejected, Settlement, Unknown
+from .policy import OnUnknown
+from .retry import again
+from .verdict import Ambiguous, Fatal, Refused, RenewToken, Taken, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anyio import CancelScope
+
+    from ..events import Emit
+    from ..packing.batch import Batch
+    from .clock import Clock
+    from .courier import Courier
+    from .outcome import Outcome
+    from .pace import Pacing
+    from .policy import DeliveryPolicy
+    from .probation import Probation
+    from .retry import Chance
+    from .token import TokenKeeper
+
+__all__ = ("Ledger", "Links", "Sender")
+
+UNTOLD_HOLD_SECONDS = 1.0
+"""How long a 429 holds everybody that does not say how long, at the least."""
+
+
+class Ledger(Protocol):
+    """What the journal does for a sender. Each returns when it is durable."""
+
+    async def dispatched(self, batch: Batch, attempt: int) -> None:
+        """The batch's first byte may leave from now on."""
+
+    async def returned(self, batch: Batch) -> None:
+        """The batch was certainly not taken. It may be dispatched again, or settled."""
+
+    async def split(self, parent: Batch, halves: tuple[Batch, Batch]) -> None:
+        """The parent was certainly not taken; its contacts are in the halves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """What a sender is linked to, all of it made elsewhere."""
+
+    ledger: Ledger
+    settle: Callable[[Settlement], Awaitable[None]]
+    halve: Callable[[Batch], tuple[Batch, Batch]]
+    scope: Callable[[], CancelScope]
+    """Makes a scope for a wait that is left when the run stops; cancelled already if it has."""
+    emit: Emit
+    chance: Chance = field(default_factory=Random)
+    """Where the jitter of the backoff comes from."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trip:
+    """How far one batch has come."""
+
+    batch: Batch
+    accepted_before: int  # by Marketing Cloud, of all batches, when the first attempt began
+    attempt: int = 1
+    delay: float = 0.0  # before the next attempt
+    renewed: bool = False  # the token, in this attempt
+    out: bool = False  # dispatched, and neither returned nor settled
+    doubt: Ambiguous | None = None  # an attempt that may have been taken, where those are resent
+
+
+class Sender:
+    """Sends batches; any number of tasks may share one sender."""
+
+    def __init__(
+        self,
+        policy: DeliveryPolicy,
+        *,
+        courier: Courier,
+        keeper: TokenKeeper,
+        pace: Pacing,
+        probation: Probation,
+        links: Links,
+        clock: Clock,
+    ) -> None:
+        self._policy = policy
+        self._courier = courier
+        self._keeper = keeper
+        self._pace = pace
+        self._probation = probation
+        self._links = links
+        self._clock = clock
+
+    async def send(self, batch: Batch) -> None:
+        """Send `batch`, and the halves it may break into, and settle what came of it.
+
+        Returns early, with the rest unprocessed, when the run stops while the batch waits.
+
+        Raises:
+            HaltError: Sending again cannot mend it. What is not settled stays unprocessed.
+        """
+        pending = [batch]
+        while pending:
+            trip = _Trip(batch=pending.pop(), accepted_before=self._probation.accepted)
+            try:
+                pending.extend(reversed(await self._carry(trip)))
+            except HaltError:
+                await self._leave(trip)
+                raise
+
+    async def _carry(self, trip: _Trip) -> tuple[Batch, ...]:
+        """Take one batch to its outcome; returns the halves that take its place."""
+        while (token := await self._admit(trip)) is not None:
+            await self._dispatch(trip)
+            match verdict := await self._courier.post(trip.batch, token):
+                case Taken():
+                    await self._accept(trip, verdict)
+                    return ()
+                case Refused():
+                    return await self._refuse(trip, verdict)
+                case RenewToken():
+                    await self._renew(trip, verdict, token=token)
+                case TryLater() | Ambiguous():
+                    if not await self._again(trip, verdict):
+                        return ()
+                case Fatal():
+                    raise verdict.error
+                case _:
+                    assert_never(verdict)
+
+        await self._leave(trip)
+        return ()
+
+    async def _admit(self, trip: _Trip) -> str | None:
+        """Wait until the batch may go, and with which token; None when the run stops."""
+        with self._links.scope() as scope:
+            if trip.delay:
+                await self._clock.sleep(trip.delay)
+
+            await self._keeper.token()  # first, so that no permits pile up while there is none
+            await self._pace.wait(len(trip.batch))
+            token = await self._keeper.token()
+
+        return None if scope.cancel_called else token
+
+    async def _dispatch(self, trip: _Trip) -> None:
+        await self._links.ledger.dispatched(trip.batch, trip.attempt)
+        trip.out = True
+        self._links.emit(
+            BatchDispatched(
+                batch_id=trip.batch.batch_id, contacts=len(trip.batch), attempt=trip.attempt
+            )
+        )
+
+    async def _accept(self, trip: _Trip, verdict: Taken) -> None:
+        released = self._probation.accept()
+        await self._settle(trip, Accepted(event_instance_id=verdict.event_instance_id))
+        for settlement in released:
+            await self._links.settle(settlement)
+
+    async def _refuse(self, trip: _Trip, verdict: Refused) -> tuple[Batch, ...]:
+        batch = trip.batch
+        if len(batch) > 1:
+            halves = self._links.halve(batch)
+            await self._links.ledger.split(batch, halves)
+            trip.out = False
+            self._links.emit(
+                BatchSplit(batch_id=batch.batch_id, contacts=len(batch), detail=verdict.detail)
+            )
+            return halves
+
+        outcome = Rejected(reason=verdict.reason, detail=verdict.detail)
+        if self._probation.cleared or trip.doubt is not None:
+            await self._settle(trip, outcome)
+            return ()
+
+        await self._give_back(trip)  # as long as it is on probation it is unprocessed
+        settlement = Settlement(batch=batch, outcome=outcome, attempt=trip.attempt)
+        for each in self._probation.refuse(settlement, alike=verdict.alike):
+            await self._links.settle(each)
+
+        return ()
+
+    async def _renew(self, trip: _Trip, verdict: RenewToken, *, token: str) -> None:
+        if trip.renewed and self._keeper.holds(token):
+            raise CredentialsError(
+                f"Marketing Cloud refuses a fresh token ({verdict.detail}). Look at "
+                "account.client_id: whether its package may use journey.endpoint, and whether "
+                "another program asks for tokens with the same credentials"
+            )
+
+        await self._give_back(trip)
+        self._report(trip, "token_refused", detail=verdict.detail, delay=0.0)
+        trip.renewed, trip.delay = True, 0.0
+        with self._links.scope():
+            await self._keeper.renew(token)
+
+    async def _again(self, trip: _Trip, verdict: TryLater | Ambiguous) -> bool:
+        """Prepare the next attempt; False when there is none, and the batch is settled."""
+        if isinstance(verdict, Ambiguous):
+            trip.doubt = verdict
+            if self._policy.on_unknown == OnUnknown.HOLD:
+                await self._settle_doubt(trip, verdict)
+                return False
+
+        after = verdict.retry_after if isinstance(verdict, TryLater) else None
+        delay = again(trip.attempt, self._policy, retry_after=after, chance=self._links.chance)
+        self._hold(verdict, seconds=max(delay or 0.0, UNTOLD_HOLD_SECONDS))
+        if delay is None:
+            await self._exhausted(trip, verdict)
+            return False
+
+        await self._give_back(trip)
+        self._report(trip, verdict.reason, detail=verdict.detail, delay=delay)
+        trip.attempt += 1
+        trip.delay, trip.renewed = delay, False
+        return True
+
+    def _hold(self, verdict: TryLater | Ambiguous, *, seconds: float) -> None:
+        if isinstance(verdict, TryLater) and verdict.holds_all:
+            told = verdict.retry_after
+            seconds = seconds if told is None else told
+            if seconds > 0 and self._pace.hold(seconds):
+                self._links.emit(HoldStarted(seconds=seconds, reason=verdict.detail))
+
+    async def _exhausted(self, trip: _Trip, verdict: TryLater | Ambiguous) -> None:
+        if trip.doubt is not None:
+            await self._settle_doubt(trip, trip.doubt)
+        elif self._probation.accepted > trip.accepted_before:
+            detail = f"not taken in {trip.attempt} attempts, the last: {verdict.detail}"
+            await self._settle(trip, Rejected(reason="attempts_exhausted", detail=detail))
+        else:
+            raise UnavailableError(
+                f"Nothing gets through: {trip.attempt} attempts were made for a batch, and "
+                f"no other was accepted meanwhile; the last: {verdict.detail}"
+            )
+
+    async def _leave(self, trip: _Trip) -> None:
+        """Leave the batch as it is: unprocessed, or unknown where an attempt is in doubt."""
+        if trip.doubt is not None:
+            await self._settle_doubt(trip, trip.doubt)
+        else:
+            await self._give_back(trip)
+
+    async def _give_back(self, trip: _Trip) -> None:
+        if trip.out and trip.doubt is None:
+            await self._links.ledger.returned(trip.batch)
+            trip.out = False
+
+    async def _settle_doubt(self, trip: _Trip, doubt: Ambiguous) -> None:
+        await self._settle(trip, Unknown(reason=doubt.reason, detail=doubt.detail))
+
+    async def _settle(self, trip: _Trip, outcome: Outcome) -> None:
+        trip.out, trip.doubt = False, None
+        settlement = Settlement(batch=trip.batch, outcome=outcome, attempt=trip.attempt)
+        await self._links.settle(settlement)
+
+    def _report(self, trip: _Trip, reason: str, *, detail: str, delay: float) -> None:
+        self._links.emit(
+            AttemptFailed(
+                batch_id=trip.batch.batch_id,
+                attempt=trip.attempt,
+                reason=reason,
+                detail=detail,
+                delay_seconds=delay,
+            )
+        )

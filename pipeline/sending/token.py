@@ -1,0 +1,149 @@
+"""The token: asked for when first needed, renewed before it ends, one request at a time.
+
+However many senders meet a refused token at once, `renew` asks for one new token: whoever comes
+with a token that is no longer the current one is given the current one. One keeper per
+credential: asking for a second v1 token may end the first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never
+
+import anyio
+import anyio.to_thread
+
+from ..errors import UnavailableError
+from ..events import TokenRenewed
+from .endpoint import token_body, token_url
+from .grants import read_grant
+from .patience import PassingError, patiently
+from .verdict import Fatal, Granted, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..events import Emit
+    from .account import Account
+    from .client import Client
+    from .clock import Clock
+
+__all__ = ("TokenKeeper", "early_seconds", "token_from")
+
+EARLY_SECONDS: Final = 300.0
+EARLY_SHARE: Final = 0.15
+PATIENCE_SECONDS: Final = 30.0
+"""After an early renewal failed: so long until the next one, while the old token still works."""
+
+
+def early_seconds(lifetime_seconds: float) -> float:
+    """How long before its end a token is renewed: 300 s, or 15 % of a short life.
+
+    300 s before the end is what Salesforce's own SDKs do with a v1 token's 3600; for a v2 token's
+    1079 it is 160.
+    """
+    return min(EARLY_SECONDS, EARLY_SHARE * lifetime_seconds)
+
+
+class TokenKeeper:
+    """Holds the one token of a credential. `fetch` asks for a new one, with patience."""
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[Granted]], *, emit: Emit, clock: Clock
+    ) -> None:
+        self._fetch = fetch
+        self._emit = emit
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._held: str | None = None
+        self._early = 0.0
+        self._end = 0.0
+        self._renewals = 0
+
+    @property
+    def renewals(self) -> int:
+        """How many tokens were obtained."""
+        return self._renewals
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a token that has not ended."""
+        return self._held is not None and self._clock.now() < self._end
+
+    def holds(self, token: str) -> bool:
+        """Whether `token` is the current one."""
+        return token == self._held
+
+    async def token(self) -> str:
+        """The current token. Waits only where there is none that works.
+
+        Near its end the first caller renews it; the others go on with the old one.
+
+        Raises:
+            HaltError: Credentials or address are wrong, or no token could be had.
+        """
+        held, now = self._held, self._clock.now()
+        if held is None:
+            return await self._replace(None, reason="first")
+
+        if now < self._early or (now < self._end and self._lock.locked()):
+            return held
+
+        if now >= self._end:
+            return await self._replace(held, reason="ending")
+
+        try:
+            return await self._replace(held, reason="ending")
+        except UnavailableError:
+            if self._clock.now() >= self._end:
+                raise
+
+            self._early = min(self._clock.now() + PATIENCE_SECONDS, self._end)
+            return held
+
+    async def renew(self, stale: str) -> str:
+        """A token other than `stale`, which was refused; asks only if `stale` is the current one.
+
+        Raises:
+            HaltError: As `token`.
+        """
+        return await self._replace(stale, reason="refused")
+
+    async def _replace(self, stale: str | None, *, reason: str) -> str:
+        async with self._lock:
+            if self._held is not None and self._held != stale:
+                return self._held  # somebody renewed it while we waited
+
+            granted = await self._fetch()
+            # Counted from the answer, not from the question: the early mark is wider than any trip.
+            now = self._clock.now()
+            self._held = granted.token
+            self._end = now + granted.lifetime_seconds
+            self._early = self._end - early_seconds(granted.lifetime_seconds)
+            self._renewals += 1
+            self._emit(TokenRenewed(lifetime_seconds=granted.lifetime_seconds, reason=reason))
+            return granted.token
+
+    def __repr__(self) -> str:
+        left = f"{self._end - self._clock.now():.0f} s left" if self._held else "no token yet"
+        return f"<TokenKeeper {left}, {self._renewals} obtained>"
+
+
+def token_from(
+    account: Account, client: Client, *, clock: Clock
+) -> Callable[[], Awaitable[Granted]]:
+    """The keeper's `fetch`: asks the account's token route, and again when the trouble may pass."""
+
+    async def ask() -> Granted:
+        secret = await anyio.to_thread.run_sync(account.secret)
+        reply = await client.post(token_url(account), token_body(account, secret), headers={})
+        match answer := read_grant(reply, account=account, secret=secret, now=clock.wall()):
+            case Granted():
+                return answer
+            case TryLater():
+                raise PassingError(answer.detail, retry_after=answer.retry_after)
+            case Fatal():
+                raise answer.error
+            case _:
+                assert_never(answer)
+
+    return lambda: patiently(ask, subject="A token")

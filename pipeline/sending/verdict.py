@@ -1,0 +1,88 @@
+"""What an answer means for the batch that was sent: a member each, a sentence for each.
+
+`endpoint.py` reads Marketing Cloud's answers into these; the sender acts on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..errors import HaltError
+
+__all__ = (
+    "Ambiguous",
+    "Fatal",
+    "Granted",
+    "Refused",
+    "RenewToken",
+    "Taken",
+    "TryLater",
+    "Verdict",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Marketing Cloud received the batch."""
+
+    event_instance_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewToken:
+    """The token was refused: the batch was not looked at."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The batch was refused for what is in it: some contact of it is at fault.
+
+    `alike` is the same for refusals of the same kind, whatever they say of the single contact.
+    """
+
+    reason: str
+    detail: str
+    alike: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryLater:
+    """The batch was not taken, and nothing is wrong with it.
+
+    `retry_after` is what the server asked for, in seconds; `holds_all` that it means every sender.
+    """
+
+    reason: str
+    detail: str
+    retry_after: float | None = None
+    holds_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ambiguous:
+    """The body was under way and no verdict came back: the batch may have been taken."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fatal:
+    """Whatever is sent will be refused until somebody mends what `error` names."""
+
+    error: HaltError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A token, and how long it lives."""
+
+    token: str = field(repr=False)
+    lifetime_seconds: float
+
+
+Verdict = Taken | RenewToken | Refused | TryLater | Ambiguous | Fatal
