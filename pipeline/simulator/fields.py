@@ -4,9 +4,9 @@ Marketing Cloud takes a contact that breaks a field and drops it in silence; the
 too, and tells why. Two readings of every rule: one for a whole column in C-level loops, which
 only says that everything is in order, and one for a single value, which finds the flaw.
 
-Where no source tells, the simulator is lenient: a date may be ISO 8601, `YYYY/MM/DD` or
-`M/D/YYYY`; a boolean may be spelled true, false, yes, no, t, f, y, n, 1 or 0; a number may be a
-string of digits; a null is a missing field. An empty string is text, and nothing else.
+Where no source tells, the simulator is lenient: a date may be ISO 8601, `YYYY/M/D` or `M/D/YYYY`;
+a boolean may be spelled true, yes, on, t, y, 1 and their opposites; a number may be a string; a
+null is a missing field, and so is an empty string where the field holds no text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from ..errors import ConfigError
 from .values import column_check, value_check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .values import ColumnCheck
+
+    _Plan = tuple[list[ColumnCheck], Callable[[Any], tuple[Any, ...]]]
 
 __all__ = ("REHEARSAL_FIELDS", "Field", "FieldType", "Fields", "Flaw")
 
@@ -54,6 +58,7 @@ _LENGTHS: Final[Mapping[FieldType, int]] = {
     FieldType.PHONE: 50,
     FieldType.LOCALE: 5,
 }
+_TEXTS: Final = frozenset({FieldType.TEXT, FieldType.PHONE, FieldType.LOCALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +142,8 @@ class Fields:
         self._names = frozenset(field.name for field in self.fields) | {_RESERVED}
         self._required = frozenset(field.name for field in self.fields if field.required)
         self._values = [(field, value_check(field)) for field in self.fields]
-        self._columns = [
-            (field.name, itemgetter(field.name), column_check(field)) for field in self.fields
-        ]
-        self._shapes: set[tuple[str, ...]] = set()
+        self._columns = {field.name: column_check(field) for field in self.fields}
+        self._plans: dict[tuple[str, ...], _Plan | None] = {}
 
     def flaw(self, data: object) -> Flaw | None:
         """What keeps this contact from entering, or None."""
@@ -152,7 +155,7 @@ class Fields:
 
         for field, check in self._values:
             value = data.get(field.name)
-            if value is None:
+            if value is None or (value == "" and field.type not in _TEXTS):
                 if field.required:
                     return Flaw("required_missing", field.name)
             elif cause := check(value):
@@ -162,35 +165,52 @@ class Fields:
 
     def all_well(self, datas: Sequence[Any]) -> bool:
         """Whether every contact is in order. False asks for a closer look: it proves nothing."""
-        if set(map(type, datas)) != {dict}:
+        try:
+            if set(map(len, datas)) == {len(datas[0])}:
+                return self._alike_well(datas)
+        except (AttributeError, KeyError, TypeError):
+            pass  # no objects, or objects of different fields
+
+        return set(map(type, datas)) == {dict} and self._mixed_well(datas)
+
+    def _alike_well(self, datas: Sequence[dict[str, Any]]) -> bool:
+        """For contacts of the same fields: as many as the first has, and each of them (or
+        KeyError)."""
+        plan = self._plan(tuple(datas[0].keys()))
+        if plan is None:
             return False
 
-        shapes = set(map(tuple, datas))
-        if not self._know(shapes):
+        checks, get = plan
+        columns = zip(*map(get, datas), strict=True)
+        return all(check(column) for check, column in zip(checks, columns, strict=True))
+
+    def _mixed_well(self, datas: Sequence[dict[str, Any]]) -> bool:
+        if any(self._plan(shape) is None for shape in set(map(tuple, datas))):
             return False
 
-        if len(shapes) == 1:
-            shape = shapes.pop()
-            return all(
-                check(list(map(get, datas))) for name, get, check in self._columns if name in shape
-            )
-
-        return all(
-            check([data[name] for data in datas if name in data])
-            for name, _, check in self._columns
+        columns = (
+            ([data[name] for data in datas if name in data], check)
+            for name, check in self._columns.items()
         )
+        return all(check(column) for column, check in columns if column)
 
-    def _know(self, shapes: set[tuple[str, ...]]) -> bool:
-        """Whether contacts of these shapes lack no required field and have no unknown one."""
-        new = shapes - self._shapes
-        if not all(self._fits(shape) for shape in new):
-            return False
+    def _plan(self, shape: tuple[str, ...]) -> _Plan | None:
+        """How to check contacts with these fields; None if the fields alone are a flaw."""
+        if shape in self._plans:
+            return self._plans[shape]
 
-        if len(self._shapes) + len(new) <= _MAX_KNOWN_SHAPES:
-            self._shapes |= new
-
-        return True
-
-    def _fits(self, shape: tuple[str, ...]) -> bool:
         known = self._unknown_enter or self._names.issuperset(shape)
-        return known and self._required.issubset(shape)
+        fits = known and self._required.issubset(shape)
+        names = [name for name in shape if name in self._columns]
+        # An itemgetter of one name gives the bare value: asked twice, it gives a row like any.
+        get = itemgetter(*(names if len(names) > 1 else names * 2)) if names else _no_row
+        checks = [self._columns[name] for name in names] * (2 if len(names) == 1 else 1)
+        plan = (checks, get) if fits else None
+        if len(self._plans) < _MAX_KNOWN_SHAPES:
+            self._plans[shape] = plan
+
+        return plan
+
+
+def _no_row(_: object) -> tuple[()]:
+    return ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -25,6 +26,8 @@ __all__ = ("EntryMode", "EventDefinition", "Journey")
 
 _MAX_KEY_LENGTH: Final = 254
 _NOTHING: Final[dict[str, Any]] = {}
+_KEY: Final = itemgetter("ContactKey")
+_DATA: Final = itemgetter("Data")
 
 
 class EntryMode(StrEnum):
@@ -59,8 +62,7 @@ class Journey:
 
     def take(self, contacts: Sequence[dict[str, Any]], body: bytes) -> None:
         """Take the contacts of a batch. `body` is the payload they came in."""
-        keys: list[Any] = [contact.get("ContactKey") for contact in contacts]
-        datas: list[Any] = [contact.get("Data", _NOTHING) for contact in contacts]
+        keys, datas = _columns(contacts)
         if _keys_well(keys) and self._all_enter(keys, datas):
             flaws = None
         else:
@@ -117,6 +119,14 @@ class Journey:
             return self.definition.fields.flaw(data)
 
         return None if isinstance(data, dict) else Flaw("data_not_an_object")
+
+
+def _columns(contacts: Sequence[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+    try:
+        return list(map(_KEY, contacts)), list(map(_DATA, contacts))
+    except KeyError:
+        keys = [contact.get("ContactKey") for contact in contacts]
+        return keys, [contact.get("Data", _NOTHING) for contact in contacts]
 
 
 def _keys_well(keys: list[Any]) -> bool:

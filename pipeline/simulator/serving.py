@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -66,6 +67,8 @@ async def _serve(cloud: Cloud, options: SimulatorOptions) -> None:
     async with running(cloud, port=options.port, host=options.host) as url:
         sys.stdout.write(_welcome(url, options))
         sys.stdout.flush()
+        # The ledger is one dictionary of millions: each full collection would walk through it.
+        gc.freeze()
         await stop.wait()
 
 

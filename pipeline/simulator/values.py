@@ -5,29 +5,33 @@ from __future__ import annotations
 import re
 import sys
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .fields import Field
 
     ValueCheck = Callable[[Any], str]
-    ColumnCheck = Callable[[list[Any]], bool]
+    ColumnCheck = Callable[[Sequence[Any]], bool]
 
 __all__ = ("column_check", "value_check")
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+\Z")
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,10}\Z")
-_DECIMAL: Final = re.compile(r"[+-]?([0-9]*)(?:\.([0-9]+))?\Z")
-_ISO_DATE: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?\Z"
+# Possessive, and with plain sets: a column of ordinary addresses in half the time.
+_EMAIL_LINES: Final = re.compile(
+    r"(?:[A-Za-z0-9._%+'-]++@(?:[A-Za-z0-9-]++\.)++[A-Za-z0-9-]++\n)*+\Z"
 )
+_INTEGER_LINES: Final = re.compile(r"(?:[+-]?[0-9]{1,9}\n)*\Z")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}\Z")
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?\Z")
 _OTHER_DATE: Final = re.compile(
-    r"(?:(?P<y>\d{4})/(?P<m>\d\d?)/(?P<d>\d\d?)|(?P<mm>\d\d?)/(?P<dd>\d\d?)/(?P<yy>\d{4}))"
-    r"(?:[ T](?P<h>\d\d?):(?P<min>\d\d)(?::\d\d)?(?: ?[AaPp][Mm])?)?\Z"
+    r"(?:(?P<y>\d{4})[-/](?P<m>\d\d?)[-/](?P<d>\d\d?)|(?P<mm>\d\d?)/(?P<dd>\d\d?)/(?P<yy>\d{4}))"
+    r"(?:[ T](?P<h>\d\d?):(?P<min>\d\d)(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?"
+    r" ?(?:Z|[+-]\d\d(?::?\d\d)?)?)?\Z"
 )
-_BOOLEANS: Final = frozenset({"true", "false", "yes", "no", "t", "f", "y", "n", "1", "0"})
+_BOOLEANS: Final = frozenset("true false yes no on off t f y n 1 0".split())
 _INT32: Final = 2**31
 
 
@@ -67,7 +71,8 @@ def _email(value: object, length: int) -> str:
 
 def _number(value: object) -> str:
     if isinstance(value, str):
-        value = int(value) if _INTEGER.match(value) else None
+        text = value.strip()
+        value = int(text) if _INTEGER.match(text) else None
     elif isinstance(value, float) and value.is_integer():
         value = int(value)
 
@@ -76,25 +81,19 @@ def _number(value: object) -> str:
 
 
 def _decimal(value: object, digits: int) -> str:
-    if isinstance(value, str):
-        found = _DECIMAL.match(value)
-        whole = found[1].lstrip("0") if found and (found[1] or found[2]) else None
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        whole = "" if abs(value) < 1 else f"{abs(value):.0f}"
-    else:
-        whole = None
-
-    if whole is None:
+    text = value.strip() if isinstance(value, str) else str(value)
+    if isinstance(value, bool) or not _DECIMAL.match(text):
         return "not_a_decimal"
 
-    return "too_long" if len(whole) > digits else ""
+    number = Decimal(text)
+    return "too_long" if number and number.adjusted() >= digits else ""
 
 
 def _boolean(value: object) -> str:
     if isinstance(value, bool):
         return ""
 
-    spelled = isinstance(value, str | int) and str(value).lower() in _BOOLEANS
+    spelled = isinstance(value, str | int) and str(value).strip().lower() in _BOOLEANS
     return "" if spelled else "not_a_boolean"
 
 
@@ -102,20 +101,29 @@ def _date(value: object) -> str:
     if not isinstance(value, str):
         return "not_a_date"
 
+    text = value.strip()
     try:
-        if _ISO_DATE.match(value):
-            datetime.fromisoformat(value)
-            return ""
-
-        if found := _OTHER_DATE.match(value):
-            year, month, day = found["y"] or found["yy"], found["m"] or found["mm"], found["d"]
-            numbers = (int(year), int(month), int(day or found["dd"]))
-            datetime(*numbers, int(found["h"] or 0), int(found["min"] or 0))  # noqa: DTZ001  # proves that the day exists
-            return ""
+        datetime.fromisoformat(text)
     except ValueError:
-        pass
+        return "" if _other_date(text) else "not_a_date"
 
-    return "not_a_date"
+    return ""
+
+
+def _other_date(value: str) -> bool:
+    """Whether it is a day of the calendar, written otherwise than in ISO 8601."""
+    found = _OTHER_DATE.match(value)
+    if found is None:
+        return False
+
+    year, month, day = found["y"] or found["yy"], found["m"] or found["mm"], found["d"]
+    numbers = (int(year), int(month), int(day or found["dd"]))
+    try:
+        datetime(*numbers, int(found["h"] or 0), int(found["min"] or 0))  # noqa: DTZ001  # proves that the day exists
+    except ValueError:
+        return False
+
+    return True
 
 
 def column_check(field: Field) -> ColumnCheck:
@@ -125,43 +133,59 @@ def column_check(field: Field) -> ColumnCheck:
         case "Boolean":
             return lambda values: set(map(type, values)) <= {bool}
         case "Date":
-            return _all_iso_dates
+            return _all_dates
         case "Number":
             return _all_int32
         case "Decimal":
             check = value_check(field)
             return lambda values: not any(map(check, values))
         case "EmailAddress":
-            return lambda values: _all_texts(values, length) and all(map(_EMAIL.match, values))
+            return lambda values: _all_emails(values) and _longest(values) <= length
         case _:
-            return lambda values: _all_texts(values, length)
+            return lambda values: _all_texts(values) and _longest(values) <= length
 
 
-def _all_texts(values: list[Any], length: int) -> bool:
-    return set(map(type, values)) <= {str} and max(map(len, values), default=0) <= length
+def _longest(values: Sequence[Any]) -> int:
+    return max(map(len, values), default=0)
 
 
-def _all_iso_dates(values: list[Any]) -> bool:
-    if not _all_texts(values, 40) or not all(map(_ISO_DATE.match, values)):
-        return False
-
+def _all_texts(values: Sequence[Any]) -> bool:
     try:
-        # A list only to run the loop in C: an impossible day raises.
-        list(map(datetime.fromisoformat, values))
-    except ValueError:
+        "".join(values)  # the quickest way to ask whether all of them are strings
+    except TypeError:
         return False
 
     return True
 
 
-def _all_int32(values: list[Any]) -> bool:
-    kinds = set(map(type, values))
-    if kinds == {str}:
-        if not all(map(_INTEGER.match, values)):
-            return False
+def _all_lines(lines: re.Pattern[str], values: Sequence[Any]) -> bool:
+    """Whether each value is a line of this kind: one match, rather than one for each value."""
+    try:
+        joined = "\n".join(values) + "\n"
+    except TypeError:
+        return False
 
-        values = list(map(int, values))
-    elif kinds != {int}:
-        return not values
+    # A value with a line break of its own would pass as two.
+    return joined.count("\n") == len(values) and lines.match(joined) is not None
 
-    return bool(min(values) >= -_INT32 and max(values) < _INT32)
+
+def _all_emails(values: Sequence[Any]) -> bool:
+    if _all_lines(_EMAIL_LINES, values):
+        return True
+
+    return _all_texts(values) and all(map(_EMAIL.match, values))
+
+
+def _all_dates(values: Sequence[Any]) -> bool:
+    try:
+        # Every datetime is true: all() only runs the loop in C, and what is no date raises.
+        return all(map(datetime.fromisoformat, values))
+    except (TypeError, ValueError):
+        return False
+
+
+def _all_int32(values: Sequence[Any]) -> bool:
+    if set(map(type, values)) == {int}:
+        return bool(min(values) >= -_INT32 and max(values) < _INT32)
+
+    return _all_lines(_INTEGER_LINES, values)
