@@ -1,0 +1,105 @@
+"""Admission: is a run begun, gone on with, or refused? Decided from what the journals say.
+
+    the directory's run is   finished                       unfinished
+    the same                 refused: already injected      gone on with
+    another                  put aside, the new one begun   refused: it would be lost from sight
+
+A new run is refused all the same if one that was put aside here is the same: finished, it was
+already injected; unfinished, a part of its contacts was sent. `--again` overrules all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ..errors import AlreadyInjectedError, RunDirectoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from .identity import Identity
+    from .rows import Counts, RunRow
+
+__all__ = ("Kind", "Known", "admit")
+
+
+class Kind(StrEnum):
+    """How a run that is admitted begins."""
+
+    NEW = "new"  # from the first record on
+    CONTINUED = "continued"  # where an earlier process left it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A run as its journal in `directory` tells it."""
+
+    directory: Path
+    run: RunRow
+    counts: Counts
+
+    def differences(self, wanted: Identity) -> list[str]:
+        """What sets `wanted` apart from this run."""
+        return self.run.identity.differences(wanted)
+
+
+def admit(present: Known | None, previous: Iterable[Known], wanted: Identity) -> Kind:
+    """Decide about `wanted`, given the directory's run and those put aside, the newest first.
+
+    Raises AlreadyInjectedError or RunDirectoryError, which name the ways out.
+    """
+    if present is not None:
+        differences = present.differences(wanted)
+        if not differences and present.run.finished:
+            raise AlreadyInjectedError(_injected(present))
+
+        if not differences:
+            return Kind.CONTINUED
+
+        if not present.run.finished:
+            raise RunDirectoryError(_another(present, differences))
+
+    for known in previous:
+        if not known.differences(wanted):
+            _refuse_once_more(known)
+            break
+
+    return Kind.NEW
+
+
+def _refuse_once_more(known: Known) -> None:
+    if known.run.finished:
+        raise AlreadyInjectedError(_injected(known))
+
+    if known.counts.settled:
+        raise RunDirectoryError(
+            f"{known.directory} holds an unfinished run of {known.run.identity.names} into "
+            f"{known.run.identity.event_definition_key} that was put aside, with "
+            f"{known.counts.settled:,} contacts settled: move its files back into the run "
+            "directory to go on with it; --again starts a new run, which sends them once more"
+        )
+
+
+def _injected(known: Known) -> str:
+    run, counts = known.run, known.counts
+    ended = datetime.fromtimestamp(run.ended_at or run.started_at, UTC)
+    return (
+        f"{run.identity.names}: already injected on {ended:%Y-%m-%d at %H:%M} UTC into "
+        f"{run.identity.event_definition_key} (run {run.run_id} in {known.directory}: "
+        f"{counts.accepted:,} accepted, {counts.rejected:,} rejected, {counts.unknown:,} unknown); "
+        "--again starts a new run"
+    )
+
+
+def _another(known: Known, differences: list[str]) -> str:
+    run, counts = known.run, known.counts
+    return (
+        f"{known.directory} holds an unfinished run ({run.run_id}, {run.state}, "
+        f"{counts.settled:,} of {counts.read:,} contacts read are settled), and not this one: "
+        f"{'; '.join(differences)}. Finish it with its own config, name another run.directory, or "
+        "use --again, which puts it aside and starts a new run"
+    )

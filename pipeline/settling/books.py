@@ -1,0 +1,99 @@
+"""Books: what a transaction writes once, however many batches are in it.
+
+How far each source is known to have been read, the marks a resume may begin at, what the run has
+cost, and how far the result files are written. Kept in memory beside the tables, and read from
+them again (`load`) after a transaction was rolled back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .rows import source_names
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from ..intake.source import Mark
+    from .results import ResultFiles
+    from .tally import Counters
+
+__all__ = ("MARK_EVERY", "Books")
+
+MARK_EVERY = 50_000
+"""Positions between two marks that are kept: at most so many records are read twice."""
+
+
+class Books:
+    """Collects during a transaction, and writes at its end (`keep`)."""
+
+    def __init__(self, connection: sqlite3.Connection, results: ResultFiles) -> None:
+        self._connection = connection
+        self._results = results
+        self.retried = False
+        """An outcome was superseded: the files of failed contacts are to be written anew."""
+        self.load()
+
+    def load(self) -> None:
+        """Forget what was collected, and read how far the tables are."""
+        query = self._connection.execute
+        self.names = source_names(self._connection)
+        self.ordinals = {name: ordinal for ordinal, name in self.names.items()}
+        self._last_kept: dict[int, int] = dict(
+            query("SELECT source, max(position) FROM mark GROUP BY source").fetchall()
+        )
+        self._remembered = {name: (written, seq) for name, written, seq in self.result_files()}
+        self._read: dict[int, int] = {}
+        self._counters: Counters | None = None
+
+    def result_files(self) -> list[tuple[str, int, int]]:
+        """(name, bytes, seq) of each result file, as the tables remember it."""
+        return self._connection.execute("SELECT name, bytes, seq FROM result_file").fetchall()
+
+    def read_to(self, ordinal: int, position: int) -> None:
+        """The source is known to have been read as far as `position`."""
+        if position > self._read.get(ordinal, 0):
+            self._read[ordinal] = position
+
+    def mark(self, ordinal: int, mark: Mark) -> None:
+        """The source was read up to `mark`, and may be read again from there."""
+        self.read_to(ordinal, mark.position)
+        self._connection.execute(
+            "UPDATE source SET mark_position = ?, mark_offset = ?"
+            " WHERE ordinal = ? AND mark_position < ?",
+            (mark.position, mark.offset, ordinal, mark.position),
+        )
+        if mark.position >= self._last_kept.get(ordinal, 0) + MARK_EVERY:
+            self._last_kept[ordinal] = mark.position
+            self._connection.execute(
+                "INSERT OR IGNORE INTO mark VALUES (?, ?, ?)",
+                (ordinal, mark.position, mark.offset),
+            )
+
+    def count(self, counters: Counters | None) -> None:
+        """The run has cost `counters` so far."""
+        self._counters = counters or self._counters
+
+    def keep(self) -> None:
+        """Write what was collected; the last thing before the commit."""
+        if self._read:
+            self._connection.executemany(
+                "UPDATE source SET read = max(read, ?) WHERE ordinal = ?",
+                [(read, ordinal) for ordinal, read in self._read.items()],
+            )
+            self._read.clear()
+
+        if (counters := self._counters) is not None:
+            self._connection.execute(
+                "UPDATE run SET requests = ?, retries = ?, tokens = ?, seconds = ?",
+                (counters.requests, counters.retries, counters.tokens, counters.seconds),
+            )
+            self._counters = None
+
+        for name, written, seq in self._results.positions():
+            now = (-1, 0) if self.retried and name != "accepted" else (written, seq)
+            if self._remembered[name] != now:
+                self._connection.execute(
+                    "UPDATE result_file SET bytes = ?, seq = ? WHERE name = ?", (*now, name)
+                )
+                self._remembered[name] = now

@@ -1,0 +1,133 @@
+"""Contacts that failed, as rows: what a rejection or a failed batch looks like in the journal.
+
+Text that SQLite cannot hold (a lone surrogate in a record that was rejected for it) is written
+with the surrogate spelt out as `\\udXXX`; nothing here may lose a contact for its contents.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ..intake.source import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..intake.source import Rejection
+    from ..sending.outcome import Outcome, Rejected, Settlement, Unknown
+
+__all__ = (
+    "INTERRUPTED",
+    "FailedRow",
+    "as_json",
+    "as_text",
+    "failed_rows",
+    "interrupted_rows",
+    "outcome_name",
+    "rejection_row",
+)
+
+INTERRUPTED = (
+    "interrupted",
+    "the process ended while the batch was in flight: the contact may have been taken",
+)
+"""Reason and detail of a contact that was dispatched and never heard of again."""
+
+FailedRow = tuple[Any, ...]
+"""The columns of `contact` from `outcome` to `attempt`, in the table's order."""
+
+
+def as_text(text: str) -> str:
+    """`text`, or what comes nearest to it that can be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    return text
+
+
+def as_json(record: Any) -> str:
+    """`record` as JSON, whatever it holds: what JSON has no word for becomes text."""
+    try:
+        return orjson.dumps(record, default=_spelt, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate, or an integer of more than 64 bits
+        return json.dumps(record, default=_spelt)
+
+
+def rejection_row(rejection: Rejection, ordinals: Mapping[str, int]) -> FailedRow:
+    """The row of a record that was rejected before it was sent."""
+    key = rejection.contact_key
+    return (
+        "rejected",
+        ordinals[rejection.source],
+        rejection.position,
+        None if key is None else as_text(key),
+        rejection.stage.value,
+        rejection.reason,
+        as_text(rejection.detail),
+        as_json(rejection.record),
+        None,
+        None,
+    )
+
+
+def failed_rows(
+    settlement: Settlement, outcome: Rejected | Unknown, ordinals: Mapping[str, int]
+) -> list[FailedRow]:
+    """The rows of a failed batch; each record is the contact as it was sent."""
+    batch = settlement.batch
+    name, detail = outcome_name(outcome), as_text(outcome.detail)
+    return [
+        (
+            name,
+            ordinals[source],
+            position,
+            batch.keys[index],
+            Stage.DELIVERY.value,
+            outcome.reason,
+            detail,
+            batch.body(index).decode(),
+            batch.batch_id,
+            settlement.attempt,
+        )
+        for index, (source, position) in enumerate(batch.places())
+    ]
+
+
+def interrupted_rows(
+    batch_id: int, attempt: int, contacts: Iterable[tuple[tuple[int, int], str]]
+) -> list[FailedRow]:
+    """The rows of a batch whose process died: ((ordinal, position), key) of each contact.
+
+    Their payload died with the process, so their record is null: the source still has it.
+    """
+    return [
+        (
+            "unknown",
+            ordinal,
+            position,
+            key,
+            Stage.DELIVERY.value,
+            *INTERRUPTED,
+            "null",
+            batch_id,
+            attempt,
+        )
+        for (ordinal, position), key in contacts
+    ]
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """`accepted`, `rejected` or `unknown`."""
+    return type(outcome).__name__.lower()
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+
+    return str(value)

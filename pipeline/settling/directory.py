@@ -1,0 +1,183 @@
+"""The run directory: whose run is in it, and whether it is begun, gone on with, or refused.
+
+    run.lock                     who works here (lock.py)
+    journal.db                   the truth (journal.py), with SQLite's -wal and -shm beside it
+    accepted.ndjson …            derived from it (results.py)
+    summary.json, report.html    written when a leg of the run ends
+    previous/<run_id>/           the same files of an earlier run that was put aside
+
+The directory is made with mode 0700, its files with 0600: they hold people's addresses.
+A run is put aside by moving its files, the journal last: killed on the way, the journal is either
+here, and its result files are written anew from it, or there, and complete.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from ..errors import RunDirectoryError
+from .admission import Kind, Known, admit
+from .lock import locked
+from .opening import Leftovers, Replay, begin, replay, resume
+from .results import NAMES
+from .rows import read_counts, read_run
+from .schema import opened_to_read, opened_to_write, sync_directory, translated
+from .store import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from .identity import Identity
+    from .store import JournalStore
+
+__all__ = ("Kind", "Opened", "RunDirectory", "RunPolicy")
+
+PREVIOUS = "previous"
+
+MOVED = (*(f"{name}.ndjson" for name in NAMES), "summary.json", "report.html", FILE_NAME)
+"""What is put aside with a run, the journal last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPolicy:
+    """Where a run keeps its journal and its results."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    directory: str
+    """The run's directory, made if it is not there. One run at a time; a run that was not finished
+    is gone on with when `run` finds it here."""
+
+    def __post_init__(self) -> None:
+        if not self.directory.strip() or "\0" in self.directory:
+            raise ValueError("run.directory must name a directory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A run that may be worked on. The store is closed with the directory, or by the journal."""
+
+    kind: Kind
+    run_id: str
+    store: JournalStore
+    replay: Replay
+
+
+class RunDirectory:
+    """A run directory, locked from `with` to its end.
+
+    Raises RunDirectoryError where another process works in it, or it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = Path(path)
+        self._clock = clock
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with translated(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+        self._stack.enter_context(locked(self.path))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def open(
+        self,
+        identity: Identity,
+        *,
+        endpoint: str,
+        again: bool = False,
+        leftovers: Leftovers = Leftovers.HOLD,
+    ) -> Opened:
+        """Begin the run, or go on with it; reads and writes files, so not for the event loop.
+
+        `again` puts aside whatever run is here and begins anew. Otherwise raises
+        AlreadyInjectedError where this run is finished, here or put aside, and RunDirectoryError
+        where another run is unfinished here, or the journal is not one.
+        """
+        journal = self.path / FILE_NAME
+        present = _look(self.path) if journal.exists() else None
+        kind = Kind.NEW if again else admit(present, self._previous(), identity)
+        if kind is Kind.CONTINUED:
+            store, replayed = resume(
+                self.path,
+                identity=identity,
+                endpoint=endpoint,
+                leftovers=leftovers,
+                clock=self._clock,
+            )
+        else:
+            if present is not None:
+                self._put_aside(present.run.run_id)
+
+            store, replayed = self._begin(identity, endpoint)
+
+        self._stack.callback(store.close)
+        return Opened(kind=kind, run_id=replayed.run_id, store=store, replay=replayed)
+
+    def _begin(self, identity: Identity, endpoint: str) -> tuple[JournalStore, Replay]:
+        started = datetime.fromtimestamp(self._clock(), UTC)
+        run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        store = begin(
+            self.path, run_id=run_id, identity=identity, endpoint=endpoint, clock=self._clock
+        )
+        return store, replay(store.connection)
+
+    def _previous(self) -> Iterator[Known]:
+        """The runs put aside here, the newest first."""
+        journals = sorted(self.path.glob(f"{PREVIOUS}/*/{FILE_NAME}"), reverse=True)
+        return (_look(journal.parent) for journal in journals)
+
+    def _put_aside(self, run_id: str) -> None:
+        """Move the run's files to `previous/<run_id>/`, the journal last, as one plain file."""
+        journal = self.path / FILE_NAME
+        target = self.path / PREVIOUS / run_id
+        with translated(journal):
+            _fold_log(journal)
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in MOVED:
+                if (self.path / name).exists():
+                    (self.path / name).replace(target / name)
+
+            for directory in (target, target.parent, self.path):
+                sync_directory(directory)
+
+    def __repr__(self) -> str:
+        return f"<RunDirectory {self.path}>"
+
+
+def _look(directory: Path) -> Known:
+    journal = directory / FILE_NAME
+    with closing(opened_to_read(journal)) as connection, translated(journal):
+        return Known(directory=directory, run=read_run(connection), counts=read_counts(connection))
+
+
+def _fold_log(journal: Path) -> None:
+    """Take SQLite's write-ahead log into the journal, which is one file then.
+
+    Refused while a reader has the journal open.
+    """
+    with closing(opened_to_write(journal)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            raise RunDirectoryError(
+                f"{journal} cannot be put aside while another process reads it ({error}): let "
+                "that end, then try again"
+            ) from error

@@ -1,0 +1,183 @@
+"""Ledger: writes outcomes, each as its rows and the lines of the result files that say the same.
+
+An accepted batch is one row; a rejected or unknown one is one row and a row for each contact.
+The schema holds the law: a batch has one settlement and was dispatched before it was accepted,
+and a failed contact has one outcome that is not superseded.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import orjson
+
+from ..errors import ConservationError
+from ..sending.outcome import Accepted
+from .contacts import as_text, failed_rows, outcome_name
+from .results import accepted_lines, contact_line
+from .rows import AcceptedBatch, ContactRow
+from .spans import pack_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..packing.batch import Batch
+    from ..sending.outcome import Settlement
+    from .books import Books
+    from .contacts import FailedRow
+    from .results import ResultFiles
+
+__all__ = ("Ledger",)
+
+INSERT_BATCH = (
+    "INSERT OR {} INTO batch (batch_id, attempt, round, contacts, at, spans, keys)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_SETTLEMENT = (
+    "INSERT INTO settlement (seq, batch_id, attempt, outcome, contacts, at, event_instance_id,"
+    " reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_CONTACT = (
+    "INSERT INTO contact (seq, outcome, source, position, contact_key, stage, reason, detail,"
+    " record, batch_id, attempt, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+SUPERSEDE = (
+    "UPDATE contact SET superseded = ? WHERE source = ? AND position = ? AND superseded IS NULL"
+)
+
+
+class Ledger:
+    """Writes within whatever transaction its connection is in."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        books: Books,
+        results: ResultFiles,
+        clock: Callable[[], float],
+    ) -> None:
+        self._connection = connection
+        self._books = books
+        self._results = results
+        self._clock = clock
+        self.round = 0
+        """0 for a run; n while the nth retry's batches are written."""
+        self.load()
+
+    def load(self) -> None:
+        """Read up to which number settlements and contacts are written."""
+        query = self._connection.execute
+        (self._settlements,) = query("SELECT coalesce(max(seq), 0) FROM settlement").fetchone()
+        (self._contacts,) = query("SELECT coalesce(max(seq), 0) FROM contact").fetchone()
+
+    def write_ahead(self, batch: Batch, attempt: int) -> None:
+        """Put `batch` in as dispatched; a later attempt takes the earlier one's place."""
+        self._insert_batch("REPLACE", batch, attempt)
+
+    def erase(self, batch_id: int) -> None:
+        """Take a batch without an outcome out again."""
+        self._connection.execute("DELETE FROM batch WHERE batch_id = ?", (batch_id,))
+
+    def settle(self, settlement: Settlement) -> None:
+        """Write what became of a batch; raises ConservationError if that is written already."""
+        batch, outcome = settlement.batch, settlement.outcome
+        if not isinstance(outcome, Accepted):
+            self._insert_batch("IGNORE", batch, settlement.attempt)
+
+        self.record(
+            batch.batch_id,
+            attempt=settlement.attempt,
+            outcome=outcome_name(outcome),
+            contacts=len(batch),
+            event_instance_id=outcome.event_instance_id if isinstance(outcome, Accepted) else None,
+            why=None if isinstance(outcome, Accepted) else (outcome.reason, outcome.detail),
+        )
+        if self.round:
+            ordinals = self._books.ordinals
+            self.supersede(batch.batch_id, [(ordinals[name], at) for name, at in batch.places()])
+
+        if isinstance(outcome, Accepted):
+            self._add_lines(batch, outcome)
+        else:
+            self.fail(failed_rows(settlement, outcome, self._books.ordinals))
+
+    def record(
+        self,
+        batch_id: int,
+        *,
+        attempt: int,
+        outcome: str,
+        contacts: int,
+        event_instance_id: str | None = None,
+        why: tuple[str, str] | None = None,
+    ) -> None:
+        """Write a batch's settlement, `why` being its reason and detail, without its contacts."""
+        self._settlements += 1
+        reason, detail = why or (None, None)
+        row = (
+            self._settlements,
+            batch_id,
+            attempt,
+            outcome,
+            contacts,
+            self._clock(),
+            event_instance_id,
+            reason,
+            None if detail is None else as_text(detail),
+        )
+        try:
+            self._connection.execute(INSERT_SETTLEMENT, row)
+        except sqlite3.IntegrityError as error:
+            raise ConservationError(
+                f"batch {batch_id} is {outcome}, but it has an outcome already or was never "
+                "dispatched; the journal stands as it was"
+            ) from error
+
+    def fail(self, rows: Sequence[FailedRow]) -> None:
+        """Write rejected or unknown contacts, a row and a line each."""
+        at = self._clock()
+        numbered = [(seq, *row, at) for seq, row in enumerate(rows, self._contacts + 1)]
+        self._connection.executemany(INSERT_CONTACT, numbered)
+        self._contacts += len(numbered)
+        for seq, outcome, ordinal, *rest in numbered:
+            row = ContactRow.of((seq, outcome, self._books.names[ordinal], *rest))
+            self._results.add(outcome, seq, contact_line(row))
+            self._books.read_to(ordinal, row.position)
+
+    def supersede(self, batch_id: int, places: Sequence[tuple[int, int]]) -> None:
+        """The outcomes of (ordinal, position) are overtaken by that of a later round's batch."""
+        cursor = self._connection.executemany(
+            SUPERSEDE, [(batch_id, ordinal, position) for ordinal, position in places]
+        )
+        if cursor.rowcount != len(places):
+            raise ConservationError(
+                f"batch {batch_id} retries {len(places)} contacts, but only {cursor.rowcount} of "
+                "them are rejected or unknown"
+            )
+
+        self._books.retried = True
+
+    def _insert_batch(self, otherwise: str, batch: Batch, attempt: int) -> None:
+        spans = pack_spans(batch.spans, self._books.ordinals)
+        self._connection.execute(
+            INSERT_BATCH.format(otherwise),
+            (batch.batch_id, attempt, self.round, len(batch), self._clock(), spans, _keys(batch)),
+        )
+        for span in batch.spans:
+            self._books.read_to(self._books.ordinals[span.source], span.positions[-1])
+
+    def _add_lines(self, batch: Batch, outcome: Accepted) -> None:
+        accepted = AcceptedBatch(
+            seq=self._settlements,
+            batch_id=batch.batch_id,
+            event_instance_id=outcome.event_instance_id,
+            spans=pack_spans(batch.spans, self._books.ordinals),
+            keys=_keys(batch),
+        )
+        self._results.add("accepted", accepted.seq, accepted_lines(accepted, self._books.names))
+
+
+def _keys(batch: Batch) -> bytes:
+    return orjson.dumps(batch.keys if isinstance(batch.keys, list) else list(batch.keys))

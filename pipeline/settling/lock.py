@@ -1,0 +1,79 @@
+"""Lock: one process at a time works in a run directory.
+
+`run.lock` holds the process id of whoever has it, as text and a newline. What locks is `flock`,
+which ends with the process however it ends; the number in it only tells a person whom to look
+for. Readers take no lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import RunDirectoryError
+from .schema import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ("LOCK_NAME", "holder", "locked")
+
+LOCK_NAME = "run.lock"
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock; raises RunDirectoryError, naming the process that has it."""
+    path = directory / LOCK_NAME
+    with translated(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    try:
+        _take(descriptor, path)
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def holder(directory: Path) -> int | None:
+    """The process that works in the directory, as far as its number tells; takes no lock."""
+    process = _written(directory / LOCK_NAME)
+    if process is None:
+        return None
+
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return process  # alive, and another user's
+
+    return process
+
+
+def _take(descriptor: int, path: Path) -> None:
+    with translated(path):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            process = _written(path)
+            raise RunDirectoryError(
+                f"{path.parent} is in use by process {process or 'unknown'}: let it end or stop "
+                "it, or name another run.directory"
+            ) from error
+
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _written(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii")) or None
+    except (OSError, ValueError):
+        return None

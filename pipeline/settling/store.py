@@ -1,0 +1,209 @@
+"""The journal's core: one connection, used by one thread at a time, knowing nothing of a loop.
+
+Everything that changes the journal happens between `transaction()`'s begin and end, and one
+transaction may carry many batches (group commit). What the tables mean together, and how a
+journal is recovered, is told in `journal.py`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from ..errors import ConservationError, RunDirectoryError
+from .books import Books
+from .contacts import rejection_row
+from .ledger import Ledger
+from .results import ResultFiles
+from .rows import read_counts, read_run
+from .schema import opened_to_write, translated
+from .summary import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ..intake.source import Mark, Rejection
+    from ..packing.batch import Batch
+    from ..sending.outcome import Settlement
+    from .summary import RunState
+    from .tally import Counters
+
+__all__ = ("FILE_NAME", "JournalStore")
+
+FILE_NAME = "journal.db"
+
+
+class JournalStore:
+    """Writes a run's journal and the result files derived from it.
+
+    `begin` and `resume` in opening.py give one that may be written to. Raises RunDirectoryError
+    where the disk will not take a write, after which the store is of no more use, and
+    ConservationError where a write would give a contact a second outcome; in both cases the whole
+    transaction is rolled back.
+    """
+
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Open the journal in `directory`. The run directory's lock is the caller's business."""
+        self.path = directory / FILE_NAME
+        self.clock = clock
+        self.connection = opened_to_write(self.path)
+        self._results = ResultFiles(directory)
+        self._sound = True
+        self._stale = False
+        try:
+            with translated(self.path):
+                self._books = Books(self.connection, self._results)
+                self.ledger = Ledger(
+                    self.connection, books=self._books, results=self._results, clock=clock
+                )
+        except RunDirectoryError:
+            self.connection.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside is on disk when this ends, the result files' lines appended.
+
+        Whatever is raised inside rolls all of it back.
+        """
+        with translated(self.path):
+            self._refresh()
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._books.keep()
+                self.connection.execute("COMMIT")
+            except BaseException as error:
+                self._undo()
+                self._sound = self._sound and isinstance(error, ConservationError)
+                raise
+
+        self._append()
+
+    def dispatched(self, batch: Batch, attempt: int) -> None:
+        """`batch` is about to be sent: after the commit its first byte may leave."""
+        self.ledger.write_ahead(batch, attempt)
+
+    def returned(self, batch: Batch) -> None:
+        """`batch` was certainly not taken: it is as if it had never been dispatched."""
+        self.ledger.erase(batch.batch_id)
+
+    def split(self, parent: Batch, halves: Sequence[Batch]) -> None:
+        """`parent` was refused as a whole; its `halves` will be dispatched in its stead."""
+        if sum(map(len, halves)) != len(parent):
+            raise ConservationError(
+                f"batch {parent.batch_id} of {len(parent)} contacts was split into "
+                f"{' + '.join(str(len(half)) for half in halves)}"
+            )
+
+        self.returned(parent)
+
+    def judged(self, parent: Batch, parts: Sequence[Batch], attempt: int) -> None:
+        """`parent` was answered contact by contact: its `parts` are in flight in its stead.
+
+        They are to be settled next, each with its outcome. A process that dies between leaves the
+        contacts unknown, never unsent.
+        """
+        self.split(parent, parts)
+        for part in parts:
+            self.dispatched(part, attempt)
+
+    def settle(
+        self,
+        settlements: Sequence[Settlement],
+        rejections: Sequence[Rejection],
+        reads: Mapping[str, Mark],
+        *,
+        counters: Counters | None = None,
+    ) -> None:
+        """Batches and records have their outcome, and sources were read up to their marks."""
+        for settlement in settlements:
+            self.ledger.settle(settlement)
+
+        if rejections:
+            self.ledger.fail([rejection_row(one, self._books.ordinals) for one in rejections])
+
+        for source, mark in reads.items():
+            self._books.mark(self._books.ordinals[source], mark)
+
+        self._books.count(counters)
+
+    def ended(
+        self,
+        state: RunState,
+        *,
+        exhausted: bool,
+        detail: str | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        """This leg of the run is over. `exhausted`: the sources were read to their end."""
+        self.connection.execute(
+            "UPDATE run SET state = ?, exhausted = ?, detail = ?, ended_at = ?",
+            (state, exhausted, detail, self.clock()),
+        )
+        self._books.count(counters)
+
+    def begin_retry(self) -> int:
+        """From now on batches carry contacts that have an outcome, which theirs supersedes.
+
+        Returns the round's number, from 1.
+        """
+        self.connection.execute("UPDATE run SET round = round + 1")
+        self.ledger.round = read_run(self.connection).round
+        return self.ledger.round
+
+    def summary(self) -> Summary:
+        """The run in numbers, this transaction's writes included."""
+        self._books.keep()
+        return Summary.of(read_run(self.connection), read_counts(self.connection))
+
+    def catch_up(self) -> None:
+        """Bring the result files to what the tables say: cut, append, or write anew."""
+        with translated(self.path):
+            self._results.catch_up(self.connection, self._books.result_files())
+
+        self._books.retried = False
+        self._remember()
+
+    def close(self) -> None:
+        """Make the result files complete and durable, and close. Closing again does nothing."""
+        try:
+            if self._sound and self._results.opened:
+                self._remember()
+                if self._books.retried:
+                    self.catch_up()
+        finally:
+            self._sound = False
+            self._results.close()
+            self.connection.close()
+
+    def reload(self) -> None:
+        """Read again what is kept in memory beside the tables."""
+        self._books.load()
+        self.ledger.load()
+        self._stale = False
+
+    def _refresh(self) -> None:
+        if self._stale:
+            self.reload()
+
+    def _remember(self) -> None:
+        with self.transaction():
+            pass  # the books write down how far the result files are
+
+    def _append(self) -> None:
+        try:
+            self._results.flush()
+        except RunDirectoryError:
+            self._sound = False
+            raise
+
+    def _undo(self) -> None:
+        self._stale = True
+        self._results.discard()
+        with suppress(sqlite3.Error):
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")

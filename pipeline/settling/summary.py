@@ -1,0 +1,111 @@
+"""Summary: what a run comes to, and the file that says so.
+
+`summary.json` is one JSON object, the fields of `Summary` in their order; times are UTC and end
+in `Z`, `seconds` is the time during which a process worked on the run, and every number counts
+all legs of the run. It is written beside its place and renamed into it, so that a reader sees the
+old one or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import orjson
+
+from ..errors import ConservationError
+from .schema import translated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .rows import Counts, RunRow
+
+__all__ = ("RunState", "Summary", "iso")
+
+
+class RunState(StrEnum):
+    """How a run stands."""
+
+    RUNNING = "running"  # a process works on it, or was killed while it did
+    COMPLETED = "completed"  # everything asked for was read and has an outcome
+    HALTED = "halted"  # Marketing Cloud refuses; `run` goes on once that is mended
+    INTERRUPTED = "interrupted"  # drained by a signal; `run` goes on
+    OVER_BUDGET = "over_budget"  # more contacts failed than allowed
+
+
+def iso(seconds: float) -> str:
+    """Unix seconds as `2026-11-23T16:43:12.345Z`."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A run in numbers; `read = accepted + rejected + unknown + unprocessed`, always."""
+
+    run_id: str
+    state: RunState
+    endpoint: str
+    read: int
+    accepted: int
+    rejected: int
+    unknown: int
+    unprocessed: int
+    batches: int
+    requests: int
+    retries: int
+    tokens: int
+    seconds: float
+    contacts_per_second: float
+    started_at: str
+    ended_at: str | None
+
+    @classmethod
+    def of(cls, run: RunRow, counts: Counts) -> Summary:
+        """Sum up; raises ConservationError if more contacts have an outcome than were read."""
+        if counts.settled > counts.read:
+            raise ConservationError(
+                f"run {run.run_id}: {counts.settled:,} contacts have an outcome but only "
+                f"{counts.read:,} were read, a difference of {counts.settled - counts.read:,}"
+            )
+
+        seconds = run.counters.seconds
+        return cls(
+            run_id=run.run_id,
+            state=run.state,
+            endpoint=run.endpoint,
+            read=counts.read,
+            accepted=counts.accepted,
+            rejected=counts.rejected,
+            unknown=counts.unknown,
+            unprocessed=counts.read - counts.settled,
+            batches=counts.batches,
+            requests=run.counters.requests,
+            retries=run.counters.retries,
+            tokens=run.counters.tokens,
+            seconds=round(seconds, 3),
+            contacts_per_second=round(counts.settled / seconds, 1) if seconds > 0 else 0.0,
+            started_at=iso(run.started_at),
+            ended_at=None if run.ended_at is None else iso(run.ended_at),
+        )
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return orjson.dumps(asdict(self)).decode()
+
+    def write(self, path: Path) -> None:
+        """Put the summary at `path`, whole; raises RunDirectoryError."""
+        draft = path.with_name(path.name + ".new")
+        with translated(draft):
+            draft.unlink(missing_ok=True)
+            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(self.to_json() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+            draft.replace(path)
