@@ -1,0 +1,164 @@
+"""`python -m benchmarks`: measure, print the tables, say which bars hold, write the JSON."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from .contacts import DATA
+from .goals import goals
+from .machine import machine
+from .plot import write_plot
+from .report import as_json, table, write_json
+from .rounds import Case, Rounds
+from .server import server_command, serving
+from .ways import OURS, WAYS, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .rounds import Results
+
+__all__ = ("main", "planned")
+
+_RESULTS = Path(__file__).parent / "results"
+_WIDTH = 124  # of a table; where there is no terminal, or a narrow one, lines may wrap
+_OUT = Console(width=max(Console().width, _WIDTH))
+_ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+_Plan = list[tuple[Case, Way]]
+
+
+def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
+    contacts: Annotated[int, typer.Option(help="Contacts in the file.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(help="How often every way is run.")] = 5,
+    latency_ms: Annotated[
+        list[float] | None,
+        typer.Option(help="Milliseconds until the server answers; repeatable.  [default: 0, 200]"),
+    ] = None,
+    in_flight: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Requests that may be under way; repeatable.  "
+            "[default: 16 where the server answers at once, else 50]"
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only ways with this in their name; repeatable.", metavar="NAME"),
+    ] = None,
+    quick: Annotated[  # noqa: FBT002  # typer's options have defaults
+        bool, typer.Option("--quick", help="100,000 contacts, one round: does it run at all?")
+    ] = False,
+    memory: Annotated[  # noqa: FBT002  # typer's options have defaults
+        bool, typer.Option("--memory", help="journey-pipeline alone: five times the file.")
+    ] = False,
+    growth: Annotated[  # noqa: FBT002  # typer's options have defaults
+        bool, typer.Option("--growth", help="journey-pipeline alone: a tenth, one and ten times.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option(help="Where to write.  [default: benchmarks/results/TIME.json]")
+    ] = None,
+) -> None:
+    """Measure journey-pipeline beside the ways people do it today (benchmarks/README.md)."""
+    if quick:
+        contacts, rounds = 100_000, 1
+
+    ways = _ways(only or [])
+
+    if memory or growth:
+        plan = _sizes(contacts, memory=memory, growth=growth)
+    else:
+        plan = planned(contacts, latency_ms or [0, 200], in_flight or [], ways)
+
+    started_at = datetime.now(UTC)
+    about: dict[str, object] = {
+        "started_at": started_at.isoformat(timespec="seconds"),
+        "rounds": rounds,
+        "machine": machine(),
+    }
+    results = _measure(plan, rounds, about)
+    path = json or _RESULTS / f"{started_at:%Y%m%dT%H%M%SZ}.json"
+    _show(results, about, path)
+
+    if results.failures:
+        raise typer.Exit(1)
+
+
+def planned(
+    contacts: int, latencies: Sequence[float], in_flight: Sequence[int], ways: Sequence[Way]
+) -> _Plan:
+    """Every case with every way."""
+    cases = [
+        Case(contacts=contacts, latency_ms=latency, in_flight=allowed)
+        for latency in latencies
+        for allowed in in_flight or [50 if latency else 16]
+    ]
+    return list(product(cases, ways))
+
+
+def _sizes(contacts: int, *, memory: bool, growth: bool) -> _Plan:
+    counts = {contacts, *((5 * contacts,) if memory else ())}
+
+    if growth:
+        counts |= {0, contacts // 10, 10 * contacts}
+
+    cases = [Case(contacts=count, latency_ms=0, in_flight=16) for count in sorted(counts)]
+    return [(case, way) for case in cases for way in WAYS if way.name == OURS]
+
+
+def _ways(only: Sequence[str]) -> list[Way]:
+    chosen = [way for way in WAYS if not only or any(name in way.name for name in only)]
+
+    for way in chosen:
+        if way.missing:
+            _ERR.print(
+                f"{way.name} is left out: {', '.join(way.missing)} not installed", style="red"
+            )
+
+    available = [way for way in chosen if not way.missing]
+
+    if not available:
+        raise typer.BadParameter(f"nothing to measure; ways: {', '.join(w.name for w in WAYS)}")
+
+    return available
+
+
+def _measure(plan: _Plan, rounds: int, about: dict[str, object]) -> Results:
+    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as name:
+        scratch = Path(name)
+        command, kind = server_command(scratch)
+        about["server"] = kind
+
+        if kind != "C":
+            _ERR.print("no C compiler or no Linux: the server is Python, fast ways wait for it")
+
+        with serving(command, kind=kind) as server:
+            measurer = Rounds(server=server, scratch=scratch, data=DATA, tell=_ERR.print)
+            return measurer.run(plan, rounds=rounds)
+
+
+def _show(results: Results, about: dict[str, object], path: Path) -> None:
+    for case in results.measured:
+        _OUT.print(table(results, case))
+
+    held = goals(results)
+
+    for goal in held:
+        _OUT.print(str(goal), style=None if goal.holds else "red", highlight=False)
+
+    write_json(as_json(results, held, about), path)
+    _OUT.print(f"server: {about['server']}; {about['machine']}", highlight=False)
+
+    for written in (path, write_plot(results, path.with_suffix(".svg"))):
+        if written:
+            _OUT.print(f"written to {written}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
