@@ -1,0 +1,117 @@
+"""Loading: one frozen Config, or one ConfigError with a line for each thing that is wrong."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from pydantic import ValidationError
+
+from ..errors import ConfigError
+from ..sending.account import AuthVersion
+from ..sending.endpoint import EndpointName
+from .findings import findings_of
+from .layers import Origin, Overrides, read_file
+from .schema import json_schema
+from .sections import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ("load",)
+
+_AUTH_NEEDED = {EndpointName.BATCH: AuthVersion.V1, EndpointName.ASYNC: AuthVersion.V2}
+
+_SHORTEST_SECRET = 6  # masking "x" of a rehearsal would make riddles of the words
+
+
+def load(path: Path | str, env: Mapping[str, str] = os.environ) -> Config:
+    """Read the config file at `path`, with the overrides of `env`.
+
+    Credentials may be missing: whoever needs them asks `account` for them. Where `max_records` is
+    not given, it is what the endpoint takes; where the run directory is not, it is `runs/` and the
+    config file's name.
+
+    Raises:
+        ConfigError: With a line for each thing that is wrong; no line quotes a secret.
+    """
+    overrides = Overrides(env, model=Config)
+    origin = Origin(
+        file=str(path),
+        written=_with_directory(read_file(Path(path)), Path(path)),
+        overrides=overrides.values,
+    )
+    try:
+        config = Config.model_validate(origin.merged)
+    except ValidationError as error:
+        found = findings_of(error, origin, schema=json_schema())
+        raise _error([*overrides.problems, *found], origin) from None
+
+    config = _within_the_endpoint(config, origin)
+    problems = [*overrides.problems, *_clashes(config, origin)]
+    if problems:
+        raise _error(problems, origin)
+
+    return config
+
+
+def _with_directory(written: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A run directory that is not given is called after the config."""
+    run = written.get("run", {})
+    if not isinstance(run, dict):
+        return written
+
+    return {**written, "run": {"directory": f"runs/{path.stem}", **run}}
+
+
+def _within_the_endpoint(config: Config, origin: Origin) -> Config:
+    """A default is no wish: what was not asked for gives way to what the endpoint takes."""
+    most = config.journey.profile.max_records
+    if "max_records" in origin.merged.get("batch", {}) or config.batch.max_records <= most:
+        return config
+
+    return config.model_copy(update={"batch": replace(config.batch, max_records=most)})
+
+
+def _clashes(config: Config, origin: Origin) -> Iterator[str]:
+    """What is wrong between the sections, or with a value that pydantic would bend to fit."""
+    yield from _bent(origin)
+    endpoint, most = config.journey.endpoint, config.journey.profile.max_records
+    if config.batch.max_records > most:
+        yield origin.line(
+            ("batch", "max_records"),
+            f"must be at most {most}: that is what {endpoint} takes in a request",
+        )
+
+    needed = _AUTH_NEEDED.get(endpoint, config.account.auth)
+    if config.account.auth != needed:
+        yield origin.line(
+            ("account", "auth"), f'must be "{needed}" for journey.endpoint = "{endpoint}"'
+        )
+
+
+def _bent(origin: Origin) -> Iterator[str]:
+    """True and false are no numbers, whatever Python says of them."""
+    for section, policy in Config.model_fields.items():
+        for key, value in origin.merged.get(section, {}).items():
+            if isinstance(value, bool) and not _takes_bool(policy.annotation, key):
+                yield origin.line((section, key), f"cannot be {str(value).lower()}")
+
+
+def _takes_bool(policy: Any, key: str) -> bool:
+    hint = get_type_hints(policy)[key]
+    return hint is bool or bool in get_args(hint)
+
+
+def _error(problems: Iterable[str], origin: Origin) -> ConfigError:
+    """One error of many lines. Should a policy have quoted a secret, it is masked here."""
+    text = "\n".join(problems)
+    for layer in (origin.written, origin.overrides):
+        account = layer.get("account")
+        secret = account.get("client_secret") if isinstance(account, dict) else None
+        if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+
+    return ConfigError(text)

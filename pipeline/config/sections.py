@@ -1,0 +1,97 @@
+"""The sections of the config, put together from the policies that obey them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..intake.source import SourcePolicy
+from ..mapping.rules import MappingPolicy
+from ..packing.batcher import BatchPolicy
+from ..sending.account import Account
+from ..sending.endpoint import JourneyPolicy
+from ..sending.policy import DeliveryPolicy
+from ..settling.directory import RunPolicy
+
+__all__ = ("Config", "CoordinationPolicy", "WorkerPolicy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPolicy:
+    """What a run shows to the outside while it lives."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    listen: str | None = None
+    """host:port of health, metrics and live page, such as "127.0.0.1:9100"; a bare port means this
+    machine alone. Absent: nothing listens."""
+
+    def __post_init__(self) -> None:
+        if self.listen is not None:
+            _ = self.address
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on, or None."""
+        if self.listen is None:
+            return None
+
+        host, _, port = self.listen.rpartition(":")
+        if not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 65_535:
+            raise ValueError('listen must be host:port, such as "127.0.0.1:9100"')
+
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinationPolicy:
+    """What many workers share: one pace and one token."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    url: str | None = field(default=None, repr=False)  # it may hold a password
+    """The Redis or Valkey they share it on, such as "redis://127.0.0.1:6379/0". Absent: this
+    process paces itself alone."""
+
+    def __post_init__(self) -> None:
+        if self.url is not None and urlsplit(self.url).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("url must begin with redis://, rediss:// or unix://")
+
+
+class Config(BaseModel):
+    """Everything a command needs to know; made from a file by `load`, or by hand."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+    account: Account
+    """Who asks, and where."""
+
+    journey: JourneyPolicy
+    """Which journey the contacts enter, by which door."""
+
+    source: SourcePolicy
+    """Where the records come from."""
+
+    mapping: MappingPolicy
+    """How a record becomes a contact."""
+
+    batch: BatchPolicy = Field(default_factory=BatchPolicy)
+    """When a batch is full enough."""
+
+    delivery: DeliveryPolicy = Field(default_factory=DeliveryPolicy)
+    """How batches are delivered."""
+
+    run: RunPolicy
+    """Where a run keeps its books."""
+
+    worker: WorkerPolicy = Field(default_factory=WorkerPolicy)
+    """What a run shows to the outside while it lives."""
+
+    coordination: CoordinationPolicy = Field(default_factory=CoordinationPolicy)
+    """What many workers share."""
