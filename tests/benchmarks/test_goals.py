@@ -11,43 +11,14 @@ from benchmarks.__main__ import planned
 from benchmarks.goals import goals
 from benchmarks.report import as_json, table, write_json
 from benchmarks.rounds import Case, Measurement, Results
-from benchmarks.server import Statistics
 from benchmarks.ways import BASELINE, OURS, WAYS
+from tests.benchmarks.made import measurement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 AT_ONCE = Case(contacts=1_000_000, latency_ms=0, in_flight=16)
 SLOW = Case(contacts=1_000_000, latency_ms=200, in_flight=50)
-
-
-def measurement(
-    contacts: int, *, wall: float, cpu: float = 1.0, peak: float = 50e6, steady: float = 1.0
-) -> Measurement:
-    """What a run of `contacts` took, as the harness would have measured it."""
-    statistics = Statistics(
-        requests=contacts // 500,
-        answered=contacts // 500,
-        contacts=contacts,
-        body_bytes=contacts * 274,
-        tokens=0,
-        connections=1,
-        max_in_flight=50,
-        mean_in_flight=steady,
-        steady_in_flight=steady,
-        window_seconds=wall,
-        cpu_seconds=0.1,
-    )
-    return Measurement(
-        contacts=contacts,
-        contacts_sent=contacts,
-        wall_seconds=wall,
-        cpu_seconds=cpu,
-        peak_rss_bytes=int(peak),
-        peak_pss_bytes=0,
-        peak_processes=1,
-        statistics=statistics,
-    )
 
 
 def results(measured: dict[tuple[Case, str], list[Measurement]]) -> Results:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.measure import run_measured
-from benchmarks.rounds import Case, Rounds
+from benchmarks.rounds import Case, Rounds, _extrapolated
 from benchmarks.server import server_command, serving
 from benchmarks.ways import WAYS, Setting, Way
+from tests.benchmarks.made import measurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +88,18 @@ def test_slow_ways_are_scaled(tmp_path: Path) -> None:
     assert measured.statistics.contacts == 5_000
     assert measured.wall_seconds > 4.0
     assert measured.contacts_per_second < 25_000
+
+
+def test_start_up_is_scaled_once() -> None:
+    """What a way takes for an empty file is added once, not as often as the rest."""
+    measured = measurement(5_000, wall=3.0, cpu=0.7)
+    start_up = measurement(0, wall=1.0, cpu=0.5)
+
+    scaled = _extrapolated(measured, start_up, 50_000)
+
+    assert scaled.wall_seconds == pytest.approx(1.0 + 2.0 * 10)
+    assert scaled.cpu_seconds == pytest.approx(0.5 + 0.2 * 10)
+    assert (scaled.contacts, scaled.contacts_sent) == (50_000, 5_000)
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.missing], ids=lambda way: way.name)
