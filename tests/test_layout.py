@@ -21,15 +21,18 @@ RANKS = {
     "settling": 5,
     "verifying": 6,
     "watching": 7,
+    "findings": 7,
     "config": 8,
     "starter": 9,
     "stop": 9,
     "plan": 9,
-    "flow": 10,
-    "preflight": 11,
-    "demo": 12,
-    "cli": 13,
-    "__main__": 14,
+    "stages": 10,
+    "wiring": 10,
+    "flow": 11,
+    "preflight": 12,
+    "demo": 13,
+    "cli": 14,
+    "__main__": 15,
 }
 SIMULATOR_MAY_IMPORT = {"errors", "simulator"}
 CHILD_MAY_NOT_IMPORT = {"aiohttp", "anyio", "pydantic", "rich", "typer"}

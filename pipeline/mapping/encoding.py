@@ -76,13 +76,13 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
         max_contact_bytes=encoding.max_contact_bytes,
     )
     left = encoding.limit
-    done_share: float | None = 0.0
+    share_before: float | None = 0.0
     for reading in encoding.readings:
+        weight = reading.weight
         for chunk in reading.source.chunks(reading.after, reading.start):
             contacts = mapper.map(chunk)
-            if done_share is not None and reading.weight is not None:
-                share = reading.source.share()
-                contacts.share = None if share is None else done_share + reading.weight * share
+            if share_before is not None and weight is not None and chunk.share is not None:
+                contacts.share = share_before + weight * chunk.share
 
             if left is not None:
                 _shorten(contacts, left)
@@ -92,8 +92,7 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
             if left == 0:
                 return
 
-        if done_share is not None:
-            done_share = None if reading.weight is None else done_share + reading.weight
+        share_before = None if share_before is None or weight is None else share_before + weight
 
 
 def _shorten(contacts: Contacts, limit: int) -> None:

@@ -1,0 +1,250 @@
+"""The run: opens the resources, the streams and the task groups. Who reads this knows the run.
+
+    read ──chunks──▶ pack ──batches──▶ send (max_in_flight of them) ──outcomes──▶ settle
+                      └───────────── what was read, what was rejected ──────────────▲
+
+What each stage does is in `stages.py`, what it is made of in `wiring.py`. What flows back are the
+positions that are done: the settler writes them down, and a run that goes on passes over them.
+
+A full stream is the backpressure: memory is bounded by what lies in the streams and in flight,
+whatever the size of the input. The end of a stream is the end of the work.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import create_memory_object_stream, create_task_group, to_thread
+
+from .errors import BudgetError, HaltError, JourneyError
+from .events import LeftoversFound, RunEnded, RunStarted
+from .mapping.contacts import Contacts
+from .mapping.encoder import open_encoder
+from .packing.batch import Batch
+from .plan import Plan
+from .sending.client import open_client
+from .settling.directory import Kind, RunDirectory
+from .settling.journal import Journal
+from .settling.opening import Leftovers
+from .settling.settler import Item
+from .settling.summary import RunState
+from .settling.tally import Tally
+from .stages import Packer, Reader, send, settle
+from .stop import Stop
+from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from anyio import CancelScope
+
+    from .config import Config
+    from .events import Emit, Emitter
+    from .mapping.encoder import Encoder
+    from .sending.client import Client
+    from .sending.token import TokenKeeper
+    from .settling.directory import Opened
+    from .settling.opening import Replay
+    from .settling.summary import Summary
+
+__all__ = ("Ended", "RunOptions", "run")
+
+CHUNKS_AHEAD = 2
+"""Chunks that may wait between reading and packing: the next is read while one is packed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked beyond its config."""
+
+    again: bool = False
+    """Begin anew although the run is finished, or another one is unfinished in the directory."""
+
+    limit: int | None = None
+    """Stop after so many contacts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended: its books, and the error that halted it, if one did."""
+
+    summary: Summary
+    error: JourneyError | None
+
+
+async def run(
+    config: Config,
+    options: RunOptions,
+    *,
+    emitter: Emitter,
+    watch: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> Ended:
+    """Inject the config's source into its journey, from the beginning or from where it stopped.
+
+    `watch` is a task that runs beside it and is cancelled at its end (the progress display).
+
+    Raises:
+        UsageError: Nothing was sent; the config, the source or the run directory must be mended.
+        JourneyError: The journal cannot be written any more; what it holds stands.
+    """
+    plan = await to_thread.run_sync(Plan.of, config)
+    stop = Stop(emit=emitter.emit)
+    async with AsyncExitStack() as stack:
+        # 1. The run directory is ours alone; its journal says where the run stands.
+        directory = stack.enter_context(RunDirectory(config.run.directory))
+        opened = await to_thread.run_sync(partial(_open, directory, plan, options=options))
+        tally = Tally(opened.replay.counters)
+        emitter.subscribe(tally.observe)
+        journal = await stack.enter_async_context(Journal(opened.store, tally=tally))
+        _announce(opened, directory=config.run.directory, emit=emitter.emit)
+
+        # 2. The work; beside it the signals, and whoever watches.
+        wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
+        injection = Injection(plan, options, replay=opened.replay, wiring=wiring, stop=stop)
+        async with create_task_group() as beside:
+            beside.start_soon(heed_signals, stop, beside.cancel_scope)
+            if watch is not None:
+                beside.start_soon(watch)
+
+            await injection.work(emitter.emit)
+            beside.cancel_scope.cancel()
+
+        # 3. The books are closed, and must balance.
+        summary = await injection.close_books()
+        await to_thread.run_sync(summary.write, directory.path / "summary.json")
+        emitter.emit(RunEnded(state=summary.state))
+        return Ended(summary=summary, error=stop.error)
+
+
+class Injection:
+    """The work of one leg of a run, from its sources to its closed books."""
+
+    def __init__(
+        self, plan: Plan, options: RunOptions, *, replay: Replay, wiring: Wiring, stop: Stop
+    ) -> None:
+        self._plan = plan
+        self._options = options
+        self._replay = replay
+        self._wiring = wiring
+        self._stop = stop
+        self._exhausted = False  # the sources were read to their end
+        self._completed = False  # everything that was asked for is settled
+
+    async def work(self, emit: Emit) -> None:
+        """Read, pack, send and settle until the sources end or the run stops."""
+        wiring = self._wiring
+        async with open_client(self._plan.config.delivery, clock=wiring.clock) as client:
+            keeper = wiring.keeper(client)
+            try:
+                target = await wiring.target(client, keeper)
+                if target is not None:
+                    await to_thread.run_sync(self._plan.hold_against, target)
+            except JourneyError as error:
+                self._stop.halt(error)
+                return
+
+            encoding = self._plan.encoding(
+                target=target,
+                done=self._replay.done,
+                starts=self._replay.starts,
+                limit=self._options.limit,
+            )
+            size_bytes = self._plan.size_bytes
+            async with open_encoder(encoding, size_bytes=size_bytes, emit=emit) as encoder:
+                await self._flow(encoder, client, keeper=keeper, emit=emit)
+
+    async def _flow(
+        self, encoder: Encoder, client: Client, *, keeper: TokenKeeper, emit: Emit
+    ) -> None:
+        """The streams, and a task for each stage; as many senders as may be in flight."""
+        wiring, stop = self._wiring, self._stop
+        in_flight = self._plan.config.delivery.max_in_flight
+        chunks_in, chunks_out = create_memory_object_stream[Contacts](CHUNKS_AHEAD)
+        batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
+        items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
+        reader = Reader(encoder, chunks_in, stop=stop)
+        packer = Packer(
+            wiring.batcher(), chunks_out, batches=batches_in, items=items_in.clone(), emit=emit
+        )
+        sender = wiring.sender(client, keeper, settle=items_in.send)
+        async with create_task_group() as settling:
+            settling.start_soon(partial(settle, items_out, wiring.settler, stop=stop))
+            async with items_in, create_task_group() as others:  # closed when the last has settled
+                others.start_soon(reader.run)
+                others.start_soon(packer.run)
+                for _ in range(in_flight):
+                    others.start_soon(partial(send, batches_out.clone(), sender, stop=stop))
+
+                batches_out.close()
+
+        if reader.ended and not stop.asked:
+            await self._come_to_end(reader.contacts)
+
+    async def _come_to_end(self, contacts: int) -> None:
+        limit = self._options.limit
+        self._exhausted = limit is None or contacts < limit
+        try:
+            await self._wiring.settler.settle(self._wiring.probation.finish())
+        except (HaltError, BudgetError) as error:
+            self._stop.halt(error)
+        else:
+            self._completed = True
+
+    async def close_books(self) -> Summary:
+        """Write down how this leg ended. Raises ConservationError if the books do not balance."""
+        error = self._stop.error
+        if isinstance(error, BudgetError):
+            state = RunState.OVER_BUDGET
+        elif error is not None:
+            state = RunState.HALTED
+        else:
+            state = RunState.COMPLETED if self._completed else RunState.INTERRUPTED
+
+        exhausted = state is RunState.COMPLETED and self._exhausted
+        detail = None if error is None else str(error)
+        try:
+            return await self._wiring.settler.finish(state, exhausted=exhausted, detail=detail)
+        except BudgetError as overdrawn:
+            self._stop.halt(overdrawn)
+            return await self.close_books()
+
+
+def _open(directory: RunDirectory, plan: Plan, *, options: RunOptions) -> Opened:
+    return directory.open(
+        plan.identity,
+        endpoint=plan.config.journey.endpoint,
+        again=options.again,
+        leftovers=Leftovers(plan.config.delivery.on_unknown),
+    )
+
+
+def _announce(opened: Opened, *, directory: str, emit: Emit) -> None:
+    replay = opened.replay
+    emit(
+        RunStarted(
+            run_id=opened.run_id,
+            resumed=opened.kind is Kind.CONTINUED,
+            settled=replay.counts.settled,
+            total=None,
+            directory=directory,
+        )
+    )
+    if replay.leftover_batches:
+        emit(LeftoversFound(batches=replay.leftover_batches, contacts=replay.leftover_contacts))
+
+
+async def heed_signals(stop: Stop, everything: CancelScope) -> None:
+    """The first SIGINT or SIGTERM drains the run; a second leaves at once."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            if stop.drained:
+                everything.cancel()
+                return
+
+            stop.drain(f"{signal.Signals(number).name} received; another one leaves at once")

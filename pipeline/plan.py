@@ -1,0 +1,132 @@
+"""The plan: all that a run needs and that can be known before anything is sent.
+
+Making a plan finds the sources, recognises their content, reads their headers and holds the
+mapping against them. It blocks on files and never touches the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError
+from .intake.locate import locate
+from .intake.ranges import Ranges
+from .intake.source import START
+from .mapping.encoding import Encoding, Reading
+from .mapping.mapper import Mapper
+from .packing.payload import Envelope
+from .sending.endpoint import EndpointName
+from .settling.identity import Identity, rest_host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .config import Config
+    from .intake.source import FileSource, Fingerprint, Mark
+    from .mapping.target import Target
+    from .sending.endpoint import Profile
+
+__all__ = ("Plan",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be read, how it is mapped, and whereto."""
+
+    config: Config
+    sources: tuple[FileSource, ...]
+    fingerprints: tuple[Fingerprint, ...]
+    envelope: Envelope
+
+    @classmethod
+    def of(cls, config: Config) -> Plan:
+        """Look at the sources. Raises UsageError for whatever would make a run pointless."""
+        sources = tuple(locate(config.source))
+        plan = cls(
+            config=config,
+            sources=sources,
+            fingerprints=tuple(source.fingerprint() for source in sources),
+            envelope=_envelope(config),
+        )
+        plan.hold_against(None)
+        return plan
+
+    def hold_against(self, target: Target | None) -> None:
+        """Raise MappingError where the mapping does not fit the sources' columns or `target`."""
+        mapper = self.mapper(target)
+        for source in self.sources:
+            mapper.prepare(source.columns())
+
+    @property
+    def profile(self) -> Profile:
+        """What the endpoint takes."""
+        return self.config.journey.profile
+
+    @property
+    def identity(self) -> Identity:
+        """By what the run is recognised when it is continued."""
+        return Identity(
+            event_definition_key=self.config.journey.event_definition_key,
+            rest_host=rest_host(self.config.account.rest_base),
+            sources=self.fingerprints,
+        )
+
+    @property
+    def size_bytes(self) -> int | None:
+        """What all sources hold, as stored; None where one cannot tell."""
+        sizes = [fingerprint.size for fingerprint in self.fingerprints]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def max_contact_bytes(self) -> int:
+        """The longest contact that fits a payload of its own."""
+        return self.config.batch.max_bytes - self.envelope.overhead_bytes - 1
+
+    def mapper(self, target: Target | None = None) -> Mapper:
+        """The mapper of this plan, its contacts held against `target` if there is one."""
+        return Mapper(
+            self.config.mapping,
+            shape=self.profile.shape,
+            target=target,
+            max_contact_bytes=self.max_contact_bytes,
+        )
+
+    def encoding(
+        self,
+        *,
+        target: Target | None = None,
+        done: Mapping[str, Ranges] | None = None,
+        starts: Mapping[str, Mark] | None = None,
+        limit: int | None = None,
+    ) -> Encoding:
+        """What the encoder is told: everything that is not `done`, read from `starts` on."""
+        whole = self.size_bytes
+        readings = tuple(
+            Reading(
+                source=source,
+                after=(done or {}).get(source.name, Ranges()),
+                start=(starts or {}).get(source.name, START),
+                weight=(fingerprint.size or 0) / whole if whole else None,
+            )
+            for source, fingerprint in zip(self.sources, self.fingerprints, strict=True)
+        )
+        return Encoding(
+            readings=readings,
+            mapping=self.config.mapping,
+            shape=self.profile.shape,
+            target=target,
+            max_contact_bytes=self.max_contact_bytes,
+            limit=limit,
+        )
+
+
+def _envelope(config: Config) -> Envelope:
+    match config.journey.endpoint:
+        case EndpointName.BATCH:
+            return Envelope.experimental(config.journey.event_definition_key)
+        case other:
+            raise ConfigError(
+                f'journey.endpoint = "{other}" is not sent to by this version; '
+                'use "batchcontactevents"'
+            )

@@ -1,0 +1,167 @@
+"""The stages of the flow, each one task's work: reading, packing, sending, settling.
+
+A stage is given its ends of the streams and closes them; `flow.py` makes the streams and the tasks.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import BrokenResourceError, CancelScope, EndOfStream, WouldBlock
+
+from .errors import BudgetError, HaltError, JourneyError
+from .events import BatchSealed, ChunkRead
+from .packing.batch import Trigger
+from .settling.settler import Read
+
+if TYPE_CHECKING:
+    from anyio.abc import ObjectReceiveStream, ObjectSendStream
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
+    from .events import Emit
+    from .mapping.contacts import Contacts
+    from .mapping.encoder import Encoder
+    from .packing.batch import Batch
+    from .packing.batcher import Batcher
+    from .sending.sender import Sender
+    from .settling.settler import Item, Settler
+    from .stop import Stop
+
+__all__ = ("Packer", "Reader", "send", "settle")
+
+
+class Reader:
+    """Passes on what the encoder makes until the sources end, break off, or the run stops."""
+
+    def __init__(self, encoder: Encoder, chunks: ObjectSendStream[Contacts], *, stop: Stop) -> None:
+        self._encoder = encoder
+        self._chunks = chunks
+        self._stop = stop
+        self.contacts = 0
+        """How many contacts were read and mapped."""
+        self.ended = False
+        """Whether the encoder came to its end."""
+
+    async def run(self) -> None:
+        """One task's work."""
+        async with self._chunks:
+            with self._stop.scope():
+                try:
+                    while (contacts := await self._encoder.next()) is not None:
+                        await self._chunks.send(contacts)
+                        self.contacts += len(contacts.bodies)
+                except JourneyError as error:
+                    self._stop.halt(error)
+                else:
+                    self.ended = True
+
+
+class Packer:
+    """Gathers contacts into batches, and seals those that are full or have waited long enough."""
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        chunks: ObjectReceiveStream[Contacts],
+        *,
+        batches: ObjectSendStream[Batch],
+        items: ObjectSendStream[Item],
+        emit: Emit,
+    ) -> None:
+        self._batcher = batcher
+        self._chunks = chunks
+        self._batches = batches
+        self._items = items
+        self._emit = emit
+
+    async def run(self) -> None:
+        """One task's work."""
+        async with self._chunks, self._batches, self._items:
+            # A broken stream means that the senders have stopped: what they did not dispatch
+            # stays unprocessed.
+            with suppress(BrokenResourceError):
+                while await self._step():
+                    pass
+
+                await self._pass_on(self._batcher.flush(Trigger.DRAIN))
+
+    async def _step(self) -> bool:
+        """Take a chunk, or seal what lingers; False when there are no more chunks."""
+        due = self._batcher.due
+        with CancelScope(deadline=inf if due is None else due) as linger:
+            try:
+                contacts = await self._chunks.receive()
+            except EndOfStream:
+                return False
+
+        if linger.cancelled_caught:
+            await self._pass_on(self._batcher.flush(Trigger.LINGER))
+        else:
+            await self._take(contacts)
+
+        return True
+
+    async def _take(self, contacts: Contacts) -> None:
+        # What was read is settled before any batch of it can be, so that the books always balance.
+        await self._items.send(
+            Read(source=contacts.source, mark=contacts.mark, rejected=contacts.rejected)
+        )
+        self._emit(
+            ChunkRead(
+                source=contacts.source,
+                records=len(contacts.bodies) + len(contacts.rejected),
+                rejected=len(contacts.rejected),
+                share=contacts.share,
+            )
+        )
+        await self._pass_on(self._batcher.add(contacts, anyio.current_time()))
+
+    async def _pass_on(self, sealed: list[Batch]) -> None:
+        for batch in sealed:
+            self._emit(
+                BatchSealed(
+                    batch_id=batch.batch_id,
+                    contacts=len(batch),
+                    payload_bytes=len(batch.payload),
+                    trigger=batch.trigger,
+                )
+            )
+            await self._batches.send(batch)
+
+
+async def send(batches: ObjectReceiveStream[Batch], sender: Sender, *, stop: Stop) -> None:
+    """Send one batch after the other until there are no more, or the run stops."""
+    async with batches:
+        while True:
+            with stop.scope() as waiting:
+                try:
+                    batch = await batches.receive()
+                except EndOfStream:
+                    return
+
+            if waiting.cancelled_caught:
+                return
+
+            try:
+                await sender.send(batch)
+            except HaltError as error:
+                stop.halt(error)
+                return
+
+
+async def settle(items: MemoryObjectReceiveStream[Item], settler: Settler, *, stop: Stop) -> None:
+    """Write down everything that has come up since the last time, in one go."""
+    async with items:
+        async for item in items:
+            group = [item]
+            with suppress(WouldBlock, EndOfStream):
+                while True:
+                    group.append(items.receive_nowait())
+
+            try:
+                await settler.settle(group)
+            except BudgetError as error:
+                stop.halt(error)

@@ -1,0 +1,129 @@
+"""Wiring: what the stages of a run are made of, put together from its config and its journal."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from .errors import EventDefinitionError, HaltError
+from .events import FieldsRead, FieldsUnreadable
+from .mapping.target import Target, parse_fields
+from .packing.batcher import Batcher
+from .packing.payload import halve
+from .sending.clock import Clock
+from .sending.courier import Courier
+from .sending.lookup import Lookup
+from .sending.pace import Pace
+from .sending.probation import Probation
+from .sending.sender import Links, Sender
+from .sending.token import TokenKeeper, token_from
+from .settling.budget import Budget
+from .settling.checkpoint import Checkpoint
+from .settling.settler import Settler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .events import Emit
+    from .packing.batch import Batch
+    from .plan import Plan
+    from .sending.client import Client
+    from .sending.outcome import Settlement
+    from .settling.journal import Journal
+    from .settling.opening import Replay
+    from .stop import Stop
+
+__all__ = ("Wiring",)
+
+
+class Wiring:
+    """One run's parts. What several of them share (numbers, probation, clock) is made once."""
+
+    def __init__(
+        self, plan: Plan, replay: Replay, *, journal: Journal, stop: Stop, emit: Emit
+    ) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._stop = stop
+        self._emit = emit
+        self._next_id = count(replay.next_batch_id).__next__
+        self.clock = Clock()
+        self.probation = Probation(accepted=replay.counts.accepted)
+        counts = replay.counts
+        self.settler = Settler(
+            journal=journal,
+            checkpoint=Checkpoint(replay.done),
+            emit=emit,
+            budget=Budget.parse(
+                plan.config.delivery.max_errors,
+                settled=counts.settled,
+                failed=counts.rejected + counts.unknown,
+            ),
+        )
+
+    def batcher(self) -> Batcher:
+        """What seals batches."""
+        config = self._plan.config
+        return Batcher(config.batch, envelope=self._plan.envelope, next_id=self._next_id)
+
+    def keeper(self, client: Client) -> TokenKeeper:
+        """The one owner of the token."""
+        fetch = token_from(self._plan.config.account, client, clock=self.clock)
+        return TokenKeeper(fetch, emit=self._emit, clock=self.clock)
+
+    def sender(
+        self,
+        client: Client,
+        keeper: TokenKeeper,
+        *,
+        settle: Callable[[Settlement], Awaitable[None]],
+    ) -> Sender:
+        """What takes batches to their outcome, shared by all sending tasks."""
+        config = self._plan.config
+        courier = Courier(
+            config.account, config.journey, client=client, emit=self._emit, clock=self.clock
+        )
+        return Sender(
+            config.delivery,
+            post=courier.post,
+            keeper=keeper,
+            pace=Pace(config.delivery, clock=self.clock),
+            probation=self.probation,
+            links=Links(
+                ledger=self._journal,
+                settle=settle,
+                halve=self._halve,
+                scope=self._stop.scope,
+                emit=self._emit,
+            ),
+            clock=self.clock,
+        )
+
+    async def target(self, client: Client, keeper: TokenKeeper) -> Target | None:
+        """The event's fields, to hold contacts against; None where they cannot be read.
+
+        Raises:
+            HaltError: The credentials are refused, or there is no such event definition. Other
+                trouble is reported and costs the run nothing but the check.
+        """
+        journey = self._plan.config.journey
+        if not journey.check_fields:
+            return None
+
+        await keeper.token()
+        lookup = Lookup(self._plan.config.account, client=client, keeper=keeper, clock=self.clock)
+        key = journey.event_definition_key
+        try:
+            fields = await lookup.fields(await lookup.event_definition(key))
+        except EventDefinitionError:
+            raise
+        except HaltError as error:
+            self._emit(FieldsUnreadable(detail=str(error)))
+            return None
+
+        self._emit(FieldsRead(event_definition_key=key, fields=len(fields)))
+        return Target(fields=parse_fields({"fields": fields}), event_definition_key=key)
+
+    def _halve(self, batch: Batch) -> tuple[Batch, Batch]:
+        ids = (self._next_id(), self._next_id())
+        return halve(batch, batch_ids=ids, envelope=self._plan.envelope)
