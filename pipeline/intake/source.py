@@ -9,16 +9,102 @@ process, never in the event loop (`mapping/encoder.py`).
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .ranges import Ranges
 
-__all__ = ("START", "Chunk", "FileSource", "Fingerprint", "Mark", "Rejection", "Stage")
+__all__ = (
+    "START",
+    "Chunk",
+    "FileSource",
+    "Fingerprint",
+    "Format",
+    "Mark",
+    "Rejection",
+    "SourcePolicy",
+    "Stage",
+)
+
+
+class Format(StrEnum):
+    """How records are written in a file."""
+
+    CSV = "csv"  # delimited text; the delimiter is found
+    TSV = "tsv"  # delimited text; the delimiter is the tab
+    NDJSON = "ndjson"  # a JSON object a line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePolicy:
+    """Where the records come from and how they are written."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+    url: str
+    """A path, a glob, a directory, a file:// URL, or "-" for standard input."""
+
+    format: Format | None = None
+    """csv, tsv or ndjson. Absent: from the file's name; standard input is taken for csv."""
+
+    delimiter: str | None = None
+    """One character between fields. Absent: found among comma, semicolon, tab and bar."""
+
+    quote: str = '"'
+    """One character around fields that hold a delimiter; doubled inside them. "": no quoting."""
+
+    encoding: str | None = None
+    """A Python codec, such as cp1252. Absent: by the byte-order mark, else UTF-8."""
+
+    columns: tuple[str, ...] | None = None
+    """The names of the columns of a file without a header. Absent: the header names them."""
+
+    def __post_init__(self) -> None:
+        if not self.url:
+            raise ValueError("url is empty: name a file, a glob, a directory, or - for stdin")
+
+        if self.format is not None:
+            object.__setattr__(self, "format", Format(self.format))
+
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in "\r\n"):
+            raise ValueError(f"delimiter is one character, not {self.delimiter!r}")
+
+        if len(self.quote) > 1 or self.quote in ("\r", "\n"):
+            raise ValueError(f'quote is one character, or "" for none, not {self.quote!r}')
+
+        if self.quote and self.quote == self.delimiter:
+            raise ValueError(f"delimiter and quote are the same character, {self.quote!r}")
+
+        self._check_encoding()
+        self._check_columns()
+
+    def _check_encoding(self) -> None:
+        if self.encoding is None:
+            return
+
+        try:
+            codecs.getincrementaldecoder(self.encoding)
+            "".encode(self.encoding)
+        except (LookupError, UnicodeError) as error:
+            raise ValueError(
+                f"encoding {self.encoding!r} is not a text encoding that Python knows"
+            ) from error
+
+    def _check_columns(self) -> None:
+        if self.columns is None:
+            return
+
+        object.__setattr__(self, "columns", tuple(self.columns))
+        if not self.columns or "" in self.columns:
+            raise ValueError("columns names every column of the file: a name is missing")
+
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns names a column twice")
 
 
 class Stage(StrEnum):
@@ -46,11 +132,13 @@ class Rejection:
 class Mark:
     """A place to start reading from: record `position + 1` begins at byte `offset`.
 
-    The offset counts bytes of the decoded (uncompressed) stream, the header included.
+    The offset counts bytes of the decoded stream, the header included: uncompressed, and as UTF-8
+    where the file is in another encoding. It is None where a limit cut a chunk short: such a mark
+    counts what was read, but no reading starts there.
     """
 
     position: int
-    offset: int
+    offset: int | None
 
 
 START = Mark(0, 0)
@@ -72,6 +160,7 @@ class Chunk:
     `records` are lists of text aligned with `columns` (CSV, TSV), or dicts where `columns` is
     None (NDJSON). `positions` ascend and pair with `records`. `mark` is where the next chunk
     begins: `mark.position` counts every record up to here, the rejected and the skipped too.
+    `share` is how much of the source has been read, 0 to 1; None where its size is unknown.
     """
 
     source: str
@@ -80,6 +169,7 @@ class Chunk:
     records: list[Any]
     rejected: list[Rejection]
     mark: Mark
+    share: float | None = None
 
 
 class FileSource(Protocol):
@@ -102,5 +192,6 @@ class FileSource(Protocol):
         """Yield every record whose position is not in `after`, reading from `start` on.
 
         Bad records come as `Chunk.rejected`, never as an exception. A chunk may be empty of
-        records: its `mark` still moves.
+        records: its `mark` still moves. Damaged compression raises SourceError after every
+        record before the damage has been yielded.
         """

@@ -1,0 +1,166 @@
+"""CSV and TSV: delimited text, read a block at a time.
+
+A block in which all is well costs no Python per record: it is decoded, parsed and measured as a
+whole. Only a block that shows trouble is walked record by record (`salvage.py`).
+
+Blank lines are not records and take no position. Quoting is strict: inside a field a quote is
+doubled, and after a closing quote comes a delimiter or a line end. Lines end in LF, CRLF or CR.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from .blocks import Sizes
+from .grammar import read_layout
+from .opening import open_text, peek
+from .reading import Parsed, Place, offset_of, read_chunks
+from .salvage import Salvager
+from .source import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .grammar import Grammar, Layout
+    from .origin import Origin
+    from .ranges import Ranges
+    from .source import Chunk, Fingerprint, Mark, SourcePolicy
+
+__all__ = ("CsvParser", "CsvSource")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CsvSource:
+    """A file of delimited text (or stdin). Picklable before `chunks`."""
+
+    name: str
+    origin: Origin
+    policy: SourcePolicy
+    sizes: Sizes = field(default_factory=Sizes)
+    _layout: Layout | None = field(default=None, init=False, repr=False)
+
+    def fingerprint(self) -> Fingerprint:
+        """Recognise the content; raises SourceError if it cannot be read."""
+        return self.origin.fingerprint(self.name)
+
+    def columns(self) -> tuple[str, ...]:
+        """The header's names, () for an empty file; raises SourceError for one that is unfit."""
+        return self._found_layout().columns
+
+    def chunks(self, after: Ranges, start: Mark = START) -> Iterator[Chunk]:
+        """Yield every record whose position is not in `after`, reading from `start` on."""
+        layout = self._found_layout()
+        if not layout.columns:
+            return
+
+        offset = offset_of(start, layout.offset)
+        parser = CsvParser(
+            source=self.name,
+            columns=layout.columns,
+            grammar=layout.grammar,
+            sizes=self.sizes,
+            lines=None if start.position else layout.lines,
+        )
+        with open_text(self.origin, codec=layout.codec, offset=offset) as stream:
+            yield from read_chunks(
+                stream,
+                parser,
+                after=after,
+                position=start.position,
+                offset=offset,
+                sizes=self.sizes,
+            )
+
+    def _found_layout(self) -> Layout:
+        if self._layout is None:
+            head = peek(self.origin, self.policy.encoding)
+            self._layout = read_layout(head, self.policy, self.origin.label)
+
+        return self._layout
+
+
+class CsvParser:
+    """Parses blocks of UTF-8. `lines` is how many came before the first block, if known."""
+
+    line_ends: ClassVar[tuple[bytes, ...]] = (b"\n", b"\r")
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        columns: tuple[str, ...],
+        grammar: Grammar,
+        sizes: Sizes,
+        lines: int | None,
+    ) -> None:
+        self.source = source
+        self.columns = columns
+        self._grammar = grammar
+        self._sizes = sizes
+        self._lines = lines
+        self._wary = False  # blocks have ended inside a quoted field
+        # The module's limit is one for all readers; it is only ever raised.
+        csv.field_size_limit(max(csv.field_size_limit(), sizes.line_bytes))
+
+    def parse(self, block: bytes, position: int, *, final: bool) -> Parsed:
+        """Parse the records that lie wholly in `block`; see `reading.Parser`."""
+        whole = self._parse_whole(block, position)
+        parsed, lines = whole or self._salvage(block, position, final=final)
+        if self._lines is not None:
+            self._lines += lines
+
+        return parsed
+
+    def _parse_whole(self, block: bytes, position: int) -> tuple[Parsed, int] | None:
+        """Parse a block in which all is well, and count its lines; None if there is trouble."""
+        if self._wary:
+            block = self._up_to_open_quote(block)
+
+        if not 0 < len(block) <= self._sizes.quote_bytes:
+            return None
+
+        try:
+            reader = self._grammar.reader(io.StringIO(block.decode(), newline=""))
+            rows = list(reader)
+        except (UnicodeDecodeError, csv.Error):
+            return None
+
+        widths = set(map(len, rows))
+        if 0 in widths:
+            widths.remove(0)
+            rows = list(filter(None, rows))
+
+        if widths and widths != {len(self.columns)}:
+            return None
+
+        parsed = Parsed(
+            positions=range(position + 1, position + 1 + len(rows)),
+            records=rows,
+            rejected=[],
+            count=len(rows),
+            consumed=len(block),
+        )
+        return parsed, reader.line_num
+
+    def _up_to_open_quote(self, block: bytes) -> bytes:
+        """Cut before the line whose quoted field goes on behind the block, by counting quotes."""
+        quote = self._grammar.quote.encode()
+        if block.count(quote) % 2 == 0:
+            return block
+
+        opening = block.rfind(quote)
+        return block[: max(block.rfind(end, 0, opening) for end in self.line_ends) + 1]
+
+    def _salvage(self, block: bytes, position: int, *, final: bool) -> tuple[Parsed, int]:
+        place = Place(source=self.source, position=position, lines=self._lines)
+        salvager = Salvager(
+            block, len(self.columns), grammar=self._grammar, sizes=self._sizes, place=place
+        )
+        parsed, lines = salvager.salvage(final=final)
+        if self._grammar.quote and parsed.consumed < len(block):
+            self._wary = True
+
+        return parsed, lines

@@ -1,0 +1,136 @@
+"""Grammar: how delimited text is written, and the header that says what its fields are called."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..errors import SourceError
+
+if TYPE_CHECKING:
+    from _csv import Reader
+    from collections.abc import Iterable, Sequence
+
+    from .opening import Head
+    from .source import SourcePolicy
+
+__all__ = ("Grammar", "Layout", "read_layout")
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_LOOKED_AT: Final = 50  # lines that a delimiter is judged by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grammar:
+    """The characters between and around fields."""
+
+    delimiter: str
+    quote: str  # "" where there is no quoting
+
+    def reader(self, lines: Iterable[str], *, strict: bool = True) -> Reader:
+        """Return a csv.reader of `lines`, each with its line end."""
+        if not self.quote:
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+
+        return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=strict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What stands before the records, and how they are written."""
+
+    columns: tuple[str, ...]
+    grammar: Grammar
+    codec: str | None  # None for UTF-8
+    offset: int  # bytes of UTF-8 before the first record
+    lines: int  # lines before the first record
+
+
+def read_layout(head: Head, policy: SourcePolicy, label: str) -> Layout:
+    """Find delimiter and columns. Raises SourceError where the header cannot be used.
+
+    No column at all means that the source is empty.
+    """
+    lines = _lines(head, label)
+    grammar = Grammar(delimiter=policy.delimiter or _delimiter(lines, policy), quote=policy.quote)
+    columns, used = policy.columns, 0
+    if columns is None:
+        columns, used = _header(grammar, lines, label)
+
+    return Layout(
+        columns=columns,
+        grammar=grammar,
+        codec=head.codec,
+        offset=head.bom_bytes + sum(map(len, lines[:used])),
+        lines=used,
+    )
+
+
+def _lines(head: Head, label: str) -> list[bytes]:
+    """The complete lines of a head."""
+    lines = head.text[head.bom_bytes :].splitlines(keepends=True)
+    if lines and not head.whole and not lines[-1].endswith(b"\n"):
+        del lines[-1]
+        if not lines:
+            raise SourceError(
+                f"{label} has no line end within its first {len(head.text)} bytes: "
+                "this is no delimited text. Check [source] url, format and encoding."
+            )
+
+    return lines
+
+
+def _delimiter(lines: list[bytes], policy: SourcePolicy) -> str:
+    """The candidate that cuts most lines into as many fields as the first, and into most."""
+    texts = [line.decode("utf-8", "replace") for line in lines[:_LOOKED_AT]]
+    scores = {}
+    for candidate in _DELIMITERS:
+        if candidate == policy.quote:
+            continue
+
+        grammar = Grammar(delimiter=candidate, quote=policy.quote)
+        widths = [len(row) for row in grammar.reader(texts, strict=False) if row]
+        if widths and widths[0] > 1:
+            scores[candidate] = (widths.count(widths[0]) / len(widths), widths[0])
+
+    return max(scores, key=scores.__getitem__, default=",")
+
+
+def _header(grammar: Grammar, lines: list[bytes], label: str) -> tuple[tuple[str, ...], int]:
+    """The columns, and how many lines were read for them; leading blank lines are passed over."""
+    reader = grammar.reader(line.decode() for line in lines)
+    try:
+        names = next(filter(None, reader), [])
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"the header of {label} is not UTF-8 ({error.reason}). Nothing was sent. "
+            'Set [source] encoding, such as "cp1252", to the one it was written in.'
+        ) from error
+    except csv.Error as error:
+        raise SourceError(
+            f"the header of {label} cannot be read: {error}. Nothing was sent. "
+            "Mend its quotes, or set [source] quote and delimiter."
+        ) from error
+
+    _check_names(names, label)
+    return tuple(names), reader.line_num
+
+
+def _check_names(names: Sequence[str], label: str) -> None:
+    way_out = "Nothing was sent. Mend the header, or name the columns in [source] columns."
+    for number, name in enumerate(names, start=1):
+        if "\0" in name:
+            raise SourceError(
+                f"column {number} in the header of {label} holds a NUL: it may be UTF-16 without "
+                'its mark. Nothing was sent. Set [source] encoding, such as "utf-16-le".'
+            )
+
+        if not name.strip():
+            raise SourceError(f"column {number} in the header of {label} has no name. {way_out}")
+
+        if (first := names.index(name) + 1) < number:
+            raise SourceError(
+                f"columns {first} and {number} in the header of {label} are both called "
+                f"{name!r}. {way_out}"
+            )

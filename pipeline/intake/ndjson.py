@@ -1,0 +1,197 @@
+"""NDJSON: a JSON object a line, read a block at a time.
+
+A block in which all is well is parsed line by line in one call; only a block that shows trouble
+is walked in Python. Lines end in LF (a CR before it is white space); blank lines are not records
+and take no position. Of a name that an object holds twice, the last counts. Numbers arrive exactly
+as they stand (`precision.py`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import orjson
+
+from .blocks import Sizes
+from .opening import open_text, peek
+from .precision import inexact_places, loads_exactly
+from .reading import Fault, Parsed, Place, offset_of, read_chunks
+from .source import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .opening import Head
+    from .origin import Origin
+    from .ranges import Ranges
+    from .source import Chunk, Fingerprint, Mark, Rejection, SourcePolicy
+
+__all__ = ("NdjsonParser", "NdjsonSource")
+
+_KINDS: Final = {
+    list: "array",
+    str: "string",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    bool: "boolean",
+    type(None): "null",
+}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class NdjsonSource:
+    """A file of JSON lines (or stdin). Picklable before `chunks`."""
+
+    name: str
+    origin: Origin
+    policy: SourcePolicy
+    sizes: Sizes = field(default_factory=Sizes)
+    _head: Head | None = field(default=None, init=False, repr=False)
+
+    def fingerprint(self) -> Fingerprint:
+        """Recognise the content; raises SourceError if it cannot be read."""
+        return self.origin.fingerprint(self.name)
+
+    def columns(self) -> None:
+        """None: every record names its own fields. Raises SourceError if it cannot be read."""
+        self._found_head()
+
+    def chunks(self, after: Ranges, start: Mark = START) -> Iterator[Chunk]:
+        """Yield every record whose position is not in `after`, reading from `start` on."""
+        head = self._found_head()
+        offset = offset_of(start, head.bom_bytes)
+        parser = NdjsonParser(
+            source=self.name, sizes=self.sizes, lines=None if start.position else 0
+        )
+        with open_text(self.origin, codec=head.codec, offset=offset) as stream:
+            yield from read_chunks(
+                stream,
+                parser,
+                after=after,
+                position=start.position,
+                offset=offset,
+                sizes=self.sizes,
+            )
+
+    def _found_head(self) -> Head:
+        if self._head is None:
+            self._head = peek(self.origin, self.policy.encoding)
+
+        return self._head
+
+
+class NdjsonParser:
+    """Parses blocks of UTF-8. `lines` is how many came before the first block, if known."""
+
+    columns: ClassVar[None] = None
+    line_ends: ClassVar[tuple[bytes, ...]] = (b"\n",)
+
+    def __init__(self, *, source: str, sizes: Sizes, lines: int | None) -> None:
+        self.source = source
+        self._sizes = sizes
+        self._lines = lines
+
+    def parse(self, block: bytes, position: int, *, final: bool) -> Parsed:
+        """Parse all lines of `block`; see `reading.Parser`."""
+        lines = block.removesuffix(b"\n").split(b"\n")
+        parsed = self._parse_whole(block, lines, position) or self._walk(block, lines, position)
+        if self._lines is not None:
+            self._lines += len(lines)
+
+        return parsed
+
+    def _parse_whole(self, block: bytes, lines: list[bytes], position: int) -> Parsed | None:
+        """Parse lines of which every one is an object; None if one is not."""
+        if len(block) > self._sizes.line_bytes:
+            return None
+
+        try:
+            records = list(map(orjson.loads, lines))
+            if set(map(type, records)) != {dict}:
+                return None
+
+            _mend_numbers(block, lines, records)
+        except ValueError:
+            return None
+
+        positions = range(position + 1, position + 1 + len(records))
+        return Parsed(
+            positions=positions,
+            records=records,
+            rejected=[],
+            count=len(records),
+            consumed=len(block),
+        )
+
+    def _walk(self, block: bytes, lines: list[bytes], position: int) -> Parsed:
+        """Parse lines one by one, and reject those that are no objects."""
+        place = Place(source=self.source, position=position, lines=self._lines)
+        positions: list[int] = []
+        records: list[Any] = []
+        rejected: list[Rejection] = []
+        for number, line in enumerate(lines):
+            if not line.strip(b" \t\r"):
+                continue
+
+            count = len(records) + len(rejected) + 1
+            record = self._object(line)
+            if isinstance(record, Fault):
+                rejected.append(place.reject(line, record, count=count, line=number))
+            else:
+                records.append(record)
+                positions.append(position + count)
+
+        return Parsed(
+            positions=positions,
+            records=records,
+            rejected=rejected,
+            count=len(records) + len(rejected),
+            consumed=len(block),
+        )
+
+    def _object(self, line: bytes) -> dict[str, Any] | Fault:
+        if len(line) > self._sizes.line_bytes:
+            return Fault("line_too_long", f"is longer than {self._sizes.line_bytes} bytes")
+
+        try:
+            value = orjson.loads(line)
+            if any(True for _ in inexact_places(line)):
+                value = loads_exactly(line)
+        except ValueError as error:
+            value = _second_opinion(line, error)
+
+        if not isinstance(value, dict | Fault):
+            return Fault("not_an_object", f"holds a JSON {_KINDS[type(value)]}, not an object")
+
+        return value
+
+
+def _second_opinion(line: bytes, error: ValueError) -> Any:
+    """Parse what orjson refuses, or say why: a number beyond a double is JSON all the same."""
+    try:
+        return loads_exactly(line)
+    except UnicodeDecodeError:
+        return Fault("invalid_encoding", "holds bytes that are not text in its encoding")
+    except ValueError:
+        return Fault("malformed_json", _sentence(error))
+
+
+def _sentence(error: ValueError) -> str:
+    if isinstance(error, orjson.JSONDecodeError):
+        return f"is no JSON: {error.msg}, at column {error.colno}"
+
+    return f"is no JSON: {error}"
+
+
+def _mend_numbers(block: bytes, lines: list[bytes], records: list[Any]) -> None:
+    """Read again the lines in which orjson may have changed a number."""
+    starts: list[int] = []
+    for place in inexact_places(block):
+        starts = starts or [0, *accumulate(len(line) + 1 for line in lines)]
+        number = bisect_right(starts, place) - 1
+        records[number] = loads_exactly(lines[number])

@@ -1,0 +1,218 @@
+"""Opening: from stored bytes to a stream of UTF-8, at any place of it.
+
+gzip and Zstandard are opened as such: by the name's ending, and without one by the first bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import SourceError
+from .encoding import UTF8_BOM, Transcoder, codec_of, transcode
+from .origin import HEAD_BYTES
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterator
+
+    from .encoding import Stream
+    from .origin import Origin
+
+__all__ = ("Compression", "Head", "compression_of", "open_text", "peek")
+
+
+class Compression(Enum):
+    """How stored bytes are compressed: the name's ending, and the first bytes."""
+
+    GZIP = (".gz", b"\x1f\x8b")
+    ZSTD = (".zst", b"\x28\xb5\x2f\xfd")
+
+    @property
+    def ending(self) -> str:
+        return self.value[0]
+
+    @property
+    def magic(self) -> bytes:
+        return self.value[1]
+
+
+def compression_of(name: str, head: bytes) -> Compression | None:
+    """Tell the compression of what is called `name` and begins with `head`.
+
+    An empty file is not compressed, whatever it is called.
+    """
+    if not head:
+        return None
+
+    for compression in Compression:
+        if name.lower().endswith(compression.ending) or head.startswith(compression.magic):
+            return compression
+
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The beginning of a source's text: enough for its encoding and header."""
+
+    text: bytes  # UTF-8, up to 64 KiB or a little more
+    codec: str | None  # what it was decoded from; None for UTF-8
+    whole: bool  # there is no more than this
+
+    @property
+    def bom_bytes(self) -> int:
+        """Length of the byte-order mark that `text` begins with, or 0."""
+        return len(UTF8_BOM) if self.text.startswith(UTF8_BOM) else 0
+
+
+def peek(origin: Origin, encoding: str | None) -> Head:
+    """Look at the beginning; nothing of it is used up, not even of standard input.
+
+    Raises SourceError where not even the first byte can be read.
+    """
+    with _stored(origin, preview=True) as stream:
+        data, whole = _gather(stream)
+
+    codec = codec_of(data, encoding)
+    text = data if codec is None else transcode(data, codec, whole=whole)
+    return Head(text=text, codec=codec, whole=whole)
+
+
+@contextmanager
+def open_text(origin: Origin, *, codec: str | None, offset: int) -> Iterator[Stream]:
+    """Open the stream of UTF-8 at byte `offset` of it."""
+    with _stored(origin, preview=False) as stored:
+        stream: Stream = stored if codec is None else Transcoder(stored, codec)
+        stream.skip(offset)
+        yield stream
+
+
+@contextmanager
+def _stored(origin: Origin, *, preview: bool) -> Iterator[_Stored]:
+    with origin.preview() as first:
+        compression = compression_of(origin.label, _first_bytes(first))
+
+    with ExitStack() as stack:
+        raw = stack.enter_context(origin.preview() if preview else origin.open())
+        if compression is None:
+            yield _Stored(origin, raw, raw.read)
+        else:
+            decompressor = _decompressor(raw, compression)
+            stack.callback(decompressor.close)
+            yield _Stored(origin, raw, decompressor.read1)
+
+
+class _Stored:
+    """Stored bytes, uncompressed where they are compressed. `read` gives at least one byte."""
+
+    __slots__ = ("_origin", "_raw", "_read", "_size")
+
+    def __init__(
+        self, origin: Origin, raw: io.RawIOBase, read: Callable[[int], bytes | None]
+    ) -> None:
+        self._origin = origin
+        self._raw = raw
+        self._read = read
+        self._size = origin.size
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._read(size) or b""
+        except _damages() as error:
+            raise SourceError(
+                f"{self._origin.label} is damaged or cut off near byte {self._raw.tell()} as "
+                f"stored: {error}. Everything before was read; fetch the file again for the rest."
+            ) from error
+
+    def skip(self, count: int) -> None:
+        if self._raw.seekable() and self._read == self._raw.read:
+            self._raw.seek(count)
+            return
+
+        while count and (data := self.read(min(count, 256 * 1024))):
+            count -= len(data)
+
+    def idle(self) -> bool:
+        return self._origin.idle()
+
+    def share(self) -> float | None:
+        if self._size is None:
+            return None
+
+        return min(1.0, self._raw.tell() / self._size) if self._size else 1.0
+
+
+class _Decompressor(Protocol):
+    """What the libraries for compressed files have in common."""
+
+    def read1(self, size: int, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+def _decompressor(raw: io.RawIOBase, compression: Compression) -> _Decompressor:
+    if compression is Compression.GZIP:
+        return _gzip(raw)
+
+    return _zstd(raw)
+
+
+def _gzip(raw: io.RawIOBase) -> _Decompressor:
+    try:
+        from isal.igzip import IGzipFile  # noqa: PLC0415  # optional, and three times as fast
+    except ImportError:
+        return gzip.GzipFile(fileobj=raw)
+
+    return IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]  # isal's class has no types
+
+
+def _zstd(raw: io.RawIOBase) -> _Decompressor:
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdFile  # noqa: PLC0415  # only where a file needs it
+    else:
+        from backports.zstd import ZstdFile  # noqa: PLC0415  # only where a file needs it
+
+    return ZstdFile(raw)
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """Whatever reading raises where bytes are damaged, cut off, or cannot be fetched."""
+    modules = [("isal.igzip_lib", "IsalError"), ("backports.zstd", "ZstdError")]
+    modules.append(("compression.zstd", "ZstdError"))
+    loaded = (getattr(sys.modules.get(module), name, None) for module, name in modules)
+    return (EOFError, OSError, zlib.error, *filter(None, loaded))
+
+
+def _first_bytes(raw: io.RawIOBase) -> bytes:
+    head = b""
+    while len(head) < 4 and (piece := raw.read(4 - len(head))):
+        head += piece
+
+    return head
+
+
+def _gather(stream: Stream) -> tuple[bytes, bool]:
+    """Read the head, and whether it is all; damage behind its first byte is met by the reader."""
+    pieces: list[bytes] = []
+    size = 0
+    while size < HEAD_BYTES:
+        try:
+            piece = stream.read(HEAD_BYTES - size)
+        except SourceError:
+            if not pieces:
+                raise
+
+            break
+
+        if not piece:
+            return b"".join(pieces), True
+
+        pieces.append(piece)
+        size += len(piece)
+
+    return b"".join(pieces), False
