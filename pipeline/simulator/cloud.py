@@ -130,7 +130,7 @@ class Cloud:
         slow = strike.fault.seconds if strike and strike.fault.kind is Kind.SLOW else 0.0
         return Visit(scope=route.scope, strike=strike, delay_seconds=delay + slow)
 
-    def answer(self, visit: Visit, call: Call, now: float) -> Answer:
+    def answer(self, visit: Visit, call: Call, *, now: float) -> Answer:
         """What is said to a request that was read, and what it changes."""
         if visit.throttled_seconds:
             return too_many(visit.throttled_seconds)
@@ -138,9 +138,9 @@ class Cloud:
         if visit.strike is None:
             return self._judge(call, now)
 
-        return self._struck(visit.strike, call, now)
+        return self._struck(visit.strike, call, now=now)
 
-    def leave(self, visit: Visit, result: str, now: float) -> None:
+    def leave(self, visit: Visit, result: str, *, now: float) -> None:
         """A request ended, with `result` as its status or what else became of it."""
         self.traffic[visit.scope].leave(result, now)
 
@@ -168,7 +168,7 @@ class Cloud:
             "faults": self.schedule.struck(),
         }
 
-    def _struck(self, strike: Strike, call: Call, now: float) -> Answer:
+    def _struck(self, strike: Strike, call: Call, *, now: float) -> Answer:
         """The answer of a request that suffers a fault; `taken` lets it do its work first."""
         fault = strike.fault
         if fault.kind is Kind.SLOW:
@@ -179,16 +179,16 @@ class Cloud:
             return self._judge(call, now)
 
         honest = self._judge(call, now) if strike.taken else self.events.accepted(self._guid())
-        return spoilt(honest, fault, now)
+        return spoilt(honest, fault, now=now)
 
     def _judge(self, call: Call, now: float) -> Answer:
         """The ordinary answer."""
         if call.route is Route.TOKEN:
-            return answer_v1(self.tokens, call.body, now)
+            return answer_v1(self.tokens, call.body, now=now)
 
         if call.route is Route.TOKEN_V2:
             return answer_v2(
-                self.tokens, call.body, now, content_type=call.content_type, host=call.host
+                self.tokens, call.body, now=now, content_type=call.content_type, host=call.host
             )
 
         return self._gate(call, now) or self._behind_the_gate(call)

@@ -34,8 +34,21 @@ def data_extension_id(definition: EventDefinition) -> str:
 
 def event_definition(definition: EventDefinition, key: str) -> dict[str, Any]:
     """GET /interaction/v1/eventDefinitions/key:{key}. `schema` only where it is to be shown."""
+    answer = _recorded(definition, key)
+    if definition.schema_shown and definition.fields is not None:
+        answer["schema"] = {
+            "id": answer["dataExtensionId"],
+            "name": answer["dataExtensionName"],
+            "fields": [_in_schema(field) for field in definition.fields.fields],
+            "isPlatformObject": False,
+        }
+
+    return answer
+
+
+def _recorded(definition: EventDefinition, key: str) -> dict[str, Any]:
     extension = data_extension_id(definition)
-    answer: dict[str, Any] = {
+    return {
         "id": _id("event", key),
         "type": "APIEvent",
         "name": key,
@@ -68,15 +81,6 @@ def event_definition(definition: EventDefinition, key: str) -> dict[str, Any]:
         "automationId": _NO_ID,
         "disableDEDataLogging": False,
     }
-    if definition.schema_shown and definition.fields is not None:
-        answer["schema"] = {
-            "id": extension,
-            "name": answer["dataExtensionName"],
-            "fields": [_in_schema(field) for field in definition.fields.fields],
-            "isPlatformObject": False,
-        }
-
-    return answer
 
 
 def _in_schema(field: Field) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def parse_fault(spec: str) -> Fault:
 
         options[name.strip()] = value.strip()
 
-    return _build(spec, kind.strip(), options)
+    return _build(spec, kind.strip(), options=options)
 
 
 def fault_of_table(table: Mapping[str, object]) -> Fault:
@@ -79,7 +79,7 @@ def fault_of_table(table: Mapping[str, object]) -> Fault:
     options = {name: _as_text(value) for name, value in table.items()}
     kind = options.pop("kind", "")
     spec = f"{kind}:" + ",".join(f"{name}={value}" for name, value in options.items())
-    return _build(spec, kind, options)
+    return _build(spec, kind, options=options)
 
 
 def _as_text(value: object) -> str:
@@ -158,7 +158,7 @@ _UNSAID: Final[Mapping[Kind, Mapping[str, Any]]] = {
 }
 
 
-def _build(spec: str, kind: str, options: Mapping[str, str]) -> Fault:
+def _build(spec: str, kind: str, *, options: Mapping[str, str]) -> Fault:
     member, status = _kind(spec, kind)
     readers = _readers(member, status)
     values: dict[str, Any] = dict(_UNSAID.get(member, {}))
@@ -167,7 +167,7 @@ def _build(spec: str, kind: str, options: Mapping[str, str]) -> Fault:
 
     for name, text in options.items():
         if name not in readers:
-            raise ConfigError(_unknown_option(spec, name, readers))
+            raise ConfigError(_unknown_option(spec, name, readers=readers))
 
         field, read = readers[name]
         try:
@@ -209,7 +209,7 @@ def _readers(kind: Kind, status: int | None) -> Readers:
     return readers
 
 
-def _unknown_option(spec: str, name: str, readers: Mapping[str, Any]) -> str:
+def _unknown_option(spec: str, name: str, *, readers: Mapping[str, Any]) -> str:
     near = get_close_matches(name, readers, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"fault {spec!r}: it has no option {name!r}{hint} It takes {', '.join(sorted(readers))}"

@@ -73,10 +73,10 @@ class Journey:
         if flaws is None:
             self.ledger.take(keys, kept)
         else:
-            self._take_singly(keys, flaws, kept)
+            self._take_singly(keys, flaws, kept=kept)
 
     def _take_singly(
-        self, keys: list[str], flaws: list[Flaw | None], kept: list[bytes] | None
+        self, keys: list[str], flaws: list[Flaw | None], *, kept: list[bytes] | None
     ) -> None:
         """Take contacts in their order, for one may be refused because of the one before."""
         again = self.definition.entry_mode is EntryMode.ANYTIME

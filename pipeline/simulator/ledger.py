@@ -39,6 +39,9 @@ def _within(number: int, bounds: tuple[int, int | None]) -> bool:
     return number >= least and (most is None or number <= most)
 
 
+_EVERY = Wanted()
+
+
 class Ledger:
     """What was taken and what entered, in the order of first arrival.
 
@@ -77,6 +80,11 @@ class Ledger:
         lost, _ = self._lost.get(key, (0, None))
         return self.taken.get(key, 0) - lost
 
+    def why_lost(self, key: str) -> str | None:
+        """Why a contact did not enter when it last failed to; None if it always did."""
+        _, flaw = self._lost.get(key, (0, None))
+        return flaw.cause if flaw else None
+
     def totals(self) -> dict[str, Any]:
         """The whole in numbers; `taken` and `entered` count each time."""
         taken = self.taken.total()
@@ -88,7 +96,7 @@ class Ledger:
             "lost": dict(self.lost_by_cause),
         }
 
-    def lines(self, wanted: Wanted) -> Iterator[bytes]:
+    def lines(self, wanted: Wanted = _EVERY) -> Iterator[bytes]:
         """A JSON line for each contact that is wanted, as the ledger stands at its turn."""
         for key in list(self.taken):
             taken = self.taken.get(key, 0)

@@ -140,24 +140,10 @@ class SimulatorOptions:
         Raises:
             ConfigError: A text among them cannot be read.
         """
-        fields = None if self.accept_any_field else map(Field.parse, self.fields)
-        unknown_enter = self.unknown_fields_enter
         return Cloud(
-            EventDefinition(
-                keys=self.event_definition_keys,
-                fields=None if fields is None else Fields(fields, unknown_enter=unknown_enter),
-                schema_shown=self.schema_shown,
-                published_journeys=self.published_journeys,
-                entry_mode=_one_of(EntryMode, "entry_mode", self.entry_mode),
-            ),
+            self._definition(),
             Tokens(self._token_policy()),
-            rules=BatchRules(
-                max_records=self.max_records,
-                max_bytes=self.max_bytes,
-                answer_form=_one_of(AnswerForm, "answer_form", self.answer_form),
-                poison_keys=frozenset(self.poison_keys),
-                poison_pattern=self.poison_pattern,
-            ),
+            rules=self._rules(),
             access=Access(
                 permitted=self.permitted,
                 endpoint_there=self.endpoint_there,
@@ -182,17 +168,36 @@ class SimulatorOptions:
             seed=self.seed,
         )
 
+    def _definition(self) -> EventDefinition:
+        read = Fields(map(Field.parse, self.fields), unknown_enter=self.unknown_fields_enter)
+        return EventDefinition(
+            keys=self.event_definition_keys,
+            fields=None if self.accept_any_field else read,
+            schema_shown=self.schema_shown,
+            published_journeys=self.published_journeys,
+            entry_mode=_one_of(EntryMode, self.entry_mode, name="entry_mode"),
+        )
+
+    def _rules(self) -> BatchRules:
+        return BatchRules(
+            max_records=self.max_records,
+            max_bytes=self.max_bytes,
+            answer_form=_one_of(AnswerForm, self.answer_form, name="answer_form"),
+            poison_keys=frozenset(self.poison_keys),
+            poison_pattern=self.poison_pattern,
+        )
+
     def _token_policy(self) -> TokenPolicy:
         return TokenPolicy(
             client_id=self.client_id,
             client_secret=self.client_secret,
-            package=_one_of(Package, "package", self.package),
+            package=_one_of(Package, self.package, name="package"),
             seconds=self.token_seconds,
             coexist=self.tokens_coexist,
         )
 
 
-def _one_of(choices: type[_Choice], name: str, value: str) -> _Choice:
+def _one_of(choices: type[_Choice], value: str, *, name: str) -> _Choice:
     try:
         return choices(value)
     except ValueError:
@@ -213,8 +218,8 @@ def _suits(value: object, kind: str) -> bool:
         return isinstance(value, list) and all(isinstance(item, items) for item in value)
 
     kind = kind.removesuffix(" | None")
-    if isinstance(value, bool):
-        return kind == "bool"
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
 
     if kind == "float":
         return isinstance(value, int | float)

@@ -74,16 +74,16 @@ class _Front:
             visit = self._cloud.arrive(route, self._clock())
             result = "gone"  # unless it ends otherwise: the client went away
             try:
-                response = await self._serve(request, route, visit)
+                response = await self._serve(request, route, visit=visit)
                 result = "closed" if response is None else str(response.status)
                 return web.Response() if response is None else response
             finally:
-                self._cloud.leave(visit, result, self._clock())
+                self._cloud.leave(visit, result, now=self._clock())
 
         return respond
 
     async def _serve(
-        self, request: web.Request, route: Route, visit: Visit
+        self, request: web.Request, route: Route, *, visit: Visit
     ) -> web.StreamResponse | None:
         """Read, answer, deliver; None if the connection was ended without an answer."""
         fault = visit.fault
@@ -94,11 +94,12 @@ class _Front:
             _hang_up(request)
             return None
 
-        answer = self._cloud.answer(visit, await _call(request, route), self._clock())
+        call = await _call(request, route)
+        answer = self._cloud.answer(visit, call, now=self._clock())
         if visit.delay_seconds:
             await asyncio.sleep(visit.delay_seconds)
 
-        return await _deliver(request, answer, fault)
+        return await _deliver(request, answer, fault=fault)
 
 
 async def _call(request: web.Request, route: Route) -> Call:
@@ -114,7 +115,7 @@ async def _call(request: web.Request, route: Route) -> Call:
 
 
 async def _deliver(
-    request: web.Request, answer: Answer, fault: Fault | None
+    request: web.Request, answer: Answer, *, fault: Fault | None
 ) -> web.StreamResponse | None:
     kind = fault.kind if fault else None
     if fault and kind is Kind.HANG:

@@ -27,7 +27,7 @@ def too_many(seconds: float) -> Answer:
     return _told_to_wait(of_status(429, errorcode=_LIMITED), math.ceil(seconds))
 
 
-def spoilt(honest: Answer, fault: Fault, now: float) -> Answer:
+def spoilt(honest: Answer, fault: Fault, *, now: float) -> Answer:
     """What arrives instead of the honest answer. A refusal cannot be spoilt into a success."""
     success = honest.status < 300
     match fault.kind:

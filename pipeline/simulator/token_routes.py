@@ -19,7 +19,7 @@ __all__ = ("answer_v1", "answer_v2")
 _SCOPES: Final = "journeys_read journeys_execute list_and_subscribers_read data_extensions_read"
 
 
-def answer_v1(tokens: Tokens, body: bytes, now: float) -> Answer:
+def answer_v1(tokens: Tokens, body: bytes, *, now: float) -> Answer:
     """POST /v1/requestToken with `clientId` and `clientSecret`, as JSON."""
     asked = _json(body)
     if asked is None:
@@ -35,7 +35,7 @@ def answer_v1(tokens: Tokens, body: bytes, now: float) -> Answer:
     return json_answer(200, {"accessToken": tokens.issue(now), "expiresIn": seconds})
 
 
-def answer_v2(tokens: Tokens, body: bytes, now: float, *, content_type: str, host: str) -> Answer:
+def answer_v2(tokens: Tokens, body: bytes, *, now: float, content_type: str, host: str) -> Answer:
     """POST /v2/token with the client credentials grant, as JSON or as a form."""
     asked = _json(body) if "json" in content_type else dict(parse_qsl(body.decode("latin-1")))
     if asked is None:

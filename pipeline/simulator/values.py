@@ -25,13 +25,15 @@ _EMAIL_LINES: Final = re.compile(
 )
 _INTEGER_LINES: Final = re.compile(r"(?:[+-]?[0-9]{1,9}\n)*\Z")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}\Z")
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?\Z")
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\Z")
 _OTHER_DATE: Final = re.compile(
     r"(?:(?P<y>\d{4})[-/](?P<m>\d\d?)[-/](?P<d>\d\d?)|(?P<mm>\d\d?)/(?P<dd>\d\d?)/(?P<yy>\d{4}))"
     r"(?:[ T](?P<h>\d\d?):(?P<min>\d\d)(?::\d\d(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?"
     r" ?(?:Z|[+-]\d\d(?::?\d\d)?)?)?\Z"
 )
-_BOOLEANS: Final = frozenset("true false yes no on off t f y n 1 0".split())
+_BOOLEANS: Final = frozenset(
+    ["true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"]
+)
 _INT32: Final = 2**31
 
 
