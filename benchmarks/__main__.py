@@ -6,14 +6,14 @@ import tempfile
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from .contacts import DATA
 from .goals import goals
-from .machine import machine
+from .machine import described, machine
 from .plot import write_plot
 from .report import as_json, table, write_json
 from .rounds import Case, Rounds
@@ -77,7 +77,7 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
         plan = planned(contacts, latency_ms or [0, 200], in_flight or [], ways)
 
     started_at = datetime.now(UTC)
-    about: dict[str, object] = {
+    about: dict[str, Any] = {
         "started_at": started_at.isoformat(timespec="seconds"),
         "rounds": rounds,
         "machine": machine(),
@@ -129,7 +129,7 @@ def _ways(only: Sequence[str]) -> list[Way]:
     return available
 
 
-def _measure(plan: _Plan, rounds: int, about: dict[str, object]) -> Results:
+def _measure(plan: _Plan, rounds: int, about: dict[str, Any]) -> Results:
     with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as name:
         scratch = Path(name)
         command, kind = server_command(scratch)
@@ -143,7 +143,7 @@ def _measure(plan: _Plan, rounds: int, about: dict[str, object]) -> Results:
             return measurer.run(plan, rounds=rounds)
 
 
-def _show(results: Results, about: dict[str, object], path: Path) -> None:
+def _show(results: Results, about: dict[str, Any], path: Path) -> None:
     for case in results.measured:
         _OUT.print(table(results, case))
 
@@ -153,7 +153,7 @@ def _show(results: Results, about: dict[str, object], path: Path) -> None:
         _OUT.print(str(goal), style=None if goal.holds else "red", highlight=False)
 
     write_json(as_json(results, held, about), path)
-    _OUT.print(f"server: {about['server']}; {about['machine']}", highlight=False)
+    _OUT.print(f"on {described(about['machine'])}; server in {about['server']}", highlight=False)
 
     for written in (path, write_plot(results, path.with_suffix(".svg"))):
         if written:

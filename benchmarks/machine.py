@@ -8,8 +8,9 @@ import sqlite3
 import tempfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-__all__ = ("machine",)
+__all__ = ("described", "machine")
 
 _LIBRARIES = (
     *("journey-pipeline", "aiohttp", "anyio", "orjson", "uvloop", "isal"),
@@ -17,7 +18,7 @@ _LIBRARIES = (
 )
 
 
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """Processor, cores, load, disk, and the versions of what is measured."""
     return {
         "cpu": _cpu(),
@@ -30,6 +31,17 @@ def machine() -> dict[str, object]:
         "scratch_filesystem": _filesystem(Path(tempfile.gettempdir()).resolve()),
         "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
     }
+
+
+def described(machine: dict[str, Any]) -> str:
+    """The machine in a line, and what ran on it in another."""
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
+    return (
+        f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_gb']} GB, "
+        f"{machine['system']}, load {machine['load_average'][0]}, "
+        f"scratch on {machine['scratch_filesystem']}, SQLite {machine['sqlite']}\n"
+        f"{machine['python']}, {libraries}"
+    )
 
 
 def _cpu() -> str:

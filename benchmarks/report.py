@@ -25,10 +25,10 @@ __all__ = ("as_json", "table", "write_json")
 def table(results: Results, case: Case) -> Table:
     """What every way took in this case: medians, and (least-most) over the rounds."""
     shown = Table(title=str(case), title_justify="left", title_style="bold")
-    shown.add_column("way")
+    shown.add_column("way", no_wrap=True)
 
     for column in ("contacts/s", "÷ loop", "CPU s / M", "÷ loop", "peak MB", "PSS MB", "in flight"):
-        shown.add_column(column, justify="right")
+        shown.add_column(column, justify="right", no_wrap=True)
 
     for name, measured in results.measured[case].items():
         shown.add_row(*_row(results, case, name, measured))

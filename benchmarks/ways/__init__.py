@@ -69,7 +69,7 @@ def _journey_pipeline(setting: Setting) -> list[str]:
 WAYS = (
     Way(name=BASELINE, command=_module("requests_loop"), needs=("requests",), in_flight=1),
     Way(
-        name="pandas + requests, 20 threads",
+        name="pandas, 20 threads",
         command=_module("pandas_threads"),
         needs=("pandas", "requests"),
         in_flight=20,
