@@ -73,7 +73,7 @@ class Said:
             message=message,
             detail=f"status {reply.status}{errorcode}" + (f": {words}" if words else ""),
             code=code,
-            passing=_is_passing(message, code, fields.get("additionalErrors")),
+            passing=_is_passing(message, code=code, additional=fields.get("additionalErrors")),
             retry_after=after,
         )
 
@@ -105,7 +105,7 @@ def _whole(value: object) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,9}", text) else None
 
 
-def _is_passing(message: str, code: int | None, additional: object) -> bool:
+def _is_passing(message: str, *, code: int | None, additional: object) -> bool:
     """Two refusals that mend themselves: a busy data extension, and a deadlock."""
     busy = code == 10006 and message.startswith("Unable to save rows") and not additional
     return busy or message.rstrip().endswith("Rerun the transaction.")
@@ -231,11 +231,11 @@ def _no_answer(broken: Broken) -> Verdict:
             )
         )
 
+    if broken.body_started:
+        return Ambiguous(reason=broken.breakage.value, detail=broken.detail)
+
     if broken.breakage is Breakage.DNS:
         detail = f"{broken.detail}: look at account.rest_url or account.subdomain"
         return TryLater(reason=broken.breakage.value, detail=detail)
-
-    if broken.body_started:
-        return Ambiguous(reason=broken.breakage.value, detail=broken.detail)
 
     return TryLater(reason=broken.breakage.value, detail=broken.detail)

@@ -101,7 +101,7 @@ class Lookup:
 
 
 def schema_of(definition: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The fields a definition carries itself; absent where it was bound to an existing extension."""
+    """The fields a definition carries itself; none where it was bound to an older extension."""
     schema = definition.get("schema")
     return _objects(schema.get("fields")) if isinstance(schema, dict) else None
 

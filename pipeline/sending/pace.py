@@ -67,7 +67,9 @@ class ContactSchedule:
 
     def spend(self, contacts: int, now: float) -> None:
         """A batch of `contacts` goes."""
-        self._free_at = max(self._free_at, now - LATE_SECONDS) + contacts * self._seconds_each
+        late = self._free_at < now <= self._free_at + LATE_SECONDS
+        begin = self._free_at if late else max(self._free_at, now)
+        self._free_at = begin + contacts * self._seconds_each
 
     def __repr__(self) -> str:
         return f"<ContactSchedule {self._seconds_each * 1000:.3f} ms a contact>"
@@ -84,10 +86,10 @@ class Hold:
 
         Requests that were under way together are refused together: that is one pause.
         """
-        begins = self._until <= now < moment
+        begins = self._until <= now
         grows = moment >= self._until + 1.0
         self._until = max(self._until, moment)
-        return begins or grows
+        return moment > now and (begins or grows)
 
     def wait_seconds(self, now: float) -> float:
         """How long the pause lasts from `now` on."""

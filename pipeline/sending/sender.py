@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from ..events import Emit
     from ..packing.batch import Batch
     from .clock import Clock
-    from .courier import Courier
     from .outcome import Outcome
     from .pace import Pacing
     from .policy import DeliveryPolicy
     from .probation import Probation
     from .retry import Chance
     from .token import TokenKeeper
+    from .verdict import Verdict
 
 __all__ = ("Ledger", "Links", "Sender")
 
@@ -86,13 +86,13 @@ class _Trip:
 
 
 class Sender:
-    """Sends batches; any number of tasks may share one sender."""
+    """Sends batches; any number of tasks may share one sender. `post` is a courier's."""
 
     def __init__(
         self,
         policy: DeliveryPolicy,
         *,
-        courier: Courier,
+        post: Callable[[Batch, str], Awaitable[Verdict]],
         keeper: TokenKeeper,
         pace: Pacing,
         probation: Probation,
@@ -100,7 +100,7 @@ class Sender:
         clock: Clock,
     ) -> None:
         self._policy = policy
-        self._courier = courier
+        self._post = post
         self._keeper = keeper
         self._pace = pace
         self._probation = probation
@@ -128,7 +128,7 @@ class Sender:
         """Take one batch to its outcome; returns the halves that take its place."""
         while (token := await self._admit(trip)) is not None:
             await self._dispatch(trip)
-            match verdict := await self._courier.post(trip.batch, token):
+            match verdict := await self._post(trip.batch, token):
                 case Taken():
                     await self._accept(trip, verdict)
                     return ()

@@ -1,0 +1,178 @@
+"""The pace: what a second may hold, how hours are shared out, and that a pause holds everybody."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from random import Random
+
+import anyio
+import anyio.lowlevel
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.sending.clock import Clock
+from pipeline.sending.pace import ContactSchedule, Hold, Pace, bucket
+from pipeline.sending.policy import DeliveryPolicy
+from tests.fakes.clock import FakeClock
+
+UNPACED = 1e9
+
+
+def worst_window(times: list[float], seconds: float) -> int:
+    """The most moments that lie within any window of that length."""
+    worst = first = 0
+    for last, moment in enumerate(times):
+        while moment - times[first] >= seconds:
+            first += 1
+
+        worst = max(worst, last - first + 1)
+
+    return worst
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 5, 10, 33, 34, 50, 100, 1000, 2000, 50_000])
+def test_the_bucket_holds_its_promise(rate: float) -> None:
+    """Greedy senders get 98 to 101 % over ten seconds, and no second holds over 5 % too many."""
+    capacity, period = bucket(rate)
+    level, now = 0.0, 0.0
+    times: list[float] = []
+    random = Random(7)
+    while now < 11:  # a leaky bucket, as aiolimiter keeps it; each wake-up is a little late
+        wait = max(0.0, level + 1 - capacity) * period / capacity
+        late = random.random() * 0.001 if wait else 0.0
+        now += wait + late
+        level = max(0.0, level - (wait + late) * capacity / period) + 1
+        times.append(now)
+
+    over_ten = sum(each < 10 for each in times)
+    assert 0.98 * rate * 10 - 1 <= over_ten <= max(1.01 * rate * 10, 1)
+    assert worst_window(times, 1.0) <= max(1.05 * rate, 1)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 500), min_size=2, max_size=50),
+    per_hour=st.integers(1_000, 5_000_000),
+    idle=st.lists(st.floats(0, 30), min_size=50, max_size=50),
+)
+def test_contacts_are_spread_evenly(sizes: list[int], per_hour: int, idle: list[float]) -> None:
+    """Over any stretch no more contacts go than the rate allows, but for the first batch."""
+    schedule = ContactSchedule(per_hour)
+    now = 0.0
+    sent: list[tuple[float, int]] = []
+    for size, pause in zip(sizes, idle, strict=False):
+        now += pause
+        now += schedule.wait_seconds(now)
+        schedule.spend(size, now)
+        sent.append((now, size))
+
+    for begin in range(len(sent)):
+        contacts = 0
+        for moment, size in sent[begin:]:
+            allowed = (moment - sent[begin][0] + 0.05 + 1e-6) * per_hour / 3600
+            assert contacts <= allowed + 1e-6
+            contacts += size
+
+
+def test_an_even_hour() -> None:
+    """2,000,000 an hour is a batch of 500 every 0.9 seconds."""
+    schedule = ContactSchedule(2_000_000)
+    now = 0.0
+    for _ in range(10):
+        schedule.spend(500, now)
+        assert schedule.wait_seconds(now) == pytest.approx(0.9)
+        now += 0.9
+
+    assert ContactSchedule(None).wait_seconds(0.0) == 0.0
+
+
+def test_lateness_is_made_up_for_and_idleness_is_not() -> None:
+    """A timer that is late by a millisecond costs nothing; an idle minute gains nothing."""
+    schedule = ContactSchedule(3600)
+    schedule.spend(1, 0.0)
+    schedule.spend(1, 1.001)
+    assert schedule.wait_seconds(1.001) == pytest.approx(0.999)
+    schedule.spend(1, 60.0)
+    assert schedule.wait_seconds(60.0) == pytest.approx(1.0)
+
+
+def test_a_pause() -> None:
+    """A shorter pause never ends a longer one; only what is news is told."""
+    hold = Hold()
+    assert hold.wait_seconds(0.0) == 0.0
+    assert not hold.until(0.0, now=0.0)
+    assert hold.until(10.0, now=0.0)
+    assert not hold.until(5.0, now=0.0)
+    assert not hold.until(10.2, now=0.2)
+    assert hold.until(12.0, now=0.3)
+    assert hold.wait_seconds(2.0) == 10.0
+    assert hold.wait_seconds(12.0) == 0.0
+    assert hold.until(13.0, now=12.5)
+
+
+async def test_a_pause_holds_everybody() -> None:
+    """Nobody goes before the pause is over; the contacts' schedule goes on after it."""
+    clock = FakeClock(0.0)
+    pace = Pace(DeliveryPolicy(requests_per_second=UNPACED, contacts_per_hour=3600), clock=clock)
+    pace.hold(5.0)
+    went: list[float] = []
+
+    async def sender() -> None:
+        await pace.wait(2)
+        went.append(clock.now())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(sender)
+
+    assert went == pytest.approx([5.0, 7.0, 9.0])
+
+
+async def test_a_pause_that_begins_while_somebody_waits() -> None:
+    """Whoever waits for a permit when the pause begins waits for its end, too."""
+    pace = Pace(DeliveryPolicy(requests_per_second=20), clock=Clock())
+    await pace.wait(1)
+    began = time.monotonic()
+    async with anyio.create_task_group() as group:
+        group.start_soon(pace.wait, 1)
+        await anyio.sleep(0.01)
+        pace.hold(0.1)
+
+    assert time.monotonic() - began >= 0.1
+
+
+async def test_a_cancelled_sender_leaves_the_line() -> None:
+    """The next in line goes on."""
+    pace = Pace(DeliveryPolicy(requests_per_second=10), clock=Clock())
+    await pace.wait(1)
+    with anyio.move_on_after(0.01) as scope:
+        await pace.wait(1)
+
+    assert scope.cancelled_caught
+    with anyio.fail_after(1):
+        await pace.wait(1)
+
+
+async def test_the_pace_in_real_time() -> None:
+    """With many greedy senders no second holds more than 5 % too many, at any rate."""
+
+    async def sender(pace: Pace, times: list[float], until: float) -> None:
+        while time.monotonic() < until:
+            await pace.wait(1)
+            times.append(time.monotonic())
+            await anyio.lowlevel.checkpoint()
+
+    rates = (5, 10, 50, 100, 1000)
+    seconds = 1.15
+    granted: dict[float, list[float]] = {rate: [] for rate in rates}
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as group:
+            for rate in rates:
+                pace = Pace(DeliveryPolicy(requests_per_second=rate), clock=Clock())
+                for _ in range(32):
+                    group.start_soon(partial(sender, pace, granted[rate], time.monotonic() + 9))
+
+    for asked, times in granted.items():
+        assert worst_window(times, 1.0) <= 1.05 * asked + 1e-9, asked
+        assert len(times) >= 0.85 * asked * seconds, asked  # the machine may be busy
