@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -39,7 +39,8 @@ def _within(number: int, bounds: tuple[int, int | None]) -> bool:
     return number >= least and (most is None or number <= most)
 
 
-_EVERY = Wanted()
+_EVERY: Final = Wanted()
+_PAGE: Final = 2_000
 
 
 class Ledger:
@@ -52,6 +53,7 @@ class Ledger:
         self.keep_data = keep_data
         self.taken: Counter[str] = Counter()
         self.lost_by_cause: Counter[str] = Counter()
+        self._times = 0
         self._lost: dict[str, tuple[int, Flaw]] = {}
         self._data: dict[str, bytes] = {}
 
@@ -61,6 +63,7 @@ class Ledger:
     def take(self, keys: Sequence[str], data: Sequence[bytes] | None = None) -> None:
         """Contacts were taken; `data` is their JSON, one each, where it is kept."""
         self.taken.update(keys)
+        self._times += len(keys)
         if data is not None:
             self._data.update(zip(keys, data, strict=True))
 
@@ -75,6 +78,8 @@ class Ledger:
         for book in (self.taken, self.lost_by_cause, self._lost, self._data):
             book.clear()
 
+        self._times = 0
+
     def entered(self, key: str) -> int:
         """How often a contact entered."""
         lost, _ = self._lost.get(key, (0, None))
@@ -87,18 +92,28 @@ class Ledger:
 
     def totals(self) -> dict[str, Any]:
         """The whole in numbers; `taken` and `entered` count each time."""
-        taken = self.taken.total()
+        taken, distinct = self._times, len(self.taken)
+        again = 0 if taken == distinct else sum(map((1).__lt__, self.taken.values()))
         return {
             "taken": taken,
-            "distinct": len(self.taken),
-            "taken_more_than_once": sum(times > 1 for times in self.taken.values()),
+            "distinct": distinct,
+            "taken_more_than_once": again,
             "entered": taken - self.lost_by_cause.total(),
             "lost": dict(self.lost_by_cause),
         }
 
-    def lines(self, wanted: Wanted = _EVERY) -> Iterator[bytes]:
-        """A JSON line for each contact that is wanted, as the ledger stands at its turn."""
-        for key in list(self.taken):
+    def pages(self, wanted: Wanted = _EVERY) -> Iterator[bytes]:
+        """A JSON line for each contact that is wanted, as the ledger stands at its turn.
+
+        A page comes for every few thousand contacts, wanted or not, and may be empty: between
+        two of them others may have their turn.
+        """
+        keys = list(self.taken)
+        for start in range(0, len(keys), _PAGE):
+            yield b"".join(self._lines(keys[start : start + _PAGE], wanted))
+
+    def _lines(self, keys: list[str], wanted: Wanted) -> Iterator[bytes]:
+        for key in keys:
             taken = self.taken.get(key, 0)
             lost, flaw = self._lost.get(key, (0, None))
             cause = flaw.cause if flaw else None
