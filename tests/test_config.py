@@ -195,7 +195,14 @@ def test_an_empty_variable_counts_as_absent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["JOURNEY_TEST_AMQP_URL", "JOURNEY_TEST_A__B", "JOURNEY_HOME", "JOURNEYS__X__Y", "DELIVERY__X"],
+    [
+        "JOURNEY_TEST_AMQP_URL",
+        "JOURNEY_TEST_A__B",
+        "JOURNEY_TEST__A",
+        "JOURNEY_HOME",
+        "JOURNEYS__X__Y",
+        "DELIVERY__X",
+    ],
 )
 def test_other_variables_are_left_alone(tmp_path: Path, name: str) -> None:
     """Only variables of our shape are ours."""

@@ -178,6 +178,13 @@ def test_bar_at_eighty_columns() -> None:
     assert counts == ("120,500 accepted · 0 rejected · 0 unknown · 16 in flight · 3 retries")
 
 
+def test_an_empty_bar_without_colours_keeps_its_place() -> None:
+    """The numbers stand at the right edge from the first moment on."""
+    bar, _ = shown(snapshot(share=0.0), terminal(colour=False))
+    assert len(bar) == 80
+    assert bar.endswith("  0 % · 9,870/s · 1:02 left")
+
+
 def test_bar_shows_what_stands_in_the_way() -> None:
     """A third line appears with the condition, cut where the terminal ends."""
     lines = shown(snapshot(condition="paused, 12 s more (429) " * 9), terminal(colour=False))

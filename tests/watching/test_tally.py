@@ -105,6 +105,12 @@ def test_share_is_of_what_is_settled_not_of_what_is_read() -> None:
     assert tally.sample(0.0).share == pytest.approx(0.25)
 
 
+def test_share_of_a_resumed_run_counts_what_was_settled_before() -> None:
+    """Half of the source was read by now, three quarters of that by an earlier process."""
+    tally = tally_of(started(settled=300), chunk(100, share=0.5), settled(100))
+    assert tally.sample(0.0).share == pytest.approx(0.5)
+
+
 def test_share_is_unknown_where_the_source_has_no_end() -> None:
     """No total and no share: neither a bar nor a time left is invented."""
     snapshot = tally_of(chunk(1_000), settled(500)).sample(0.0)
