@@ -7,9 +7,10 @@ __all__ = ("main",)
 
 def main() -> None:
     """Run the command line."""
-    from .cli import app  # noqa: PLC0415  # the encoder's child process must not pay for it
+    # Not at the top: the package may be imported for its version alone.
+    from .cli import main as command_line  # noqa: PLC0415
 
-    app()
+    command_line()
 
 
 if __name__ == "__main__":

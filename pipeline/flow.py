@@ -53,10 +53,13 @@ if TYPE_CHECKING:
     from .settling.opening import Replay
     from .settling.summary import Summary
 
-__all__ = ("Ended", "RunOptions", "run")
+__all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "run")
 
 CHUNKS_AHEAD = 2
 """Chunks that may wait between reading and packing: the next is read while one is packed."""
+
+
+INTERRUPTED_CODE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,17 @@ class Ended:
 
     summary: Summary
     error: JourneyError | None
+
+    @property
+    def exit_code(self) -> int:
+        """What the process says at its end (CONTRACT: exit codes)."""
+        if self.error is not None:
+            return self.error.exit_code
+
+        if self.summary.state is RunState.INTERRUPTED:
+            return INTERRUPTED_CODE
+
+        return 1 if self.summary.rejected or self.summary.unknown else 0
 
 
 async def run(

@@ -107,7 +107,7 @@ class Packer:
     async def _take(self, contacts: Contacts) -> None:
         # What was read is settled before any batch of it can be, so that the books always balance.
         await self._items.send(
-            Read(source=contacts.source, mark=contacts.mark, rejected=contacts.rejected)
+            Read(source=contacts.source, mark=contacts.mark, rejections=contacts.rejected)
         )
         self._emit(
             ChunkRead(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .settling.opening import Replay
     from .stop import Stop
 
-__all__ = ("Wiring",)
+__all__ = ("Wiring", "keeper_of", "target_of")
 
 
 class Wiring:
@@ -68,8 +68,11 @@ class Wiring:
 
     def keeper(self, client: Client) -> TokenKeeper:
         """The one owner of the token."""
-        fetch = token_from(self._plan.config.account, client, clock=self.clock)
-        return TokenKeeper(fetch, emit=self._emit, clock=self.clock)
+        return keeper_of(self._plan, client, emit=self._emit, clock=self.clock)
+
+    async def target(self, client: Client, keeper: TokenKeeper) -> Target | None:
+        """See `target_of`."""
+        return await target_of(self._plan, client, keeper=keeper, emit=self._emit, clock=self.clock)
 
     def sender(
         self,
@@ -99,31 +102,40 @@ class Wiring:
             clock=self.clock,
         )
 
-    async def target(self, client: Client, keeper: TokenKeeper) -> Target | None:
-        """The event's fields, to hold contacts against; None where they cannot be read.
-
-        Raises:
-            HaltError: The credentials are refused, or there is no such event definition. Other
-                trouble is reported and costs the run nothing but the check.
-        """
-        journey = self._plan.config.journey
-        if not journey.check_fields:
-            return None
-
-        await keeper.token()
-        lookup = Lookup(self._plan.config.account, client=client, keeper=keeper, clock=self.clock)
-        key = journey.event_definition_key
-        try:
-            fields = await lookup.fields(await lookup.event_definition(key))
-        except EventDefinitionError:
-            raise
-        except HaltError as error:
-            self._emit(FieldsUnreadable(detail=str(error)))
-            return None
-
-        self._emit(FieldsRead(event_definition_key=key, fields=len(fields)))
-        return Target(fields=parse_fields({"fields": fields}), event_definition_key=key)
-
     def _halve(self, batch: Batch) -> tuple[Batch, Batch]:
         ids = (self._next_id(), self._next_id())
         return halve(batch, batch_ids=ids, envelope=self._plan.envelope)
+
+
+def keeper_of(plan: Plan, client: Client, *, emit: Emit, clock: Clock) -> TokenKeeper:
+    """A keeper of the account's token."""
+    fetch = token_from(plan.config.account, client, clock=clock)
+    return TokenKeeper(fetch, emit=emit, clock=clock)
+
+
+async def target_of(
+    plan: Plan, client: Client, *, keeper: TokenKeeper, emit: Emit, clock: Clock
+) -> Target | None:
+    """The event's fields, to hold contacts against; None where they cannot be read.
+
+    Raises:
+        HaltError: The credentials are refused, or there is no such event definition. Other
+            trouble is reported and costs the run nothing but the check.
+    """
+    journey = plan.config.journey
+    if not journey.check_fields:
+        return None
+
+    await keeper.token()
+    lookup = Lookup(plan.config.account, client=client, keeper=keeper, clock=clock)
+    key = journey.event_definition_key
+    try:
+        fields = await lookup.fields(await lookup.event_definition(key))
+    except EventDefinitionError:
+        raise
+    except HaltError as error:
+        emit(FieldsUnreadable(detail=str(error)))
+        return None
+
+    emit(FieldsRead(event_definition_key=key, fields=len(fields)))
+    return Target(fields=parse_fields({"fields": fields}), event_definition_key=key)

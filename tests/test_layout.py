@@ -30,6 +30,8 @@ RANKS = {
     "wiring": 10,
     "flow": 11,
     "preflight": 12,
+    "rehearsal": 12,
+    "listing": 12,
     "demo": 13,
     "cli": 14,
     "__main__": 15,

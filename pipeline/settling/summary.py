@@ -12,7 +12,7 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -93,9 +93,13 @@ class Summary:
             ended_at=None if run.ended_at is None else iso(run.ended_at),
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The members of `summary.json`, in their order."""
+        return asdict(self)
+
     def to_json(self) -> str:
         """One line of JSON."""
-        return orjson.dumps(asdict(self)).decode()
+        return orjson.dumps(self.to_dict()).decode()
 
     def write(self, path: Path) -> None:
         """Put the summary at `path`, whole; raises RunDirectoryError."""

@@ -1,0 +1,232 @@
+"""The demo: the whole tool on a Marketing Cloud of its own, in a directory of its own.
+
+A simulator is started as a process and told to misbehave a little. Contacts are made up, a few of
+them bad, injected by the very run a user would start, and then held against what the simulator
+says it took and who entered.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+from anyio import to_thread
+from rich.text import Text
+
+from .config import load
+from .errors import JourneyError
+from .events import Emitter
+from .flow import RunOptions, run
+from .watching.progress import draw
+from .watching.summary import print_summary
+from .watching.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+__all__ = ("demonstrate",)
+
+_MISBEHAVIOUR = (
+    "429:at=40,retry_after=1",
+    "revoke:at=80",
+    "503:at=110",
+    "close:after_body,at=150,taken=true",
+)
+_READY = "Marketing Cloud simulator on "
+
+_CONFIG = """\
+# What the demo ran with. Its Marketing Cloud is gone; the journal is not:
+#   journey-pipeline status {directory}/demo.toml
+#   journey-pipeline results {directory}/demo.toml --of rejected
+
+[account]
+auth_url = "{url}"
+rest_url = "{url}"
+client_id = "rehearsal"
+client_secret = "rehearsal-secret"
+
+[journey]
+event_definition_key = "APIEvent-rehearsal"
+
+[source]
+url = "{directory}/contacts.csv"
+
+[mapping]
+contact_key = "customer_id"
+
+[mapping.fields]
+EmailAddress = {{ column = "email", transform = ["trim", "lower"] }}
+FirstName = {{ column = "first_name", transform = ["trim", "title"] }}
+LastName = "last_name"
+City = "city"
+Points = {{ column = "points", type = "number" }}
+VisitedOn = {{ column = "visited", type = "date", format = "%d/%m/%Y" }}
+Campaign = {{ value = "demo" }}
+
+[delivery]
+requests_per_second = 50
+
+[run]
+directory = "{directory}/run"
+"""
+
+_FIRST = ("ann", "Bo ", "CLARA", "dev", "Élodie", "Farid", "grace", "Hiro", "Ines", "Jürgen")
+_LAST = ("Ahlberg", "Brown", "Curie", "Díaz", "Eriksen", "Fontaine", "García", "Huber", "Ito")
+_CITIES = ("Lyon", "Oslo", "Kyoto", "Graz", "Porto", "Łódź", "Quito", "Austin", "Accra", "")
+_BAD_EVERY = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What the simulator says, held against what the run said."""
+
+    accepted: int
+    accepted_entered: int
+    unknown: int
+    unknown_taken: int
+    taken_twice: int
+
+
+async def demonstrate(contacts: int, *, console: Console) -> int:
+    """Make, inject and audit `contacts` contacts; returns the exit code.
+
+    0 means that the tool kept its word, not that every contact was accepted.
+    """
+    directory = Path("runs") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    directory.mkdir(parents=True)
+    await to_thread.run_sync(_make_contacts, directory / "contacts.csv", contacts)
+    _say(console, f"{contacts:,} contacts made up in {directory}/contacts.csv")
+    with _simulator() as url:
+        _say(console, f"a Marketing Cloud on {url}: it throttles, forgets a token, cuts a line")
+        config = directory / "demo.toml"
+        config.write_text(_CONFIG.format(directory=directory.as_posix(), url=url))
+        emitter, tally = Emitter(), Tally()
+        emitter.subscribe(tally.note)
+        watch = partial(draw, tally, console)
+        ended = await run(load(config, {}), RunOptions(), emitter=emitter, watch=watch)
+        summary = ended.summary.to_dict()
+        print_summary(console, summary, config=str(config), directory=f"{directory}/run")
+        audit = await to_thread.run_sync(_audit, directory / "run", url)
+
+    return _tell(audit, console)
+
+
+def _make_contacts(path: Path, contacts: int) -> None:
+    chance = random.Random(contacts)
+    day = date(2026, 1, 1)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ("customer_id", "email", "first_name", "last_name", "city", "points", "visited")
+        )
+        for number in range(1, contacts + 1):
+            key, email = f"C{number:07}", f"Customer.{number}@example.com"
+            points = str(chance.randrange(5_000))
+            match number % _BAD_EVERY:  # four kinds of trouble that real files have
+                case 1_000:
+                    key = ""
+                case 2_000:
+                    email = "nobody at nowhere"
+                case 3_000:
+                    points = "many"
+                case 4_000:
+                    email = ""
+
+            visited = day + timedelta(days=chance.randrange(300))
+            writer.writerow(
+                (
+                    key,
+                    email,
+                    chance.choice(_FIRST),
+                    chance.choice(_LAST),
+                    chance.choice(_CITIES),
+                    points,
+                    f"{visited:%d/%m/%Y}",
+                )
+            )
+
+
+@contextmanager
+def _simulator() -> Iterator[str]:
+    """A simulator in a process of its own; the value is its URL."""
+    command = [sys.executable, "-m", "pipeline.simulator", "--port", "0", "--latency", "0.08"]
+    for fault in _MISBEHAVIOUR:
+        command += ["--fault", fault]
+
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+    try:
+        assert process.stdout is not None  # noqa: S101  # for the type checker: it is a pipe
+        line = process.stdout.readline()
+        if not line.startswith(_READY):
+            raise JourneyError("the simulator did not start; see above")
+
+        yield line.removeprefix(_READY).strip()
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _audit(run_directory: Path, url: str) -> Audit:
+    with urllib.request.urlopen(f"{url}/_simulator/contacts") as answer:  # noqa: S310  # loopback
+        said = {line["contact_key"]: line for line in map(orjson.loads, answer)}
+
+    accepted = [
+        key
+        for line in (run_directory / "accepted.ndjson").read_bytes().splitlines()
+        for key in orjson.loads(line)["contact_keys"]
+    ]
+    unknown = [
+        orjson.loads(line)["contact_key"]
+        for line in (run_directory / "unknown.ndjson").read_bytes().splitlines()
+    ]
+    return Audit(
+        accepted=len(accepted),
+        accepted_entered=sum(1 for key in accepted if said.get(key, {}).get("entered")),
+        unknown=len(unknown),
+        unknown_taken=sum(1 for key in unknown if key in said),
+        taken_twice=sum(1 for line in said.values() if line["taken"] > 1),
+    )
+
+
+def _tell(audit: Audit, console: Console) -> int:
+    """Print the audit; 0 if the run told the truth."""
+    _say(console, "")
+    _say(console, "What the simulator says", style="bold")
+    _say(
+        console,
+        f"  {audit.accepted_entered:,} of {audit.accepted:,} accepted contacts entered the journey",
+    )
+    if audit.unknown:
+        _say(
+            console,
+            f"  {audit.unknown_taken:,} of {audit.unknown:,} unknown ones had been taken before "
+            "the line was cut:\n  sending them again would have mailed them twice",
+        )
+
+    _say(console, f"  {audit.taken_twice:,} contacts were taken twice")
+    truthful = audit.accepted_entered == audit.accepted and audit.taken_twice == 0
+    _say(console, "")
+    if truthful:
+        _say(console, "The run told the truth about every contact.", style="bold green")
+    else:
+        _say(console, "The run and the simulator disagree: please report it.", style="bold red")
+
+    return 0 if truthful else 1
+
+
+def _say(console: Console, text: str, *, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)

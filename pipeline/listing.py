@@ -1,0 +1,122 @@
+"""Listing: the contacts of one outcome, row by row, as the journal has them.
+
+Rows of rejected and unknown contacts look like the lines of `rejected.ndjson`; those of accepted
+ones name the batch and Marketing Cloud's event instance. Unprocessed ones were read and have no
+outcome: the journal knows their places only, so they are read again from the source.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from .intake.ranges import Ranges
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .config import Config
+    from .intake.source import FileSource
+    from .mapping.mapper import Mapper
+    from .settling.view import JournalView
+
+__all__ = ("COLUMNS", "Outcome", "rows_of")
+
+
+class Outcome(StrEnum):
+    """What `results --of` takes."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    UNPROCESSED = "unprocessed"
+
+
+_FAILED = ("contact_key", "source", "position", "stage", "reason", "detail")
+
+COLUMNS: dict[Outcome, tuple[str, ...]] = {
+    Outcome.ACCEPTED: ("contact_key", "source", "position", "batch", "event_instance_id"),
+    Outcome.REJECTED: _FAILED,
+    Outcome.UNKNOWN: (*_FAILED, "batch", "attempt"),
+    Outcome.UNPROCESSED: ("contact_key", "source", "position"),
+}
+"""The columns of each outcome's table, before those of the records."""
+
+
+def rows_of(view: JournalView, outcome: Outcome, config: Config) -> Iterator[dict[str, Any]]:
+    """Yield a row a contact.
+
+    Raises:
+        UsageError: Unprocessed contacts are asked for and their source cannot be read again.
+    """
+    match outcome:
+        case Outcome.ACCEPTED:
+            return _accepted(view)
+        case Outcome.REJECTED:
+            return _failed(view, Outcome.REJECTED)
+        case Outcome.UNKNOWN:
+            return _failed(view, Outcome.UNKNOWN)
+        case Outcome.UNPROCESSED:
+            return _unprocessed(view, config)
+
+
+def _accepted(view: JournalView) -> Iterator[dict[str, Any]]:
+    columns = COLUMNS[Outcome.ACCEPTED]
+    for contact in view.accepted():
+        yield {column: getattr(contact, column) for column in columns}
+
+
+def _failed(view: JournalView, outcome: Outcome) -> Iterator[dict[str, Any]]:
+    columns = COLUMNS[outcome]
+    rows = view.failed("rejected" if outcome is Outcome.REJECTED else "unknown")
+    for row in rows:
+        yield {
+            **{column: getattr(row, column) for column in columns},
+            "record": orjson.loads(row.record),
+        }
+
+
+def _unprocessed(view: JournalView, config: Config) -> Iterator[dict[str, Any]]:
+    missing = {name: ranges for name, ranges in view.unprocessed().items() if ranges}
+    if not missing:
+        return
+
+    plan = Plan.of(config)
+    mapper = plan.mapper()
+    for source in plan.sources:
+        if source.name in missing:
+            yield from _read_again(source, missing[source.name], mapper)
+
+
+def _read_again(source: FileSource, wanted: Ranges, mapper: Mapper) -> Iterator[dict[str, Any]]:
+    spans = list(wanted)
+    _, last = spans[-1]
+    others = Ranges()
+    before = 0
+    for first, end in spans:
+        if before + 1 < first:
+            others.add(before + 1, first - 1)
+
+        before = end
+
+    for chunk in source.chunks(others):
+        contacts = mapper.map(chunk)
+        keys = dict(zip(contacts.positions, contacts.keys, strict=True))
+        for position, record in zip(chunk.positions, chunk.records, strict=True):
+            if position <= last:
+                yield {
+                    "contact_key": keys.get(position),
+                    "source": source.name,
+                    "position": position,
+                    "record": _as_dict(record, chunk.columns),
+                }
+
+        if chunk.mark.position >= last:
+            return
+
+
+def _as_dict(record: Any, columns: tuple[str, ...] | None) -> dict[str, Any]:
+    return record if columns is None else dict(zip(columns, record, strict=True))

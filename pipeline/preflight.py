@@ -1,0 +1,234 @@
+"""Preflight: what can be proven before a contact is sent.
+
+`check` proves, in order, that everything a run needs is there: a finding a step, with the way out
+where a step does not hold. A step that fails ends the check where the later ones need it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from anyio import to_thread
+
+from .config import load
+from .errors import ConfigError, HaltError, JourneyError
+from .intake.ranges import Ranges
+from .mapping.target import Target, parse_fields
+from .packing.batch import Span, Trigger
+from .packing.payload import seal
+from .plan import Plan
+from .sending.client import open_client
+from .sending.clock import Clock
+from .sending.lookup import Lookup
+from .sending.token import TokenKeeper, token_from
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from .config import Config
+    from .intake.source import Chunk, Rejection
+    from .mapping.contacts import Contacts
+
+__all__ = ("Finding", "check")
+
+FIRST_RECORDS = 1_000
+"""How many records the mapping is tried on."""
+
+SAMPLE_CONTACTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A step of the check: what was looked at, whether it holds, and if not, the way out."""
+
+    subject: str
+    holds: bool
+    text: str
+
+
+def _ok(subject: str, text: str) -> Finding:
+    return Finding(subject=subject, holds=True, text=text)
+
+
+def _fail(subject: str, text: str) -> Finding:
+    return Finding(subject=subject, holds=False, text=text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """A plan and its first records."""
+
+    plan: Plan
+    chunk: Chunk
+    contacts: Contacts
+
+
+async def check(path: Path, *, offline: bool) -> AsyncIterator[Finding]:
+    """Yield the findings in order. `offline` stops before the network."""
+    try:
+        config = await to_thread.run_sync(load, path)
+    except JourneyError as error:
+        yield _fail("config", str(error))
+        return
+
+    yield _ok("config", str(path))
+    findings, sample = await to_thread.run_sync(_look_at_source, config)
+    for finding in findings:
+        yield finding
+
+    if sample is None:
+        return
+
+    if not offline:
+        holds = True
+        for finding in await _look_at_account(sample):
+            holds = holds and finding.holds
+            yield finding
+
+        if not holds:
+            return
+
+    yield _payload(sample)
+
+
+def _look_at_source(config: Config) -> tuple[list[Finding], _Sample | None]:
+    """The source, and the mapping against its first records; blocks on files."""
+    try:
+        plan = Plan.of(config)
+        chunk = next(_first_chunks(plan), None)
+    except JourneyError as error:
+        return [_fail(_subject(error), str(error))], None
+
+    readable = _ok("source", _sources_told(plan))
+    if chunk is None:
+        return [readable, _ok("mapping", "the source is empty: nothing to map")], None
+
+    contacts = plan.mapper().map(chunk)
+    mapped = _mapped(contacts, subject="mapping")
+    sample = _Sample(plan=plan, chunk=chunk, contacts=contacts) if mapped.holds else None
+    return [readable, mapped], sample
+
+
+def _subject(error: JourneyError) -> str:
+    name = type(error).__name__
+    return {"MappingError": "mapping", "ConfigError": "config"}.get(name, "source")
+
+
+def _first_chunks(plan: Plan) -> Iterator[Chunk]:
+    """The first records of each source that has any."""
+    for source in plan.sources:
+        for chunk in source.chunks(Ranges()):
+            if chunk.records or chunk.rejected:
+                chunk.positions = chunk.positions[:FIRST_RECORDS]
+                chunk.records = chunk.records[:FIRST_RECORDS]
+                last = chunk.positions[-1] if chunk.positions else FIRST_RECORDS
+                chunk.rejected = [each for each in chunk.rejected if each.position <= last]
+                yield chunk
+                break
+
+
+def _sources_told(plan: Plan) -> str:
+    first = plan.sources[0]
+    columns = first.columns()
+    parts = [first.name + (f" and {len(plan.sources) - 1:,} more" if plan.sources[1:] else "")]
+    if plan.size_bytes is not None:
+        parts.append(f"{plan.size_bytes:,} bytes")
+
+    if columns:
+        shown = ", ".join(columns[:8]) + (", …" if columns[8:] else "")
+        parts.append(f"{len(columns)} columns: {shown}")
+
+    return "; ".join(parts)
+
+
+def _mapped(contacts: Contacts, *, subject: str) -> Finding:
+    good, bad = len(contacts.bodies), len(contacts.rejected)
+    text = f"{good:,} of the first {good + bad:,} records become contacts"
+    if bad:
+        text += f"; {bad:,} would be rejected:" + _told(contacts.rejected)
+
+    return Finding(subject=subject, holds=bool(good), text=text)
+
+
+def _told(rejected: list[Rejection]) -> str:
+    """The reasons, the most frequent first, each with an example."""
+    counts = Counter(each.reason for each in rejected)
+    example = {each.reason: each for each in reversed(rejected)}
+    return "".join(
+        f"\n{number:,} × {reason}, as record {example[reason].position}: {example[reason].detail}"  # noqa: RUF001  # a times sign
+        for reason, number in counts.most_common(5)
+    )
+
+
+async def _look_at_account(sample: _Sample) -> list[Finding]:
+    """Credentials, event definition, fields: whatever can be found out from Marketing Cloud."""
+    config, clock = sample.plan.config, Clock()
+    key = config.journey.event_definition_key
+    findings: list[Finding] = []
+    async with open_client(config.delivery, clock=clock) as client:
+        fetch = token_from(config.account, client, clock=clock)
+        keeper = TokenKeeper(fetch, emit=lambda _: None, clock=clock)
+        lookup = Lookup(config.account, client=client, keeper=keeper, clock=clock)
+        try:
+            await keeper.token()
+            findings.append(_ok("credentials", f"a token from {config.account.auth_base}"))
+            definition = await lookup.event_definition(key)
+            findings.append(_definition(definition, key))
+            fields = await lookup.fields(definition)
+        except (HaltError, ConfigError) as error:
+            step = ("credentials", "event definition", "fields")[len(findings)]
+            return [*findings, _fail(step, str(error))]
+
+    target = Target(fields=parse_fields({"fields": fields}), event_definition_key=key)
+    return [*findings, await to_thread.run_sync(_fields, sample, target)]
+
+
+def _definition(definition: dict[str, Any], key: str) -> Finding:
+    """Whether the event is there for contacts to enter by."""
+    name = definition.get("name") or key
+    if definition.get("publishedInteractionCount") == 0:
+        return _fail(
+            "event definition",
+            f"{name} exists, but no published journey listens to it: publish the journey whose "
+            "entry event it is",
+        )
+
+    mode = definition.get("mode")
+    told = f", mode {mode}" if mode and mode != "Production" else ""
+    return _ok("event definition", f"{name} exists, a journey listens{told}")
+
+
+def _fields(sample: _Sample, target: Target) -> Finding:
+    """The mapping, and the first contacts, against the data extension's fields."""
+    mapper = sample.plan.mapper(target)
+    columns = (source.columns() for source in sample.plan.sources)
+    found = list(chain.from_iterable(mapper.findings(each) for each in columns))
+    if any(finding.fatal for finding in found):
+        sentences = dict.fromkeys(finding.sentence for finding in found)
+        return _fail("fields", "\n".join(sentences))
+
+    notes = "".join(f"\n{finding.sentence}" for finding in found)
+    tried = _mapped(mapper.map(sample.chunk), subject="fields")
+    names = ", ".join(field.name for field in islice(target.fields, 8))
+    text = f"{len(target.fields)} fields ({names}); {tried.text}{notes}"
+    return Finding(subject="fields", holds=tried.holds, text=text)
+
+
+def _payload(sample: _Sample) -> Finding:
+    """What a request would look like."""
+    contacts, plan = sample.contacts, sample.plan
+    batch = seal(
+        batch_id=0,
+        spans=(Span(contacts.source, contacts.positions[:SAMPLE_CONTACTS]),),
+        keys=contacts.keys[:SAMPLE_CONTACTS],
+        bodies=contacts.bodies[:SAMPLE_CONTACTS],
+        trigger=Trigger.DRAIN,
+        envelope=plan.envelope,
+    )
+    shown = orjson.dumps(orjson.loads(batch.payload), option=orjson.OPT_INDENT_2).decode()
+    return _ok("payload", f"the first {len(batch)} contacts would be sent as\n{shown}")
