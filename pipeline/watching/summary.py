@@ -24,6 +24,11 @@ _HEADLINES = {
     "over_budget": ("Stopped: the error budget is spent", "bold red"),
     "running": ("Running", "bold"),
 }
+_COMMANDS = {
+    "rejected": "results {} --of rejected",
+    "unknown": "results {} --of unknown",
+    "unprocessed": "run {}",
+}
 _STYLES = {"accepted": "green", "rejected": "red", "unknown": "yellow", "unprocessed": "yellow"}
 
 
@@ -73,17 +78,10 @@ def _lines(
 
 def _advice(name: str, summary: Mapping[str, Any], *, config: str | None) -> str:
     """What to do about the contacts of one outcome, as a command to type."""
-    if not summary[name] or config is None:
+    if not summary[name] or config is None or name not in _COMMANDS:
         return ""
 
-    verbs = {
-        "accepted": "verify",
-        "rejected": "results {} --of rejected",
-        "unknown": "verify" if summary["state"] == "completed" else "results {} --of unknown",
-        "unprocessed": "run",
-    }
-    verb = verbs[name] if "{}" in verbs[name] else verbs[name] + " {}"
-    return f"   journey-pipeline {verb.format(shlex.quote(config))}"
+    return f"   journey-pipeline {_COMMANDS[name].format(shlex.quote(config))}"
 
 
 def _effort(summary: Mapping[str, Any]) -> str:

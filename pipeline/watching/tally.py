@@ -205,10 +205,11 @@ class Tally:
 
 
 def _left(to_go: float | None, per_second: float) -> float | None:
-    if to_go is None or per_second <= 0:
+    """None where it cannot be told, and where nothing is left."""
+    if to_go is None or to_go <= 0 or per_second <= 0:
         return None
 
-    return max(0.0, to_go) / per_second
+    return to_go / per_second
 
 
 def _notice_of(event: Event) -> Notice | None:

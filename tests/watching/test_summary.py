@@ -35,12 +35,12 @@ def summary(**changed: Any) -> dict[str, Any]:
     return usual | changed
 
 
-def test_a_good_run_says_so_and_what_comes_next() -> None:
-    """Counts, effort and place, to the letter; accepted is not yet entered."""
+def test_a_good_run_says_so() -> None:
+    """Counts, effort and place, to the letter; nothing is left to do."""
     assert printed(summary(), config="spring.toml") == [
         "Completed after 1:02",
         "",
-        "  accepted     1,234,567   journey-pipeline verify spring.toml",
+        "  accepted     1,234,567",
         "  rejected             0",
         "  unknown              0",
         "  unprocessed          0",

@@ -118,6 +118,15 @@ def test_share_is_unknown_where_the_source_has_no_end() -> None:
     assert snapshot.left_seconds is None
 
 
+def test_no_time_is_left_at_the_end() -> None:
+    """When everything is settled the display stops speaking of time."""
+    tally = tally_of(chunk(100, share=1.0))
+    tally.sample(0.0)
+    tally.note(settled(100))
+    snapshot = tally.sample(1.0)
+    assert (snapshot.share, snapshot.left_seconds) == (1.0, None)
+
+
 def test_time_left_is_unknown_while_nothing_moves() -> None:
     """A rate of nought promises no end."""
     tally = tally_of(started(total=1_000))
