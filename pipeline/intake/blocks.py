@@ -21,7 +21,7 @@ __all__ = ("Blocks", "Sizes")
 class Sizes:
     """What bounds a reader's memory. What is read does not depend on the first two."""
 
-    chunk_records: int = 2_000
+    chunk_records: int = 1_000
     """Records in a chunk, about."""
 
     block_bytes: int = 512 * 1024

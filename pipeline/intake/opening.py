@@ -30,7 +30,7 @@ __all__ = ("Compression", "Head", "compression_of", "open_text", "peek")
 class Compression(Enum):
     """How stored bytes are compressed: the name's ending, and the first bytes."""
 
-    GZIP = (".gz", b"\x1f\x8b")
+    GZIP = (".gz", b"\x1f\x8b\x08")
     ZSTD = (".zst", b"\x28\xb5\x2f\xfd")
 
     @property
@@ -181,11 +181,14 @@ def _zstd(raw: io.RawIOBase) -> _Decompressor:
 
 
 def _damages() -> tuple[type[Exception], ...]:
-    """Whatever reading raises where bytes are damaged, cut off, or cannot be fetched."""
+    """Whatever reading raises where bytes are damaged, cut off, or cannot be fetched.
+
+    NotImplementedError is isal's for a gzip header that it does not know.
+    """
     modules = [("isal.igzip_lib", "IsalError"), ("backports.zstd", "ZstdError")]
     modules.append(("compression.zstd", "ZstdError"))
     loaded = (getattr(sys.modules.get(module), name, None) for module, name in modules)
-    return (EOFError, OSError, zlib.error, *filter(None, loaded))
+    return (EOFError, NotImplementedError, OSError, zlib.error, *filter(None, loaded))
 
 
 def _first_bytes(raw: io.RawIOBase) -> bytes:

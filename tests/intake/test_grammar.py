@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.intake.grammar import Layout, read_layout
+from pipeline.intake.opening import Head
+from pipeline.intake.source import SourcePolicy
+
+
+def layout(text: bytes | str, *, whole: bool = True, policy: SourcePolicy | None = None) -> Layout:
+    raw = text if isinstance(text, bytes) else text.encode()
+    head = Head(text=raw, codec=None, whole=whole)
+    return read_layout(head, policy or SourcePolicy(url="x.csv"), "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        ("a,b\n1,2\n", ","),
+        ("a;b\n1,5;2\n3,5;4\n", ";"),
+        ("a\tb, c\n1\t2\n", "\t"),
+        ("a|b\n", "|"),
+        ("one\n1\n", ","),
+        ('"a,b";"c"\n1;2\n', ";"),
+        ("name,a;b\nx,1\ny,2;3\n", ","),
+        ("", ","),
+    ],
+)
+def test_the_delimiter_is_found(text: str, delimiter: str) -> None:
+    """The delimiter is the one that cuts header and first lines alike."""
+    assert layout(text).grammar.delimiter == delimiter
+
+
+def test_a_set_delimiter_is_not_searched_for() -> None:
+    """What the config says is so."""
+    assert layout("a,b;c\n", policy=SourcePolicy(url="x", delimiter=";")).columns == ("a,b", "c")
+
+
+def test_the_records_begin_behind_the_header() -> None:
+    """Offset and lines count mark, blank lines and a header over several lines."""
+    found = layout(b'\xef\xbb\xbf\n\r\n"a\nb",c\r\n1,2\r\n')
+    assert found.columns == ("a\nb", "c")
+    assert (found.offset, found.lines) == (15, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b,a\n", "columns 1 and 3 in the header of x.csv are both called 'a'. Nothing was sent"),
+        ("a,,c\n", "column 2 in the header of x.csv has no name. Nothing was sent"),
+        ("a,b, \n", "column 3 in the header"),
+        (b"a,\xe9\n", "header of x.csv is not UTF-8.*encoding"),
+        ('a,"b"c\n', "header of x.csv cannot be read"),
+        ('a,"b\n1,2\n', "header of x.csv cannot be read"),
+        ("a,b\n".encode("utf-16-le"), 'holds a NUL.*"utf-16-le"'),
+    ],
+)
+def test_a_header_that_is_unfit_is_named_with_the_way_out(text: bytes | str, words: str) -> None:
+    """Every trouble with the header says which column, and that nothing was sent."""
+    with pytest.raises(SourceError, match=words):
+        layout(text)
+
+
+def test_a_head_without_a_line_end_is_no_text() -> None:
+    """64 KiB without a line end are not taken for a header."""
+    with pytest.raises(SourceError, match="no line end within its first 3 bytes"):
+        layout(b"abc", whole=False)
