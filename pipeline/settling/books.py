@@ -24,6 +24,10 @@ MARK_EVERY = 50_000
 """Positions between two marks that are kept: at most so many records are read twice."""
 
 
+REMEMBER_BYTES = 1 << 20
+"""How much a result file grows before its length is written down: so much is written again."""
+
+
 class Books:
     """Collects during a transaction, and writes at its end (`keep`)."""
 
@@ -43,6 +47,9 @@ class Books:
             query("SELECT source, max(position) FROM mark GROUP BY source").fetchall()
         )
         self._remembered = {name: (written, seq) for name, written, seq in self.result_files()}
+        self._known_read: dict[int, int] = dict(
+            query("SELECT ordinal, read FROM source").fetchall()
+        )
         self._read: dict[int, int] = {}
         self._counters: Counters | None = None
 
@@ -52,12 +59,15 @@ class Books:
 
     def read_to(self, ordinal: int, position: int) -> None:
         """The source is known to have been read as far as `position`."""
-        if position > self._read.get(ordinal, 0):
-            self._read[ordinal] = position
+        if position > self._known_read[ordinal]:
+            self._read[ordinal] = self._known_read[ordinal] = position
 
     def mark(self, ordinal: int, mark: Mark) -> None:
-        """The source was read up to `mark`, and may be read again from there."""
+        """The source was read up to `mark`, and may be read again from there if it has an offset."""
         self.read_to(ordinal, mark.position)
+        if mark.offset is None:
+            return
+
         self._connection.execute(
             "UPDATE source SET mark_position = ?, mark_offset = ?"
             " WHERE ordinal = ? AND mark_position < ?",
@@ -78,7 +88,7 @@ class Books:
         """Write what was collected; the last thing before the commit."""
         if self._read:
             self._connection.executemany(
-                "UPDATE source SET read = max(read, ?) WHERE ordinal = ?",
+                "UPDATE source SET read = ? WHERE ordinal = ?",
                 [(read, ordinal) for ordinal, read in self._read.items()],
             )
             self._read.clear()
@@ -90,10 +100,24 @@ class Books:
             )
             self._counters = None
 
+        self._remember(REMEMBER_BYTES)
+
+    def remember(self) -> None:
+        """Write how far the result files are, to the last byte."""
+        self._remember(1)
+
+    def _remember(self, least_bytes: int) -> None:
         for name, written, seq in self._results.positions():
-            now = (-1, 0) if self.retried and name != "accepted" else (written, seq)
+            known, _ = self._remembered[name]
+            if self.retried and name != "accepted":
+                now = (-1, 0)
+            elif 0 <= known <= written < known + least_bytes:
+                continue
+            else:
+                now = (written, seq)
+
             if self._remembered[name] != now:
+                self._remembered[name] = now
                 self._connection.execute(
                     "UPDATE result_file SET bytes = ?, seq = ? WHERE name = ?", (*now, name)
                 )
-                self._remembered[name] = now

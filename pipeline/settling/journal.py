@@ -28,7 +28,9 @@ Writing
 -------
 One connection, one thread, WAL, synchronous=FULL: when a call returns, what it says is on disk.
 Callers queue; the thread takes everything that waits, writes it in one transaction, appends the
-result files' lines, and wakes them all (group commit). A write that fails is rolled back and
+result files' lines, and wakes them all (group commit). A commit costs the same whatever is in it,
+so it is worth gathering: nobody sends before its dispatch is written, and that is written almost
+at once; an outcome keeps nobody waiting and goes with the next dispatch. A write that fails is rolled back and
 raised to each of them, and to everyone who calls later: nothing is sent any more. A group in which
 one caller's books do not balance is written again one by one, so that it costs the others nothing.
 
@@ -47,6 +49,7 @@ SQLite's own recovery of its write-ahead log comes before all of this.
 from __future__ import annotations
 
 import asyncio
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -70,6 +73,13 @@ if TYPE_CHECKING:
 __all__ = ("Journal",)
 
 Result = TypeVar("Result")
+
+PERIOD_SECONDS = 0.005
+"""Between the beginnings of two groups, at the least: those who come meanwhile share a commit."""
+
+LINGER_SECONDS = 0.005
+"""How long an outcome waits for a dispatch to share a commit with. What is not written is unknown
+if the process is killed, so this is short."""
 
 
 @dataclass(slots=True)
@@ -105,6 +115,9 @@ class Journal:
         self._tally = tally
         self._waiting: list[_Order] = []
         self._writing = False
+        self._due = math.inf  # when what waits must be written
+        self._next = 0.0  # before that, nothing is
+        self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
         self._idle = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -161,7 +174,8 @@ class Journal:
         """Batches and records have their outcome, and sources were read up to their marks."""
         counters = self._counters()
         await self._do(
-            partial(self._store.settle, settlements, rejections, reads, counters=counters)
+            partial(self._store.settle, settlements, rejections, reads, counters=counters),
+            linger_seconds=LINGER_SECONDS,
         )
 
     async def ended(self, state: RunState, *, exhausted: bool, detail: str | None = None) -> None:
@@ -182,26 +196,41 @@ class Journal:
     def _counters(self) -> Counters | None:
         return None if self._tally is None else self._tally.counters()
 
-    async def _do(self, work: Callable[[], Result]) -> Result:
-        """Have `work` done in the next transaction, and wait for its commit."""
+    async def _do(self, work: Callable[[], Result], *, linger_seconds: float = 0.0) -> Result:
+        """Have `work` done in a transaction within `linger_seconds`, and wait for its commit."""
         if self._failure is not None:
             raise _again(self._failure)
 
         future: asyncio.Future[Result] = self._loop.create_future()
-        self._queue(_Order(work, future))
+        self._queue(_Order(work, future), linger_seconds=linger_seconds)
         return await future
 
-    def _queue(self, order: _Order) -> None:
-        """Put `order` into the next group; a group is under way or starts now."""
+    def _queue(self, order: _Order, *, linger_seconds: float = 0.0) -> None:
+        """Put `order` into the next group."""
         self._waiting.append(order)
-        if not self._writing:
-            self._write()
+        self._idle.clear()
+        due = self._loop.time() + linger_seconds
+        if due < self._due:
+            self._due = due
+            self._schedule()
+
+    def _schedule(self) -> None:
+        """See to it that what waits is written when it is due, unless a group is under way."""
+        if self._writing:
+            return
+
+        if self._timer is not None:
+            self._timer.cancel()
+
+        self._timer = self._loop.call_at(max(self._due, self._next), self._write)
 
     def _write(self) -> None:
         """Send everything that waits to the thread; in the loop."""
         group, self._waiting = self._waiting, []
+        self._due = math.inf
+        self._next = self._loop.time() + PERIOD_SECONDS
+        self._timer = None
         self._writing = True
-        self._idle.clear()
         self._thread.submit(self._commit, group)
 
     def _commit(self, group: list[_Order]) -> None:
@@ -244,7 +273,7 @@ class Journal:
 
         self._writing = False
         if self._waiting:
-            self._write()
+            self._schedule()
         else:
             self._idle.set()
 

@@ -15,8 +15,8 @@ went another way). A line of the other two is a contact,
 and one of `unknown.ndjson` ends in `"batch":7,"attempt":1` besides. `record` is null for a contact
 that was under way when the process died: its source has it.
 
-The journal remembers, in the transaction after, how many bytes of each file are written and up to
-which settlement. On resuming, a file is cut to that length and the lines missing are written from
+The journal remembers, in a transaction after, how many bytes of each file are written and up to
+which settlement; it need not be the newest. On resuming, a file is cut to that length and the lines missing are written from
 the journal: one line a settlement, whenever the process was killed. A file that is shorter than
 remembered, or gone, is written anew. So is one whose contacts were retried: its journal says -1.
 """

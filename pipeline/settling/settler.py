@@ -34,7 +34,7 @@ class Read:
 
     source: str
     mark: Mark
-    rejected: Sequence[Rejection] = ()
+    rejections: Sequence[Rejection] = ()
 
 
 Item = Settlement | Rejection | Read
@@ -136,7 +136,7 @@ def _sorted(
                 rejections.append(item)
             case Read():
                 reads[item.source] = item.mark
-                rejections.extend(item.rejected)
+                rejections.extend(item.rejections)
             case _:
                 assert_never(item)
 

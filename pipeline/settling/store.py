@@ -192,7 +192,7 @@ class JournalStore:
 
     def _remember(self) -> None:
         with self.transaction():
-            pass  # the books write down how far the result files are
+            self._books.remember()
 
     def _append(self) -> None:
         try:
