@@ -190,10 +190,13 @@ _ODD: Final = (
 _HALTING: Final = {403: (PermissionDeniedError, _FORBIDDEN), 404: (EndpointError, _GONE)}
 
 
+_PAGE: Final = re.compile(rb"\s{0,100}<(?:!doctype\s{1,9})?html", re.IGNORECASE)
+_ID: Final = re.compile(r"[!-~]{1,200}")
+
+
 def _success(reply: Reply) -> Verdict:
     kind = reply.headers.get("Content-Type", "").lower()
-    page = re.match(rb"\s*<(?:!doctype\s+)?html", reply.body[:200], re.IGNORECASE)
-    if "html" in kind or page:
+    if "html" in kind or _PAGE.match(reply.body):
         # Somebody between us and Marketing Cloud answered: it may have passed the batch on or not.
         return Ambiguous(
             reason="html_answer", detail=f"a web page with status {reply.status}: {reply.excerpt()}"
@@ -203,12 +206,13 @@ def _success(reply: Reply) -> Verdict:
 
 
 def _instance_id(content: object) -> str | None:
-    if isinstance(content, dict):
+    if isinstance(content, dict) and "eventInstanceId" in content:
+        content = content["eventInstanceId"]
+    elif isinstance(content, dict):
         named = {str(name).lower(): value for name, value in content.items()}
         content = named.get("eventinstanceid")
 
-    good = isinstance(content, str) and re.fullmatch(r"[!-~]{1,200}", content)
-    return str(content) if good else None
+    return content if isinstance(content, str) and _ID.fullmatch(content) else None
 
 
 def _redirect(reply: Reply) -> Fatal:

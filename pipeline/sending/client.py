@@ -46,6 +46,7 @@ SLICE_BYTES: Final = 1 << 18
 """A body is handed over in slices, so that a large one is not copied whole for each request."""
 
 CLOSING_SECONDS: Final = 2.0
+_IDLE_LIMIT: Final = re.compile(r"timeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 
 
 class _Body(Payload):
@@ -137,8 +138,8 @@ class Client:
         )
 
     def _heed_idle_limit(self, headers: Mapping[str, str]) -> None:
-        keep_alive = headers.get("Keep-Alive", "")
-        if said := re.search(r"timeout\s*=\s*(\d{1,6})", keep_alive, re.IGNORECASE):
+        keep_alive = headers.get("Keep-Alive")
+        if keep_alive and (said := _IDLE_LIMIT.search(keep_alive)):
             limit = float(said[1])
             self._connector.shorten_idle(max(limit - 1.0, limit / 2))
 

@@ -39,6 +39,9 @@ class Pacing(Protocol):
     async def wait(self, contacts: int) -> None:
         """Return when a request of so many contacts may be sent; may be cancelled."""
 
+    def take(self, contacts: int) -> bool:
+        """Take leave to send at once, where that needs no waiting; else nothing is taken."""
+
     def hold(self, seconds: float) -> bool:
         """Let nobody send for `seconds` from now; whether that is worth telling."""
 
@@ -116,6 +119,15 @@ class Pace:
                 await self._wait_for_leave()  # a pause may have begun meanwhile
 
             self._schedule.spend(contacts, self._clock.now())
+
+    def take(self, contacts: int) -> bool:
+        """Take leave to send at once. Where requests are paced it is had by waiting alone."""
+        now = self._clock.now()
+        if self._limiter is not None or self._line.locked() or self.wait_seconds(now) > 0:
+            return False
+
+        self._schedule.spend(contacts, now)
+        return True
 
     def hold(self, seconds: float) -> bool:
         """Let nobody send for `seconds` from now; whether that is worth telling."""

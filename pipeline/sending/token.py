@@ -73,6 +73,10 @@ class TokenKeeper:
         """Whether `token` is the current one."""
         return token == self._held
 
+    def current(self) -> str | None:
+        """The current token, unless it is time to ask for another."""
+        return self._held if self._clock.now() < self._early else None
+
     async def token(self) -> str:
         """The current token. Waits only where there is none that works.
 

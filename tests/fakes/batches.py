@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,13 @@ class BatchMaker:
         self._next_position += contacts
         positions = range(first, self._next_position)
         keys = [f"k{position}" for position in positions]
+        bodies = [orjson.dumps({"ContactKey": key, "Data": {"F": filler}}) for key in keys]
         return seal(
+            bodies,
+            array("I", map(len, bodies)),
             batch_id=next(self._ids),
             spans=(Span("contacts.csv", positions),),
             keys=keys,
-            bodies=[orjson.dumps({"ContactKey": key, "Data": {"F": filler}}) for key in keys],
             trigger=Trigger.COUNT,
             envelope=self._envelope,
         )

@@ -129,6 +129,33 @@ async def test_a_pause_holds_everybody() -> None:
     assert went == pytest.approx([5.0, 7.0, 9.0])
 
 
+async def test_leave_without_waiting() -> None:
+    """Taken at once only where nobody waits and nothing is to be waited for."""
+    clock = FakeClock(0.0)
+    pace = Pace(DeliveryPolicy(requests_per_second=UNPACED, contacts_per_hour=3600), clock=clock)
+    assert pace.take(2)
+    assert not pace.take(1)
+    clock.time = 2.0
+    assert pace.take(1)
+    clock.time = 9.0
+    pace.hold(1.0)
+    assert not pace.take(1)
+    assert not Pace(DeliveryPolicy(), clock=clock).take(1)
+
+
+async def test_nobody_overtakes_the_line() -> None:
+    """Leave is not taken past those who wait for it."""
+    pace = Pace(
+        DeliveryPolicy(requests_per_second=UNPACED, contacts_per_hour=36_000), clock=Clock()
+    )
+    assert pace.take(1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(pace.wait, 1)
+        await anyio.lowlevel.checkpoint()
+        pace._schedule = ContactSchedule(None)
+        assert not pace.take(1)
+
+
 async def test_a_pause_that_begins_while_somebody_waits() -> None:
     """Whoever waits for a permit when the pause begins waits for its end, too."""
     pace = Pace(DeliveryPolicy(requests_per_second=20), clock=Clock())

@@ -279,6 +279,10 @@ def test_every_contact_has_one_outcome(
     """Whatever comes in between, the bad are rejected or unknown, and nobody is counted twice."""
     random = Random(seed)
     bad = {f"k{number + 1}" for number in range(contacts) if random.random() < share}
+    anyio.run(partial(one_outcome_each, contacts, bad=bad, trouble=trouble))
+
+
+async def one_outcome_each(contacts: int, *, bad: set[str], trouble: list[Verdict]) -> None:
     scene = Scene(accepted=1, max_attempts=99)
 
     async def judge(batch: Batch, token: str) -> Verdict:
@@ -290,7 +294,7 @@ def test_every_contact_has_one_outcome(
 
     scene.sender._post = judge
     try:
-        anyio.run(scene.sender.send, scene.maker.make(contacts))
+        await scene.sender.send(scene.maker.make(contacts))
     except CredentialsError:
         assert scene.books.out == set()
         return
@@ -430,6 +434,16 @@ async def test_stopped_before_it_begins() -> None:
     scene.stop.drain("test")
     await scene.sender.send(scene.maker.make())
     assert scene.books.lines == []
+
+
+async def test_stopped_at_full_speed() -> None:
+    """Where no wait is needed the stop is heeded all the same."""
+    scene = Scene([TAKEN])
+    await scene.sender.send(scene.maker.make())
+    scene.stop.drain("test")
+    await scene.sender.send(scene.maker.make())
+    assert scene.books.keys(Accepted) == ["k1"]
+    assert len(scene.posts) == 1
 
 
 async def test_stopped_between_halves() -> None:

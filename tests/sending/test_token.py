@@ -57,6 +57,7 @@ async def test_one_request_when_the_first_is_needed() -> None:
     """However many ask first, one request is made; later it costs none."""
     desk = Desk()
     assert desk.office.asked == 0
+    assert desk.keeper.current() is None
     assert await together(20, desk.keeper.token) == ["t1"] * 20
     assert await desk.keeper.token() == "t1"
     assert desk.office.asked == desk.keeper.renewals == 1
@@ -79,8 +80,9 @@ async def test_renewed_before_its_end() -> None:
     desk = Desk()
     await desk.keeper.token()
     desk.clock.time += 3299
-    assert await desk.keeper.token() == "t1"
+    assert desk.keeper.current() == await desk.keeper.token() == "t1"
     desk.clock.time += 1
+    assert desk.keeper.current() is None
     assert await desk.keeper.token() == "t2"
     assert desk.events[-1] == TokenRenewed(lifetime_seconds=3600.0, reason="ending")
     assert await desk.keeper.token() == "t2"
