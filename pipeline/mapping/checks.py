@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = ("Checks", "FieldCheck", "field_check")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}")
-_SHORT_INTEGER = re.compile(r"[+-]?[0-9]{1,9}").fullmatch
+# The everyday address, three times as fast as EMAIL, which takes all that this takes.
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+@(?:[A-Za-z0-9-]++\.)++[A-Za-z]{2,}"
+).fullmatch
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 _WORDS = frozenset(
     spelt for word in TRUE_WORDS + FALSE_WORDS for spelt in (word, word.upper(), word.title())
@@ -34,7 +37,7 @@ _DATE = re.compile(
     r"(?:(?P<y>\d{4})(?P<mark>[-/])(?P<m>\d{1,2})(?P=mark)(?P<d>\d{1,2})"
     r"|(?P<um>\d{1,2})/(?P<ud>\d{1,2})/(?P<uy>\d{4}))"
     r"(?:[T ](?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?(?P<half> ?[AP]M)?"
-    r"(?: ?(?:Z|[+-]\d{2}(?::?\d{2})?))?)?",
+    r"(?: ?(?:Z|[+-]\d{2}(?::?\d{2}){0,2}))?)?",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -182,8 +185,7 @@ _KINDS = {
         "not_a_number",
         "an integer of 32 bits",
         _holds_number,
-        "(I({}) or C({}))",
-        _SHORT_INTEGER,
+        "({}.isdigit() and {}.isascii() and len({}) < 10 or C({}))",
     ),
     FieldType.BOOLEAN: _Kind(
         "not_a_boolean", "a boolean", _holds_boolean, "({} in I or C({}))", _WORDS
@@ -193,8 +195,8 @@ _KINDS = {
         "not_an_email",
         "an e-mail address",
         _holds_email,
-        "I({})",
-        EMAIL.fullmatch,
+        "(I({}) or C({}))",
+        _PLAIN_EMAIL,
         longest=254,
         measured=True,
     ),

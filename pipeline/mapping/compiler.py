@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Any
 
 from .exact import holds_no_number
 from .pieces import Code, Layout, Piece, key_lines, pieces_of, typed_check
-from .plan import LEFT_OUT, MAX_KEY_LENGTH
+from .plan import LEFT_OUT
+from .plan import MAX_KEY_LENGTH as _MAX_KEY
 
 if TYPE_CHECKING:
     from .contacts import ContactShape
     from .plan import Plan
 
-__all__ = ("Encode", "Layout", "Mend", "compile_plan", "source_of")
+__all__ = ("Encode", "Mend", "compile_plan", "source_of")
 
 Mend = Callable[[int, Any], tuple[str, bytes] | None]
 """mend(index, record): the contact of a record the fast path gave up on; None: rejected."""
@@ -45,13 +46,20 @@ Encode = Callable[
 """encode(records, dumps, hook, mend): keys, bodies, and the indices of records rejected."""
 
 
+# What may hide a NaN or a null; a record without any needs no closer look.
+_NOT_FLAT = frozenset((type(None), float, dict, list, tuple))
+
+
 class FaultError(Exception):
     """The fast path is not certain of a record."""
 
 
 def _own_names(code: Code, plan: Plan) -> list[str]:
     """Records that name their own fields: their dict is the data, but for its nulls."""
-    lines = ["d = r if None not in r.values() else {n: v for n, v in r.items() if v is not None}"]
+    lines = [
+        "flat = NOT_FLAT.isdisjoint(map(type, r.values()))",
+        "d = r if flat else {n: v for n, v in r.items() if v is not None}",
+    ]
     if plan.checks is None:
         return lines
 
@@ -60,7 +68,10 @@ def _own_names(code: Code, plan: Plan) -> list[str]:
     for slot, (name, check) in enumerate(plan.checks.known.items()):
         lines += [f"x = g({name!r})", "if x is None:"]
         lines += ["    raise Fault" if check.field.required else "    pass"]
-        lines += [f"elif not {typed_check(code, check, 'x', str(slot))}:", "    raise Fault"]
+        lines += [
+            f"elif not {typed_check(code, check, variable='x', slot=str(slot))}:",
+            "    raise Fault",
+        ]
 
     return lines
 
@@ -68,16 +79,18 @@ def _own_names(code: Code, plan: Plan) -> list[str]:
 def _data(code: Code, plan: Plan) -> list[str]:
     """Lines that leave the contact's data in `d`: at once, or field by field."""
     if plan.fields is None:
-        return ["if not k or len(k) > MAX_KEY:", "    raise Fault", *_own_names(code, plan)]
+        return [f"if not k or len(k) > {_MAX_KEY}:", "    raise Fault", *_own_names(code, plan)]
 
     pieces = pieces_of(code, plan)
     missing = set(plan.checks.required if plan.checks else ()) - {piece.name for piece in pieces}
     lines = [line for piece in pieces for line in piece.setup]
-    conditions = ["k", *(piece.present for piece in pieces), "len(k) <= MAX_KEY"]
-    conditions += [piece.checked for piece in pieces]
+    # The column of the key is usually a field too: once is enough to ask whether it is empty.
+    asked = {code.variables[column] for column in plan.key.columns if plan.key.plain}
+    present = [piece.present for piece in pieces if piece.present not in asked]
+    conditions = ["k", *present, f"len(k) <= {_MAX_KEY}", *(piece.checked for piece in pieces)]
     literal = ", ".join(f"{piece.name!r}: {piece.value}" for piece in pieces)
     lines += [f"if {' and '.join(filter(None, conditions))}:", f"    d = {{{literal}}}", "else:"]
-    lines += ["    if not k or len(k) > MAX_KEY:", "        raise Fault", "    d = {}"]
+    lines += [f"    if not k or len(k) > {_MAX_KEY}:", "        raise Fault", "    d = {}"]
     for piece in pieces:
         lines += [f"    {line}" for line in _one_by_one(piece)]
 
@@ -117,7 +130,12 @@ def _reading(code: Code, header: tuple[str, ...] | None) -> list[str]:
 
 
 def source_of(
-    plan: Plan, header: tuple[str, ...] | None, *, layout: Layout, shape: ContactShape
+    plan: Plan,
+    header: tuple[str, ...] | None,
+    *,
+    layout: Layout,
+    shape: ContactShape,
+    max_bytes: int,
 ) -> tuple[str, dict[str, Any]]:
     """Write the function's source, and the namespace its free names stand for."""
     code = Code(layout, {column: f"c{number}" for number, column in enumerate(_columns(plan))})
@@ -125,16 +143,19 @@ def source_of(
     lines.append(f"b = dumps({{{shape.key!r}: k, {shape.data!r}: d}}, hook)")
     if layout is not Layout.TEXT_ROWS:
         # orjson writes NaN as null, and leaves no other trace of it.
-        lines += ["if b'null' in b and holds_no_number(d):", "    raise Fault"]
+        if plan.fields is not None:
+            lines.append("flat = NOT_FLAT.isdisjoint(map(type, d.values()))")
+
+        lines += ["if not flat and b'null' in b and holds_no_number(d):", "    raise Fault"]
 
     body = "\n".join(f"            {line}" for line in lines)
     names = {
         "Fault": FaultError,
         "LEFT_OUT": LEFT_OUT,
-        "MAX_KEY": MAX_KEY_LENGTH,
+        "NOT_FLAT": _NOT_FLAT,
         "holds_no_number": holds_no_number,
     }
-    return _FRAME.replace("<body>", body), code.bound | names
+    return _FRAME.replace("<limit>", str(max_bytes)).replace("<body>", body), code.bound | names
 
 
 _FRAME = """\
@@ -144,7 +165,7 @@ def encode(records, dumps, hook, mend):
     for r in records:
         try:
 <body>
-            if len(b) > MAX_BYTES:
+            if len(b) > <limit>:
                 raise Fault
         except Exception:
             index = len(keys) + len(lost)
@@ -171,8 +192,7 @@ def compile_plan(
     max_bytes: int,
 ) -> Encode:
     """Compile a plan for records of one layout."""
-    source, namespace = source_of(plan, header, layout=layout, shape=shape)
-    namespace["MAX_BYTES"] = max_bytes
+    source, namespace = source_of(plan, header, layout=layout, shape=shape, max_bytes=max_bytes)
     exec(compile(source, "<mapping rules>", "exec"), namespace)  # noqa: S102  # our own source: user text stands in it as literals alone
     encode: Encode = namespace["encode"]
     return encode

@@ -30,8 +30,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]+(?:\.0*)?")
 # Two digits of exponent: more would only serve to fill the memory with zeros.
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 _ATOM = r"[^\s@<>()\[\],;:\\\".]+"
-_LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
-EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?:[^\W\d_]{{2,}}|xn--[a-zA-Z0-9-]+)")
+EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:[\w-]+\.)+(?:[^\W\d_]{{2,}}|xn--[a-zA-Z0-9-]+)")
 _PHONE = re.compile(r"\+?[0-9 ()./\-\u00a0]{3,40}(?:(?:x|ext\.?) ?[0-9]{1,6})?", re.IGNORECASE)
 
 

@@ -119,7 +119,7 @@ def _read_iso(text: str) -> datetime | date:
         return datetime.fromisoformat(text)
 
 
-def _written(moment: datetime | date, zone: tzinfo | None, target: tzinfo | None) -> str:
+def _written(moment: datetime | date, *, zone: tzinfo | None, target: tzinfo | None) -> str:
     if not isinstance(moment, datetime):
         return moment.isoformat()
 
@@ -147,7 +147,7 @@ def date_reader(
 
     @lru_cache(maxsize=_REMEMBERED)
     def from_text(text: str) -> str:
-        return _written(read(text.strip()), zone, target)
+        return _written(read(text.strip()), zone=zone, target=target)
 
     def convert(value: Any) -> str:
         try:
@@ -155,7 +155,7 @@ def date_reader(
                 return from_text(value)
 
             if isinstance(value, date):  # a datetime is a date too
-                return _written(value, zone, target)
+                return _written(value, zone=zone, target=target)
 
             if form in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
                 return from_text(str(value))

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from datetime import date, time
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
 
 from .refused import Refused, cut
+
+if TYPE_CHECKING:
+    from .contacts import ContactShape
 
 __all__ = ("encode", "holds_no_number", "number_hook")
 
@@ -103,7 +106,7 @@ def _name(key: Any) -> str:
     return _text(key)
 
 
-def encode(shape_key: str, key: str, shape_data: str, data: dict[str, Any]) -> bytes:
+def encode(key: str, data: dict[str, Any], *, shape: ContactShape) -> bytes:
     """Write one contact as JSON, digit for digit; Refused names the field that cannot be sent."""
     exact: dict[str, Any] = {}
     try:
@@ -119,6 +122,6 @@ def encode(shape_key: str, key: str, shape_data: str, data: dict[str, Any]) -> b
             raise Refused(refused.reason, detail, contact_key=key) from None
 
     try:
-        return orjson.dumps({shape_key: contact_key, shape_data: exact})
+        return orjson.dumps({shape.key: contact_key, shape.data: exact})
     except TypeError as error:  # what is left: a time of day with a zone
         raise Refused("unsupported_value", str(error), contact_key=key) from None

@@ -9,10 +9,11 @@ import orjson
 from ..errors import MappingError
 from ..intake.source import Rejection, Stage
 from .checks import Checks
-from .compiler import Layout, compile_plan
+from .compiler import compile_plan
 from .contacts import Contacts, ContactShape
 from .exact import encode as encode_exactly
 from .exact import holds_no_number, number_hook
+from .pieces import Layout
 from .plan import Plan, plan_of
 from .python_rule import PythonPlan
 from .refused import Refused, nearest
@@ -93,7 +94,7 @@ class Mapper:
         """
         rejected: list[Rejection] = []
         plan = self._plan(chunk.columns)
-        mend = self._mend(plan, chunk, rejected)
+        mend = self._mend(chunk, rejected)
         if isinstance(plan, Plan):
             encode = self._encoder(plan, chunk)
             keys, bodies, lost = encode(chunk.records, orjson.dumps, number_hook, mend)
@@ -108,11 +109,11 @@ class Mapper:
         if chunk.rejected:
             rejected = sorted((*chunk.rejected, *rejected), key=lambda one: one.position)
 
-        return Contacts(
+        return Contacts.of(
+            bodies,
             source=chunk.source,
             positions=positions,
             keys=keys,
-            bodies=bodies,
             rejected=rejected,
             mark=chunk.mark,
         )
@@ -145,9 +146,9 @@ class Mapper:
 
         return encode
 
-    def _mend(self, plan: Plan | PythonPlan, chunk: Chunk, rejected: list[Rejection]) -> Mend:
+    def _mend(self, chunk: Chunk, rejected: list[Rejection]) -> Mend:
         """Make the function that maps one record carefully, and notes why where it cannot."""
-        columns = chunk.columns
+        plan, columns = self._plan(chunk.columns), chunk.columns
 
         def mend(index: int, record: Any) -> tuple[str, bytes] | None:
             try:
@@ -178,7 +179,7 @@ class Mapper:
             exact = False
 
         if not exact:
-            body = encode_exactly(shape.key, key, shape.data, data)
+            body = encode_exactly(key, data, shape=shape)
 
         if len(body) > self._max_contact_bytes:
             detail = f"{len(body)} bytes of JSON, and a contact takes {self._max_contact_bytes}"

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from .plan import LEFT_OUT
 from .refused import Refused
+from .target import FieldType
 
 if TYPE_CHECKING:
     from .checks import FieldCheck
     from .plan import FieldPlan, Plan
+
+# Rule types whose results a field's type takes in any case, and those that are still text.
+_ALWAYS_FIT = {("date", FieldType.DATE), ("boolean", FieldType.BOOLEAN)}
+_TEXT_TYPES = {"text", "email", "phone", "date"}
 
 __all__ = ("Code", "Layout", "Piece", "key_lines", "pieces_of", "typed_check")
 
@@ -77,40 +82,48 @@ def key_lines(code: Code, plan: Plan) -> list[str]:
     return [f"k = {careful}"]
 
 
-def _constant(code: Code, plan: FieldPlan, slot: str) -> Piece:
+def _constant(code: Code, plan: FieldPlan, *, slot: str) -> Piece:
     certain = plan.check is None or plan.check.accepts(plan.rule.value)
     value = code.bind(f"V{slot}", plan.rule.value)
     return Piece(name=plan.name or "", value=value, checked="" if certain else "False")
 
 
-def _text_piece(code: Code, plan: FieldPlan, slot: str) -> Piece:
+def _text_piece(code: Code, plan: FieldPlan, *, slot: str) -> Piece:
     """A field made of text: the code does what the plan's `value` says."""
-    name, check = plan.name or "", plan.check
     text = code.text(plan, slot)
     variable = text if plan.plain else f"t{slot}"
     setup = () if plan.plain else (f"{variable} = {text}",)
-    value, checked = variable, ""
-    if check is not None:
-        code.bound.update(check.bindings)
-        checked = check.inline.replace("{}", variable)
-
-    if plan.convert is not None:
-        value = f"{code.bind(f'F{slot}', plan.convert)}({variable})"
-        if check is not None:
-            accepts = code.bind(f"A{slot}", check.accepts)
-            value, checked = f"v{slot}", f"{accepts}(v{slot} := {value})"
-
+    value, checked = _sent(code, plan, variable=variable, slot=slot)
     return Piece(
-        name=name,
+        name=plan.name or "",
         value=value,
         setup=setup,
         present=variable,
         checked=checked,
-        absent=_absent(code, plan, variable, slot),
+        absent=_absent(code, plan, variable=variable, slot=slot),
     )
 
 
-def _absent(code: Code, plan: FieldPlan, variable: str, slot: str) -> tuple[str, ...]:
+def _sent(code: Code, plan: FieldPlan, *, variable: str, slot: str) -> tuple[str, str]:
+    """What is sent for a text that is not empty, and the condition under which it may be."""
+    check, value, checked = plan.check, variable, ""
+    if check is not None:
+        code.bound.update(check.bindings)
+        checked = check.inline
+
+    if plan.convert is not None:
+        value = f"{code.bind(f'F{slot}', plan.convert)}({variable})"
+        if check is not None and (plan.rule.type, check.field.type) not in _ALWAYS_FIT:
+            checked = checked if plan.rule.type in _TEXT_TYPES else ""
+            checked = checked or f"{code.bind(f'A{slot}', check.accepts)}({{}})"
+            return f"v{slot}", f"(v{slot} := {value}, {checked.replace('{}', f'v{slot}')})[1]"
+
+        checked = ""
+
+    return value, checked.replace("{}", variable)
+
+
+def _absent(code: Code, plan: FieldPlan, *, variable: str, slot: str) -> tuple[str, ...]:
     if plan.rule.keep_empty:
         return (f"d[{plan.name!r}] = {code.bind(f'E{slot}', plan.empty)}({variable})",)
 
@@ -125,12 +138,22 @@ def _absent(code: Code, plan: FieldPlan, variable: str, slot: str) -> tuple[str,
     return (f"d[{plan.name!r}] = {code.bind(f'E{slot}', default)}",)
 
 
-def _typed_piece(code: Code, plan: FieldPlan, slot: str) -> Piece:
+def _typed_piece(code: Code, plan: FieldPlan, *, slot: str) -> Piece:
     """A field of records that carry types: rules are the plan's business, plain columns are not."""
     name, check = plan.name or "", plan.check
     if not plan.plain:
-        setup = (f"v{slot} = {code.bind(f'P{slot}', plan.value)}({code.arguments(plan)})",)
-        return Piece(name=name, value=f"v{slot}", setup=setup, present=f"v{slot} is not LEFT_OUT")
+        # For text as for rows of text; whatever gives trouble there is the plan's to say.
+        variable, careful = (
+            f"t{slot}",
+            f"{code.bind(f'P{slot}', plan.value)}({code.arguments(plan)})",
+        )
+        value, checked = _sent(code, plan, variable=variable, slot=slot)
+        conditions = [f"type({code.variables[column]}) is str" for column in plan.columns]
+        conditions += [f"({variable} := {code.text(plan, slot)})", checked]
+        setup = f"w{slot} = {value} if {' and '.join(filter(None, conditions))} else {careful}"
+        return Piece(
+            name=name, value=f"w{slot}", setup=(setup,), present=f"w{slot} is not LEFT_OUT"
+        )
 
     variable = code.arguments(plan)
     present = f"{variable} is not None"
@@ -142,12 +165,12 @@ def _typed_piece(code: Code, plan: FieldPlan, slot: str) -> Piece:
         name=name,
         value=variable,
         present=present,
-        checked="" if check is None else typed_check(code, check, variable, slot),
+        checked="" if check is None else typed_check(code, check, variable=variable, slot=slot),
         absent=("raise Fault",) if required else (),
     )
 
 
-def typed_check(code: Code, check: FieldCheck, variable: str, slot: str) -> str:
+def typed_check(code: Code, check: FieldCheck, *, variable: str, slot: str) -> str:
     """Text is checked inline, everything else by the check."""
     code.bound.update(check.bindings)
     accepts = f"{code.bind(f'A{slot}', check.accepts)}({variable})"
@@ -161,8 +184,8 @@ def typed_check(code: Code, check: FieldCheck, variable: str, slot: str) -> str:
 def pieces_of(code: Code, plan: Plan) -> list[Piece]:
     write = _text_piece if code.layout is Layout.TEXT_ROWS else _typed_piece
     return [
-        _constant(code, one, str(slot))
+        _constant(code, one, slot=str(slot))
         if one.rule.value is not None
-        else write(code, one, str(slot))
+        else write(code, one, slot=str(slot))
         for slot, one in enumerate(plan.fields or ())
     ]
