@@ -1,10 +1,11 @@
 """The pace: requests per second, contacts per hour, and the pauses a server asks for.
 
 Requests go through a leaky bucket (aiolimiter) of capacity c that drains at 99.5 % of the asked
-rate, where c = 1 + floor(3 % of the rate). Any second then holds at most rate + c - 1 requests:
-never more than asked below 34 requests a second, and within 3 % above. A capacity above 1 is what
-lets the bucket catch up after a moment in which the loop was busy; the missing half percent keeps
-a second from holding one request too many when a request is some milliseconds late.
+rate r, where c = 1 + floor(0.04 r) + 0.003 r. Any second then holds at most 0.995 r + c requests,
+rounded down: never more than asked below 25 a second, and within 4 % above. What c has above 1 is
+what lets the bucket catch up after a timer or a busy loop was late: 3 ms at any rate, 40 ms where
+one more request in a second makes no matter. What is left of the half percent keeps a second from
+holding one too many when a request reaches the server some 2 ms late.
 
 Senders wait in one line. Only the first in it waits for the bucket, the contacts' schedule and a
 pause; so a pause holds everybody, and its end lets nobody rush.
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ("ContactSchedule", "Hold", "Pace", "Pacing", "bucket")
 
 SLOWED: Final = 0.995
-BURST_SHARE: Final = 0.03
+BURST_SHARE: Final = 0.04
+CATCH_UP_SECONDS: Final = 0.003
 UNPACED: Final = 100_000.0
 """Requests per second that no process reaches: no bucket is kept for more."""
 
@@ -48,7 +50,8 @@ class Pacing(Protocol):
 
 def bucket(requests_per_second: float) -> tuple[float, float]:
     """Capacity, and the seconds in which it drains, of the bucket for a rate."""
-    capacity = 1 + math.floor(BURST_SHARE * requests_per_second)
+    burst = math.floor(BURST_SHARE * requests_per_second)
+    capacity = 1 + burst + CATCH_UP_SECONDS * requests_per_second
     return capacity, capacity / (SLOWED * requests_per_second)
 
 

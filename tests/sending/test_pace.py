@@ -32,16 +32,16 @@ def worst_window(times: list[float], seconds: float) -> int:
     return worst
 
 
-@pytest.mark.parametrize("rate", [0.5, 1, 5, 10, 33, 34, 50, 100, 1000, 2000, 50_000])
+@pytest.mark.parametrize("rate", [0.5, 1, 5, 10, 24.5, 33, 34, 50, 100, 1000, 2000, 20_000])
 def test_the_bucket_holds_its_promise(rate: float) -> None:
-    """Greedy senders get 98 to 101 % over ten seconds, and no second holds over 5 % too many."""
+    """98 to 101 % over ten seconds though each timer is late, and no second over 105 %."""
     capacity, period = bucket(rate)
     level, now = 0.0, 0.0
     times: list[float] = []
     random = Random(7)
     while now < 11:  # a leaky bucket, as aiolimiter keeps it; each wake-up is a little late
         wait = max(0.0, level + 1 - capacity) * period / capacity
-        late = random.random() * 0.001 if wait else 0.0
+        late = random.random() * 0.003 if wait else 0.0
         now += wait + late
         level = max(0.0, level - (wait + late) * capacity / period) + 1
         times.append(now)
