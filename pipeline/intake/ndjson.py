@@ -18,7 +18,7 @@ import orjson
 
 from .blocks import Sizes
 from .opening import open_text, peek
-from .precision import inexact_places, loads_exactly
+from .precision import check_text, inexact_places, loads_exactly
 from .reading import Fault, Parsed, Place, offset_of, read_chunks
 from .source import START
 
@@ -174,11 +174,14 @@ class NdjsonParser:
 def _second_opinion(line: bytes, error: ValueError) -> Any:
     """Parse what orjson refuses, or say why: a number beyond a double is JSON all the same."""
     try:
-        return loads_exactly(line)
+        value = loads_exactly(line)
+        check_text(value)
     except UnicodeDecodeError:
         return Fault("invalid_encoding", "holds bytes that are not text in its encoding")
     except ValueError:
         return Fault("malformed_json", _sentence(error))
+
+    return value
 
 
 def _sentence(error: ValueError) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ("inexact_places", "loads_exactly")
+__all__ = ("check_text", "inexact_places", "loads_exactly")
 
 _LONG: Final = 16  # digits and points: any double holds 15 digits
 _STRIDE: Final = 4
@@ -55,18 +55,23 @@ def inexact_places(block: bytes) -> Iterator[int]:
 def loads_exactly(line: bytes) -> Any:
     """Parse one JSON text: integers of any size, and Decimal where a double would not do.
 
-    Raises ValueError where it is no JSON, holds a lone surrogate, or a number past what Python's
-    own integers and decimals may be read from.
+    Raises ValueError where it is no JSON, or holds a number past what Python's own integers and
+    decimals may be read from. Lone surrogates pass: see `check_text`.
     """
     try:
-        value = json.loads(line.decode(), parse_float=_decimal, parse_constant=_refuse)
-        json.dumps(value, ensure_ascii=False, default=str).encode()
+        return _DECODER.decode(line.decode())
     except DecimalException as error:
         raise ValueError("a number's exponent is out of all bounds") from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
-    return value
+
+def check_text(value: Any) -> None:
+    """Raises ValueError where a text in `value` holds a lone surrogate, as orjson does."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _is_exact(number: bytes) -> bool:
@@ -81,9 +86,17 @@ def _is_exact(number: bytes) -> bool:
 
 
 def _decimal(text: str) -> float | Decimal:
-    nearest, exact = float(text), Decimal(text)
-    return nearest if Decimal(repr(nearest)) == exact else exact
+    nearest = float(text)
+    shortest = repr(nearest)
+    if shortest == text:
+        return nearest
+
+    exact = Decimal(text)
+    return nearest if Decimal(shortest) == exact else exact
 
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_decimal, parse_constant=_refuse)

@@ -12,7 +12,7 @@ One bad record costs one record:
 from __future__ import annotations
 
 import csv
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 from .reading import Fault, Parsed
@@ -92,6 +92,11 @@ class Salvager:
     def _feed(self) -> Iterator[str]:
         """Lines for a reader, up to what the record at `_start` may hold."""
         self._ran_out = False
+        if self._ends[-1] <= self._sizes.quote_bytes:  # then so is every record
+            yield from islice(self._texts, self._start, None)
+            self._ran_out = True
+            return
+
         for number in range(self._start, len(self._lines)):
             size = self._size(self._start, number + 1)
             if size > self._sizes.quote_bytes and (
@@ -105,14 +110,14 @@ class Salvager:
 
     def _take(self, row: list[str], end: int) -> bool:
         """Take the record from `_start` to line `end`, as a record or a rejection."""
-        if not row:
-            self._start = end
-        elif not self._no_text.isdisjoint(range(self._start, end)):
+        if self._no_text and not self._no_text.isdisjoint(range(self._start, end)):
             self._reject(end, _NO_TEXT)
         elif len(row) == self._width:
             self._count += 1
             self._positions.append(self._place.position + self._count)
             self._records.append(row)
+            self._start = end
+        elif not row:
             self._start = end
         elif end > self._start + 1 and self._is_record(self._start + 1):
             return False

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.intake.precision import inexact_places, loads_exactly
+from pipeline.intake.precision import check_text, inexact_places, loads_exactly
 
 NUMBER = st.from_regex(
     r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
@@ -44,6 +44,9 @@ def test_common_long_digits_cost_no_second_parsing(harmless: bytes) -> None:
 
 def test_loads_exactly_is_strict() -> None:
     """What is no JSON, or no text, is a ValueError, whatever Python's json would allow."""
-    for text in (b"NaN", b"-Infinity", b'"\\ud800"', b"[" * 100_000, b"\xff", b"1e-9" + b"9" * 30):
+    for text in (b"NaN", b"-Infinity", b"[" * 100_000, b"\xff", b"1e-9" + b"9" * 30):
         with pytest.raises(ValueError):  # noqa: PT011  # the parser's own sentences differ
             loads_exactly(text)
+
+    with pytest.raises(UnicodeEncodeError):
+        check_text(loads_exactly(b'"\\ud800"'))
