@@ -147,7 +147,7 @@ def _sources_told(plan: Plan) -> str:
 
 
 def _mapped(contacts: Contacts, *, subject: str) -> Finding:
-    good, bad = len(contacts.bodies), len(contacts.rejected)
+    good, bad = len(contacts), len(contacts.rejected)
     text = f"{good:,} of the first {good + bad:,} records become contacts"
     if bad:
         text += f"; {bad:,} would be rejected:" + _told(contacts.rejected)
@@ -222,11 +222,13 @@ def _fields(sample: _Sample, target: Target) -> Finding:
 def _payload(sample: _Sample) -> Finding:
     """What a request would look like."""
     contacts, plan = sample.contacts, sample.plan
+    contacts.shorten(SAMPLE_CONTACTS)
     batch = seal(
+        [contacts.joined],
+        contacts.lengths,
         batch_id=0,
-        spans=(Span(contacts.source, contacts.positions[:SAMPLE_CONTACTS]),),
-        keys=contacts.keys[:SAMPLE_CONTACTS],
-        bodies=contacts.bodies[:SAMPLE_CONTACTS],
+        spans=(Span(contacts.source, contacts.positions),),
+        keys=contacts.keys,
         trigger=Trigger.DRAIN,
         envelope=plan.envelope,
     )

@@ -52,7 +52,7 @@ class Rehearsal:
 
     def count(self, contacts: Contacts) -> None:
         """A chunk was mapped."""
-        self.contacts += len(contacts.bodies)
+        self.contacts += len(contacts)
         self.reasons.update(each.reason for each in contacts.rejected)
         for each in contacts.rejected:
             self.examples.setdefault(each.reason, each)
@@ -127,7 +127,7 @@ async def rehearse(config: Config, *, limit: int | None, emit: Emit) -> Rehearsa
 def _read(contacts: Contacts) -> ChunkRead:
     return ChunkRead(
         source=contacts.source,
-        records=len(contacts.bodies) + len(contacts.rejected),
+        records=len(contacts) + len(contacts.rejected),
         rejected=len(contacts.rejected),
         share=contacts.share,
     )

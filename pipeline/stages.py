@@ -52,7 +52,7 @@ class Reader:
                 try:
                     while (contacts := await self._encoder.next()) is not None:
                         await self._chunks.send(contacts)
-                        self.contacts += len(contacts.bodies)
+                        self.contacts += len(contacts)
                 except JourneyError as error:
                     self._stop.halt(error)
                 else:
@@ -112,7 +112,7 @@ class Packer:
         self._emit(
             ChunkRead(
                 source=contacts.source,
-                records=len(contacts.bodies) + len(contacts.rejected),
+                records=len(contacts) + len(contacts.rejected),
                 rejected=len(contacts.rejected),
                 share=contacts.share,
             )

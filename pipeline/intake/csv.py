@@ -123,17 +123,11 @@ class CsvParser:
             return None
 
         try:
-            reader = self._grammar.reader(io.StringIO(block.decode(), newline=""))
-            rows = list(reader)
+            rows, lines = self._rows(block)
         except (UnicodeDecodeError, csv.Error):
             return None
 
-        widths = set(map(len, rows))
-        if 0 in widths:
-            widths.remove(0)
-            rows = list(filter(None, rows))
-
-        if widths and widths != {len(self.columns)}:
+        if not set(map(len, rows)) <= {len(self.columns)}:
             return None
 
         parsed = Parsed(
@@ -143,7 +137,38 @@ class CsvParser:
             count=len(rows),
             consumed=len(block),
         )
-        return parsed, reader.line_num
+        return parsed, lines
+
+    def _rows(self, block: bytes) -> tuple[list[list[str]], int]:
+        """The rows of `block`, blank lines left out, and the number of its lines.
+
+        `str.split` takes half the time of csv.reader, and where no quote is, the two do the same.
+        So lines are split, and only those with a quote are parsed. They are decoded singly: one
+        character beyond Latin-1 would make a whole block of text wide, and slow to cut.
+
+        Raises:
+            csv.Error, UnicodeDecodeError: The block shows trouble.
+        """
+        lines = list(map(bytes.decode, block.splitlines()))  # at LF, CRLF and CR, as csv.reader
+        count = len(lines)
+        if "" in lines:
+            lines = list(filter(None, lines))
+
+        quote, delimiter = self._grammar.quote, self._grammar.delimiter
+        rows = [line.split(delimiter) for line in lines]
+        if not quote or quote.encode() not in block:
+            return rows, count
+
+        quoted = [index for index, line in enumerate(lines) if quote in line]
+        parsed = list(self._grammar.reader([lines[index] for index in quoted]))
+        if len(parsed) < len(quoted):  # a record goes over several lines
+            reader = self._grammar.reader(io.StringIO(block.decode(), newline=""))
+            return [row for row in reader if row], reader.line_num
+
+        for index, row in zip(quoted, parsed, strict=True):
+            rows[index] = row
+
+        return rows, count
 
     def _up_to_open_quote(self, block: bytes) -> bytes:
         """Cut before the line whose quoted field goes on behind the block, by counting quotes."""

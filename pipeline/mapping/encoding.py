@@ -63,7 +63,7 @@ class Encoding:
             if reading.source.name == contacts.source
         )
         reading = replace(self.readings[index], start=contacts.mark)
-        limit = None if self.limit is None else self.limit - len(contacts.bodies)
+        limit = None if self.limit is None else self.limit - len(contacts)
         return replace(self, readings=(reading, *self.readings[index + 1 :]), limit=limit)
 
 
@@ -86,7 +86,7 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
 
             if left is not None:
                 _shorten(contacts, left)
-                left -= len(contacts.bodies)
+                left -= len(contacts)
 
             yield contacts
             if left == 0:
@@ -97,12 +97,11 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
 
 def _shorten(contacts: Contacts, limit: int) -> None:
     """Keep the first `limit` contacts and what was rejected before them."""
-    if len(contacts.bodies) <= limit:
+    if len(contacts) <= limit:
         return
 
     last = contacts.positions[limit - 1] if limit else 0
-    del contacts.bodies[limit:], contacts.keys[limit:]
-    contacts.positions = contacts.positions[:limit]
+    contacts.shorten(limit)
     contacts.rejected = [each for each in contacts.rejected if each.position <= last]
     contacts.mark = Mark(last, None)
 

@@ -18,8 +18,8 @@ class Trigger(StrEnum):
 
     COUNT = "count"  # max_records reached
     BYTES = "bytes"  # the next contact would not have fitted
-    LINGER = "linger"  # the first record had waited linger_seconds
-    DRAIN = "drain"  # the source ended, or the run is stopping
+    LINGER = "linger"  # the first contact had waited linger_seconds
+    DRAIN = "drain"  # the source ended
     SPLIT = "split"  # a refused batch was halved
 
 
@@ -35,25 +35,30 @@ class Span:
 class Batch:
     """Contacts that travel together.
 
-    `payload` is the request's body, built once: a retry sends the same bytes. Contact i's own
-    JSON is `payload[offsets[i] : offsets[i + 1] - 1]`, so that halves can be cut from it
-    without serialising anything again. `spans` name where the contacts came from, in the order of
-    `keys`.
+    `payload` is the request's body, built once: a retry sends the same bytes. The contacts' JSON
+    begins at byte `start` of it, contact i takes `lengths[i]` bytes, and one comma stands between
+    each two. `spans` name where the contacts came from, in the order of `keys`.
     """
 
     batch_id: int
     spans: tuple[Span, ...]
     keys: Sequence[str]
     payload: bytes
-    offsets: array[int]
+    start: int
+    lengths: array[int]
     trigger: Trigger
 
     def __len__(self) -> int:
         return len(self.keys)
 
+    def bytes_before(self, index: int) -> int:
+        """Where in the payload the JSON of contact `index` begins."""
+        return self.start + sum(self.lengths[:index]) + index
+
     def body(self, index: int) -> bytes:
         """The JSON of contact `index`."""
-        return self.payload[self.offsets[index] : self.offsets[index + 1] - 1]
+        begin = self.bytes_before(index)
+        return self.payload[begin : begin + self.lengths[index]]
 
     def places(self) -> list[tuple[str, int]]:
         """(source, position) of every contact, in the order of `keys`."""

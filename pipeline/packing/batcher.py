@@ -7,6 +7,7 @@ drains. Contacts come and leave in order, and each is in exactly one batch.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
@@ -16,7 +17,7 @@ from .batch import Batch, Span, Trigger
 from .payload import seal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ..mapping.contacts import Contacts
     from .payload import Envelope
@@ -58,11 +59,12 @@ class Batcher:
     """
 
     __slots__ = (
-        "_bodies",
         "_envelope",
         "_first_at",
         "_keys",
+        "_lengths",
         "_next_id",
+        "_pieces",
         "_policy",
         "_room_bytes",
         "_spans",
@@ -87,11 +89,11 @@ class Batcher:
     @property
     def due(self) -> float | None:
         """When the batch that is being gathered must be sealed; None while there is none."""
-        return self._first_at + self._policy.linger_seconds if self._bodies else None
+        return self._first_at + self._policy.linger_seconds if self._lengths else None
 
     def __len__(self) -> int:
         """Contacts gathered and not yet sealed."""
-        return len(self._bodies)
+        return len(self._lengths)
 
     def __repr__(self) -> str:
         return f"<Batcher {len(self)} contacts, {self._used_bytes} bytes gathered>"
@@ -99,54 +101,55 @@ class Batcher:
     def add(self, contacts: Contacts, now: float) -> list[Batch]:
         """Take a chunk's contacts; return the batches they fill."""
         sealed: list[Batch] = []
-        bodies = contacts.bodies
-        start = 0
-        while start < len(bodies):
-            if not self._bodies:
+        joined, total = memoryview(contacts.joined), len(contacts)
+        start = begin = 0
+        while start < total:
+            if not self._lengths:
                 self._first_at = now
 
-            end = self._take(contacts, start)
-            if len(self._bodies) == self._policy.max_records:
+            end, size = self._room_for(contacts.lengths, start)
+            if end > start:
+                self._pieces.append(joined[begin : begin + size - 1])
+                self._lengths += contacts.lengths[start:end]
+                self._keys += contacts.keys[start:end]
+                self._spans.append(Span(contacts.source, contacts.positions[start:end]))
+                self._used_bytes += size
+
+            if len(self._lengths) == self._policy.max_records:
                 sealed.append(self._seal(Trigger.COUNT))
-            elif end < len(bodies):
+            elif end < total:
                 sealed.append(self._seal(Trigger.BYTES))
 
-            start = end
+            start, begin = end, begin + size
 
         return sealed
 
     def flush(self, trigger: Trigger) -> list[Batch]:
         """Seal what is gathered, if anything is."""
-        return [self._seal(trigger)] if self._bodies else []
+        return [self._seal(trigger)] if self._lengths else []
 
-    def _take(self, contacts: Contacts, start: int) -> int:
-        """Gather as many contacts from `start` on as fit; return where it stopped."""
-        end = min(start + self._policy.max_records - len(self._bodies), len(contacts.bodies))
-        taken = contacts.bodies[start:end]
-        size = sum(map(len, taken)) + len(taken)
-        if self._used_bytes + size > self._room_bytes:
-            fitting = _fitting(taken, self._room_bytes - self._used_bytes)
-            if fitting == 0 and not self._bodies:
-                raise ValueError(f"a contact of {len(taken[0])} bytes fits no payload")
+    def _room_for(self, lengths: array[int], start: int) -> tuple[int, int]:
+        """Up to which contact those from `start` on still fit, and their bytes with commas."""
+        taken = lengths[start : start + self._policy.max_records - len(self._lengths)]
+        size = sum(taken) + len(taken)
+        room = self._room_bytes - self._used_bytes
+        if size <= room:
+            return start + len(taken), size
 
-            taken = taken[:fitting]
-            size = sum(map(len, taken)) + len(taken)
-            end = start + fitting
+        sizes = list(accumulate(length + 1 for length in taken))
+        fitting = bisect_right(sizes, room)
+        if fitting == 0 and not self._lengths:
+            raise ValueError(f"a contact of {taken[0]} bytes fits no payload")
 
-        if taken:
-            self._bodies += taken
-            self._keys += contacts.keys[start:end]
-            self._spans.append(Span(contacts.source, contacts.positions[start:end]))
-            self._used_bytes += size
-
-        return end
+        return start + fitting, sizes[fitting - 1] if fitting else 0
 
     def _seal(self, trigger: Trigger) -> Batch:
         batch = seal(
+            self._pieces,
+            self._lengths,
             batch_id=self._next_id(),
             spans=tuple(self._spans),
             keys=self._keys,
-            bodies=self._bodies,
             trigger=trigger,
             envelope=self._envelope,
         )
@@ -154,12 +157,8 @@ class Batcher:
         return batch
 
     def _clear(self) -> None:
-        self._bodies: list[bytes] = []
+        self._pieces: list[memoryview] = []
+        self._lengths: array[int] = array("I")
         self._keys: list[str] = []
         self._spans: list[Span] = []
         self._used_bytes = 0
-
-
-def _fitting(bodies: Sequence[bytes], room_bytes: int) -> int:
-    """How many of `bodies`, each with its comma, fit into `room_bytes`."""
-    return bisect_right(list(accumulate(len(body) + 1 for body in bodies)), room_bytes)

@@ -7,9 +7,7 @@ refused batch is cut from them.
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import orjson
@@ -17,6 +15,7 @@ import orjson
 from .batch import Batch, Span, Trigger
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
 
 __all__ = ("Envelope", "halve", "seal")
@@ -62,26 +61,33 @@ class Envelope:
 
 
 def seal(
+    pieces: Sequence[bytes | memoryview],
+    lengths: array[int],
     *,
     batch_id: int,
     spans: tuple[Span, ...],
     keys: Sequence[str],
-    bodies: Sequence[bytes],
     trigger: Trigger,
     envelope: Envelope,
 ) -> Batch:
-    """Put contacts into their payload. `bodies` pair with `keys` and with the spans' positions."""
-    prefix = envelope.prefix(len(bodies))
-    # One comma follows each contact but the last; the tail's first byte stands in its place, so
-    # that contact i always ends one byte before offset i + 1.
-    offsets = array("I", accumulate(map((1).__add__, map(len, bodies)), initial=len(prefix)))
-    payload = b"".join((prefix, b",".join(bodies), envelope.tail))
+    """Put contacts into their payload.
+
+    Each of `pieces` is the JSON of one contact or of several with commas between them; `lengths`
+    pair with `keys` and with the spans' positions.
+    """
+    prefix = envelope.prefix(len(lengths))
+    parts: list[bytes | memoryview] = [prefix]
+    for piece in pieces:
+        parts += (piece, b",")
+
+    parts[-1] = envelope.tail
     return Batch(
         batch_id=batch_id,
         spans=spans,
         keys=keys,
-        payload=payload,
-        offsets=offsets,
+        payload=b"".join(parts),
+        start=len(prefix),
+        lengths=lengths,
         trigger=trigger,
     )
 
@@ -99,11 +105,13 @@ def halve(batch: Batch, *, batch_ids: tuple[int, int], envelope: Envelope) -> tu
 
 
 def _part(batch: Batch, indices: range, *, batch_id: int, envelope: Envelope) -> Batch:
+    begin, end = batch.bytes_before(indices.start), batch.bytes_before(indices.stop) - 1
     return seal(
+        [memoryview(batch.payload)[begin:end]],
+        batch.lengths[indices.start : indices.stop],
         batch_id=batch_id,
         spans=_cut(batch.spans, indices),
         keys=batch.keys[indices.start : indices.stop],
-        bodies=[batch.body(index) for index in indices],
         trigger=Trigger.SPLIT,
         envelope=envelope,
     )

@@ -24,14 +24,15 @@ def contacts(
     texts: Sequence[str], *, first: int = 1, source: str = "a.csv", step: int = 1
 ) -> Contacts:
     keys = [f"k{first + index * step}" for index in range(len(texts))]
-    return Contacts(
+    bodies = [
+        orjson.dumps({"ContactKey": key, "Data": {"Text": text}})
+        for key, text in zip(keys, texts, strict=True)
+    ]
+    return Contacts.of(
+        bodies,
         source=source,
         positions=range(first, first + len(texts) * step, step),
         keys=keys,
-        bodies=[
-            orjson.dumps({"ContactKey": key, "Data": {"Text": text}})
-            for key, text in zip(keys, texts, strict=True)
-        ],
         rejected=[],
         mark=Mark(first + len(texts) - 1, 0),
     )
