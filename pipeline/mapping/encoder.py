@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -108,6 +109,8 @@ class ChildEncoder:
         self._emit = emit
         self._child: _Child | None = None
         self._restarts_in_place = 0
+        self._arrived: deque[Contacts] = deque()
+        self._ended = False
 
     @property
     def pid(self) -> int | None:
@@ -125,25 +128,35 @@ class ChildEncoder:
 
     async def next(self) -> Contacts | None:
         """See Encoder."""
-        while True:
-            child = self._child
-            if child is None:
-                raise RuntimeError("the encoder is not open")
+        while not (self._arrived or self._ended):
+            await self._receive()
 
-            try:
-                message = await to_thread.run_sync(child.connection.recv, abandon_on_cancel=True)
-            except (EOFError, OSError):
-                await self._restart(child)
-                continue
+        if not self._arrived:
+            return None
 
-            if isinstance(message, JourneyError):
-                raise message
+        contacts = self._arrived.popleft()
+        self._encoding = self._encoding.beyond(contacts)
+        return contacts
 
-            if message is not None:
-                self._encoding = self._encoding.beyond(message)
-                self._restarts_in_place = 0
+    async def _receive(self) -> None:
+        child = self._child
+        if child is None:
+            raise RuntimeError("the encoder is not open")
 
-            return message  # type: ignore[no-any-return]  # what a pickle holds has no static type
+        try:
+            message = await to_thread.run_sync(child.connection.recv, abandon_on_cancel=True)
+        except (EOFError, OSError):
+            await self._restart(child)
+            return
+
+        if isinstance(message, JourneyError):
+            raise message
+
+        if message is None:
+            self._ended = True
+        else:
+            self._arrived.extend(message)
+            self._restarts_in_place = 0
 
     async def _restart(self, child: _Child) -> None:
         status = child.end()

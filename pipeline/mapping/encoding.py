@@ -3,9 +3,10 @@
 The child is this module run with a connection as file descriptor; it imports intake and mapping
 and nothing else of the program, so that it is small and starts fast.
 
-Protocol of the connection: the parent sends an `Encoding`, pickled; the child answers with pickled
-`Contacts`, one a message, and last with None at the end or with the JourneyError that ended it. A
-connection that closes without a last message means that the child died.
+Protocol of the connection, all of it pickled: the parent sends an `Encoding`; the child answers
+with lists of `Contacts`, several chunks to a message where they are at hand, and last with None,
+or with the JourneyError that ended it. A connection that closes without a last message means that
+the child died.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .target import Target
 
 __all__ = ("Encoding", "Reading", "encode", "main", "serve")
+
+MESSAGE_BYTES = 512 * 1024
+"""Contacts that cross the connection together: each crossing wakes a thread of the parent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +113,23 @@ def _shorten(contacts: Contacts, limit: int) -> None:
 def serve(connection: Connection) -> None:
     """Be the child: take an Encoding from the connection, send back its contacts."""
     encoding: Encoding = connection.recv()
+    # What comes from a file is at hand at once; what comes from a pipe may be all for a while.
+    room_bytes = MESSAGE_BYTES if all(each.weight is not None for each in encoding.readings) else 0
+    gathered: list[Contacts] = []
+    size = 0
+    ending: JourneyError | None = None
     try:
         for contacts in encode(encoding):
-            connection.send(contacts)
+            gathered.append(contacts)
+            size += len(contacts.joined)
+            if size >= room_bytes:
+                connection.send(gathered)
+                gathered, size = [], 0
     except JourneyError as error:
-        connection.send(error)
-    else:
-        connection.send(None)
+        ending = error
+
+    connection.send(gathered)
+    connection.send(ending)
 
 
 def main(descriptor: int) -> None:
