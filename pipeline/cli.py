@@ -30,6 +30,7 @@ from .settling.view import viewed
 from .simulator.command import simulate
 from .starter import write_starter
 from .watching.export import write_csv, write_ndjson
+from .watching.logs import logging_to
 from .watching.progress import draw
 from .watching.standing import print_standing, standing
 from .watching.summary import print_summary
@@ -37,6 +38,8 @@ from .watching.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+    from .preflight import Finding
 
 __all__ = ("app", "main")
 
@@ -222,22 +225,29 @@ app.command()(simulate)
 
 async def _check(config: Path, *, offline: bool) -> bool:
     console, holds = Console(highlight=False), True
-    async for finding in findings_of(config, offline=offline):
-        holds = holds and finding.holds
-        mark = ("ok  ", "green") if finding.holds else ("fail", "bold red")
-        first, *rest = finding.text.splitlines() or [""]
-        console.print(Text.assemble(mark, f"  {finding.subject}: {first}"), soft_wrap=True)
-        for line in rest:
-            console.print(Text(f"      {line}"), soft_wrap=True)
+    with logging_to(_stderr()):
+        async for finding in findings_of(config, offline=offline):
+            holds = holds and finding.holds
+            _print_finding(finding, console)
 
     return holds
+
+
+def _print_finding(finding: Finding, console: Console) -> None:
+    mark = ("ok  ", "green") if finding.holds else ("fail", "bold red")
+    first, *rest = finding.text.splitlines() or [""]
+    console.print(Text.assemble(mark, f"  {finding.subject}: {first}"), soft_wrap=True)
+    for line in rest:
+        console.print(Text(f"      {line}"), soft_wrap=True)
 
 
 async def _run(path: Path, options: RunOptions, *, json: bool) -> int:
     config = load(path)
     emitter, tally, console = Emitter(), Tally(), _stderr()
     emitter.subscribe(tally.note)
-    ended = await inject(config, options, emitter=emitter, watch=partial(draw, tally, console))
+    with logging_to(console, secrets=config.account.secrets):
+        ended = await inject(config, options, emitter=emitter, watch=partial(draw, tally, console))
+
     summary = ended.summary.to_dict()
     print_summary(console, summary, config=str(path), directory=config.run.directory)
     if json:
@@ -250,7 +260,9 @@ async def _rehearse(path: Path, *, limit: int | None, json: bool) -> int:
     config = load(path)
     emitter, tally, console = Emitter(), Tally(), _stderr()
     emitter.subscribe(tally.note)
-    rehearsal = await rehearse(config, limit=limit, emit=emitter.emit)
+    with logging_to(console, secrets=config.account.secrets):
+        rehearsal = await rehearse(config, limit=limit, emit=emitter.emit)
+
     for notice in tally.take_notices():
         console.print(notice.text, style="yellow", highlight=False, soft_wrap=True)
 

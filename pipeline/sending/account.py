@@ -114,6 +114,11 @@ class Account:
 
         return _read_secret(self.client_secret_file)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be printed, as far as the config itself holds it."""
+        return (self.client_secret.get_secret_value(),) if self.client_secret else ()
+
     def identity(self) -> str:
         """The client id.
 

@@ -77,7 +77,7 @@ class _Trip:
     """How far one batch has come."""
 
     batch: Batch
-    accepted_before: int  # by Marketing Cloud, of all batches, when the first attempt began
+    accepted_before: int  # by Marketing Cloud, of all batches, when the last attempt failed
     attempt: int = 1
     delay: float = 0.0  # before the next attempt
     renewed: bool = False  # the token, in this attempt
@@ -237,6 +237,9 @@ class Sender:
 
         await self._give_back(trip)
         self._report(trip, verdict.reason, detail=verdict.detail, delay=delay)
+        # Whether others get through is judged by the last wait alone: in an outage that begins in
+        # mid-run, answers to what was under way come late and prove nothing.
+        trip.accepted_before = self._probation.accepted
         trip.attempt += 1
         trip.delay, trip.renewed = delay, False
         return True

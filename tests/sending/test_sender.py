@@ -180,26 +180,42 @@ async def test_nothing_gets_through() -> None:
     assert scene.books.lines[-1] == ("returned", 1)
 
 
-async def test_only_this_batch_gets_not_through() -> None:
-    """When others were accepted meanwhile, it is the batch: it is rejected."""
-    scene = Scene([BUSY] * 6)
-    scene.script[3:3] = [TAKEN]
+def while_another_goes(scene: Scene, *, at_post: int) -> None:
+    """Another batch is accepted while post number `at_post` is under way."""
+    scene.script[at_post:at_post] = [TAKEN]
     other = scene.maker.make()
 
     async def others_go(batch: Batch, token: str) -> Verdict:
         verdict = await scene.follow_script(batch, token)
-        if len(scene.posts) == 3:
+        if len(scene.posts) == at_post:
             await scene.sender.send(other)
 
         return verdict
 
     scene.sender._post = others_go
+
+
+async def test_only_this_batch_gets_not_through() -> None:
+    """When others are accepted to the last, it is the batch: it is rejected."""
+    scene = Scene([BUSY] * 6)
+    while_another_goes(scene, at_post=6)
     await scene.sender.send(scene.maker.make(2))
     assert scene.books.keys(Rejected) == ["k2", "k3"]
     outcome = scene.books.settlements[-1].outcome
     assert isinstance(outcome, Rejected)
     assert outcome.reason == "attempts_exhausted"
     assert "d503" in outcome.detail
+
+
+async def test_an_outage_is_not_the_batches_fault() -> None:
+    """Others that were accepted before the last wait prove nothing: nothing gets through now."""
+    scene = Scene([BUSY] * 6)
+    while_another_goes(scene, at_post=3)
+    with pytest.raises(UnavailableError):
+        await scene.sender.send(scene.maker.make(2))
+
+    assert scene.books.keys(Rejected) == []
+    assert scene.books.lines[-1] == ("returned", 2)
 
 
 async def test_in_doubt_it_is_held() -> None:
