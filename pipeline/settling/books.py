@@ -63,7 +63,7 @@ class Books:
             self._read[ordinal] = self._known_read[ordinal] = position
 
     def mark(self, ordinal: int, mark: Mark) -> None:
-        """The source was read up to `mark`, and may be read again from there if it has an offset."""
+        """The source was read up to `mark`, where a resume may begin if it has an offset."""
         self.read_to(ordinal, mark.position)
         if mark.offset is None:
             return

@@ -1,12 +1,14 @@
 """Contacts that failed, as rows: what a rejection or a failed batch looks like in the journal.
 
 Text that SQLite cannot hold (a lone surrogate in a record that was rejected for it) is written
-with the surrogate spelt out as `\\udXXX`; nothing here may lose a contact for its contents.
+with the surrogate spelt out, a backslash and `udXXX`, which every JSON parser reads. Nothing here
+may lose a contact for its contents.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -36,6 +38,8 @@ INTERRUPTED = (
 )
 """Reason and detail of a contact that was dispatched and never heard of again."""
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
 FailedRow = tuple[Any, ...]
 """The columns of `contact` from `outcome` to `attempt`, in the table's order."""
 
@@ -55,7 +59,8 @@ def as_json(record: Any) -> str:
     try:
         return orjson.dumps(record, default=_spelt, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # a lone surrogate, or an integer of more than 64 bits
-        return json.dumps(record, default=_spelt)
+        text = json.dumps(record, default=_spelt, ensure_ascii=False)
+        return LONE_SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 def rejection_row(rejection: Rejection, ordinals: Mapping[str, int]) -> FailedRow:

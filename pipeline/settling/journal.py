@@ -28,11 +28,13 @@ Writing
 -------
 One connection, one thread, WAL, synchronous=FULL: when a call returns, what it says is on disk.
 Callers queue; the thread takes everything that waits, writes it in one transaction, appends the
-result files' lines, and wakes them all (group commit). A commit costs the same whatever is in it,
-so it is worth gathering: nobody sends before its dispatch is written, and that is written almost
-at once; an outcome keeps nobody waiting and goes with the next dispatch. A write that fails is rolled back and
-raised to each of them, and to everyone who calls later: nothing is sent any more. A group in which
-one caller's books do not balance is written again one by one, so that it costs the others nothing.
+result files' lines, and wakes them all (group commit). A commit costs much the same whatever is in
+it, so it is worth gathering: a dispatch keeps a sender waiting and is written within milliseconds,
+an outcome keeps nobody waiting and goes with the next dispatch where one comes soon.
+
+A write that fails is rolled back and raised to each caller of its group, and to everyone who calls
+later: nothing is sent any more. A group in which one caller's books do not balance is written
+again one by one, so that it costs the others nothing.
 
 Recovery
 --------

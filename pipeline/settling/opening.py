@@ -127,10 +127,11 @@ def resume(
             )
 
         store.reload()
+        store.catch_up()
         with store.transaction():
             batches, contacts = _settle_leftovers(store, leftovers)
 
-        store.catch_up()
+        store.rewrite_retried()
         with translated(store.path):
             return store, replay(
                 store.connection, leftover_batches=batches, leftover_contacts=contacts
@@ -203,7 +204,7 @@ def _settle_leftovers(store: JournalStore, leftovers: Leftovers) -> tuple[int, i
         places = list(positions_of(spans))
         if round_number:
             store.ledger.supersede(batch_id, places)
-        elif leftovers is Leftovers.RESEND:
+        elif leftovers == Leftovers.RESEND:
             store.ledger.erase(batch_id)
             continue
 

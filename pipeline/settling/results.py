@@ -15,10 +15,11 @@ went another way). A line of the other two is a contact,
 and one of `unknown.ndjson` ends in `"batch":7,"attempt":1` besides. `record` is null for a contact
 that was under way when the process died: its source has it.
 
-The journal remembers, in a transaction after, how many bytes of each file are written and up to
-which settlement; it need not be the newest. On resuming, a file is cut to that length and the lines missing are written from
-the journal: one line a settlement, whenever the process was killed. A file that is shorter than
-remembered, or gone, is written anew. So is one whose contacts were retried: its journal says -1.
+The journal remembers, in a later transaction, how many bytes of each file are written and up to
+which settlement; that need not be the newest. On resuming, a file is cut to that length and the
+lines missing are written from the journal: one line a settlement, whenever the process was killed.
+A file that is shorter than remembered, or gone, is written anew. So is one whose contacts were
+retried: its journal says -1.
 """
 
 from __future__ import annotations
@@ -193,15 +194,18 @@ class ResultFiles:
 
         file.flush()
 
+    def sync(self) -> None:
+        """Make what was written durable."""
+        for file in self._files.values():
+            with translated(file.path):
+                os.fsync(file.descriptor)
+
     def close(self) -> None:
-        """Make the files durable and close them."""
+        """Close the files; closing again does nothing."""
         for file in self._files.values():
             if file.descriptor >= 0:
-                descriptor, file.descriptor = file.descriptor, -1
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                os.close(file.descriptor)
+                file.descriptor = -1
 
 
 def _lines(

@@ -168,13 +168,18 @@ class JournalStore:
         self._books.retried = False
         self._remember()
 
+    def rewrite_retried(self) -> None:
+        """Write the files of failed contacts anew if an outcome in them was superseded."""
+        if self._books.retried:
+            self.catch_up()
+
     def close(self) -> None:
         """Make the result files complete and durable, and close. Closing again does nothing."""
         try:
             if self._sound and self._results.opened:
                 self._remember()
-                if self._books.retried:
-                    self.catch_up()
+                self.rewrite_retried()
+                self._results.sync()
         finally:
             self._sound = False
             self._results.close()
