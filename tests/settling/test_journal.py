@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +29,12 @@ class CountedStore(JournalStore):
 
     transactions = 0
     failing: BaseException | None = None
+    gate: threading.Event
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self.transactions += 1
+        self.gate.wait(10)
         with super().transaction():
             yield
             if self.failing is not None:
@@ -41,6 +44,8 @@ class CountedStore(JournalStore):
 def counted(directory: Path) -> CountedStore:
     begun(directory).close()
     store = CountedStore(directory)
+    store.gate = threading.Event()
+    store.gate.set()
     store.catch_up()
     store.transactions = 0
     return store
@@ -151,6 +156,35 @@ async def test_a_bug_hangs_nobody(tmp_path: Path) -> None:
         for _ in range(2):
             with anyio.fail_after(10), pytest.raises(ZeroDivisionError):
                 await journal.dispatched(make_batch(1), 1)
+
+
+async def test_who_waits_behind_a_failure(tmp_path: Path) -> None:
+    """Who came while the failing write was under way is told as well, and nothing is written."""
+    store = counted(tmp_path)
+    told: list[str] = []
+
+    async def dispatch(number: int) -> None:
+        with pytest.raises(RunDirectoryError) as failed:
+            await journal.dispatched(make_batch(number, [number]), 1)
+
+        told.append(str(failed.value))
+
+    async with Journal(store) as journal:
+        store.failing = RunDirectoryError("the disk is gone")
+        store.gate.clear()
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(dispatch, 1)
+                while not store.transactions:
+                    await anyio.lowlevel.checkpoint()
+
+                tasks.start_soon(dispatch, 2)
+                await anyio.wait_all_tasks_blocked()
+                store.gate.set()
+
+        assert store.transactions == 1
+
+    assert told == ["the disk is gone"] * 2
 
 
 async def test_one_bad_book_costs_one(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pipeline.settling import books
 from pipeline.settling.contacts import outcome_name
 from pipeline.settling.opening import replay
 from pipeline.settling.tally import Counters
+from pipeline.settling.view import viewed
 from tests.fakes.runs import (
     ACCEPTED,
     REFUSED,
@@ -414,6 +415,45 @@ def test_resume_begins_at_a_mark(tmp_path: Path) -> None:
     (kept,) = store.connection.execute("SELECT count(*) FROM mark").fetchone()
     store.close()
     assert kept == 300_000 // books.MARK_EVERY
+
+
+def test_mark_at_the_missing(store: JournalStore) -> None:
+    """A mark behind the first missing position is no place to begin: that one would be left out."""
+    write(store, partial(store.settle, (), (), read_away(50_000)))
+    write(store, partial(store.settle, (), (), read_away(100_000)))
+    done = make_batch(1, range(1, 100_000))
+    write(store, lambda: store.dispatched(done, 1))
+    write(store, lambda: store.settle([settlement(done)], (), {}))
+    assert replay(store.connection).starts["contacts.csv"] == mark(50_000)
+
+
+def test_nothing_kept_of_what_was_rolled_back(store: JournalStore) -> None:
+    """After a transaction was rolled back, what it knew is forgotten with it."""
+    write(store, lambda: store.settle((), [rejection(1)], {}))
+    with pytest.raises(ConservationError):
+        write(
+            store,
+            lambda: store.settle((), [rejection(60_000)], read_away(60_000)),
+            lambda: store.settle((), [rejection(1)], {}),
+        )
+
+    assert store.summary().read == 1
+    write(store, lambda: store.settle((), [rejection(60_000)], read_away(60_000)))
+    assert store.summary().read == 60_000
+    assert store.connection.execute("SELECT position FROM mark").fetchall() == [(60_000,)]
+    assert store.connection.execute("SELECT seq FROM contact").fetchall() == [(1,), (2,)]
+
+
+def test_nothing_to_mend_after_a_clean_end(tmp_path: Path) -> None:
+    """A store that was closed remembers its files to the last byte."""
+    store = begun(tmp_path)
+    write(store, lambda: store.settle((), [rejection(1), rejection(2)], {}))
+    store.close()
+    with viewed(tmp_path) as view:
+        query = "SELECT bytes, seq FROM result_file WHERE name = 'rejected'"
+        remembered = view._connection.execute(query).fetchone()
+
+    assert remembered == ((tmp_path / "rejected.ndjson").stat().st_size, 2)
 
 
 def test_mark_without_offset(store: JournalStore) -> None:
