@@ -157,6 +157,7 @@ class JournalStore:
 
     def summary(self) -> Summary:
         """The run in numbers, this transaction's writes included."""
+        self._refresh()
         self._books.keep()
         return Summary.of(read_run(self.connection), read_counts(self.connection))
 
