@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import SourceError
 from pipeline.intake.blocks import Sizes
 from pipeline.intake.csv import CsvSource
+from pipeline.intake.ranges import Ranges
 from pipeline.intake.source import SourcePolicy
 from tests.contracts.file_sources import Read, check_source, read
 from tests.fakes.origins import MemoryOrigin
@@ -45,6 +46,14 @@ def written(rows: list[list[str]], ending: str, quoting: Literal[0, 1]) -> str:
 
 def values(result: Read) -> list[list[str]]:
     return [result.records[place] for place in sorted(result.records)]
+
+
+def said(result: Read) -> list[tuple[int, str, str, str]]:
+    """What was rejected; of a line too long, as much as every block shows."""
+    return [
+        (place, each.reason, each.detail, each.record[:80])
+        for place, each in sorted(result.rejected.items())
+    ]
 
 
 @given(
@@ -90,11 +99,7 @@ def test_what_is_read_does_not_depend_on_the_blocks(data: bytes, one: int, other
     """The size of blocks shows in the chunks, never in records or rejections."""
     data = b"one,two\n" + data
     first, second = read(source(data, one, **SMALL)), read(source(data, other, **SMALL))
-    assert first.records == second.records
-    assert {place: each.record for place, each in first.rejected.items()} == {
-        place: each.record for place, each in second.rejected.items()
-    }
-    assert first.reasons == second.reasons
+    assert (first.records, said(first)) == (second.records, said(second))
 
 
 @given(
@@ -108,7 +113,7 @@ def test_limits_do_not_depend_on_the_blocks(pieces: list[bytes], one: int, other
     data = b"one,two\n" + b"".join(pieces)
     limits = {"quote_bytes": 60, "line_bytes": 80}
     first, second = read(source(data, one, **limits)), read(source(data, other, **limits))
-    assert (first.records, first.reasons) == (second.records, second.reasons)
+    assert (first.records, said(first)) == (second.records, said(second))
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 4096])
@@ -163,6 +168,35 @@ def test_a_quote_open_for_too_long_is_unterminated(block: int) -> None:
     result = check_source(lambda: source(text, block, **SMALL))
     assert result.reasons == {1: "unterminated_quote", 102: "unterminated_quote"}
     assert len(result.records) == 100
+
+
+@pytest.mark.parametrize("block", [3, 50, 200])
+def test_a_quote_closed_too_late_is_unterminated(block: int) -> None:
+    """The limit counts from where the record begins, wherever blocks are cut."""
+    text = 'id,name\n1,"open\n' + "2,x\n" * 60 + 'close"\n3,y\n'
+    result = check_source(lambda: source(text, block, **SMALL))
+    assert result.reasons == {1: "unterminated_quote", 62: "ragged_row"}
+    assert result.records[63] == ["3", "y"]
+
+
+def test_an_open_quote_is_not_waited_for_beyond_its_limit() -> None:
+    """Memory stays bounded: the line is rejected long before the file has been read."""
+    made = source('id,name\n1,"open\n' + "2,x\n" * 5_000, 50, **SMALL)
+    first = next(chunk for chunk in made.chunks(Ranges()) if chunk.rejected)
+    assert first.rejected[0].reason == "unterminated_quote"
+    assert first.share is not None
+    assert first.share < 0.1
+
+
+@pytest.mark.parametrize("block", range(1, 40))
+def test_carriage_returns_end_lines_wherever_blocks_are_cut(block: int) -> None:
+    """A lone CR behind a line too long ends that line; CRLF is one line end, not two."""
+    text = "a,b\r" + "x" * 430 + "\r1,2\r3\r"
+    result = check_source(lambda: source(text, block, **SMALL))
+    assert result.records == {2: ["1", "2"]}
+    assert result.reasons == {1: "line_too_long", 3: "ragged_row"}
+    crlf = read(source("a,b\r\n1,2\r\n3\r\n4\r\n", block))
+    assert [each.detail[:6] for each in crlf.rejected.values()] == ["line 3", "line 4"]
 
 
 @pytest.mark.parametrize("block", [3, 50, 4096])

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.intake.precision import check_text, inexact_places, loads_exactly
@@ -15,6 +15,10 @@ NUMBER = st.from_regex(
 
 
 @given(NUMBER, st.integers(0, 8))
+@example("1e-400", 0)
+@example("-1.5E-320", 1)
+@example("18446744073709551616", 2)
+@example("-9223372036854775809", 3)
 def test_a_number_that_orjson_changes_is_never_missed(number: str, shift: int) -> None:
     """Wherever a number stands in the block, it is found if orjson does not keep its value."""
     block = b" " * shift + f'{{"a":{number}}}'.encode()
