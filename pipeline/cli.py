@@ -4,46 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated
 
-import anyio
 import orjson
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from . import __version__
-from .config import json_schema, load
-from .demo import demonstrate
+from . import __version__, terminal
+from .config import load
 from .errors import JourneyError
-from .events import Emitter
-from .flow import INTERRUPTED_CODE, RunOptions
-from .flow import run as inject
-from .listing import COLUMNS, Outcome, rows_of
-from .preflight import check as findings_of
-from .rehearsal import rehearse
-from .settling.view import viewed
+from .flow import RunOptions
 from .simulator.command import simulate
-from .starter import write_starter
-from .watching.export import write_csv, write_ndjson
-from .watching.logs import logging_to
-from .watching.progress import draw
-from .watching.standing import print_standing, standing
-from .watching.summary import print_summary
-from .watching.tally import Tally
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-
-    from .preflight import Finding
+# The verbs but `run` import what they need when they are called: a run starts sooner for it.
 
 __all__ = ("app", "main")
-
-Result = TypeVar("Result")
 
 app = typer.Typer(
     name="journey-pipeline",
@@ -57,6 +35,15 @@ app = typer.Typer(
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file (TOML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+class Outcome(StrEnum):
+    """Which contacts `results` lists."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    UNPROCESSED = "unprocessed"
 
 
 class Format(StrEnum):
@@ -94,7 +81,9 @@ def demo(
     Example:
       journey-pipeline demo --contacts 20000
     """
-    raise typer.Exit(_in_loop(partial(demonstrate, contacts, console=_stderr())))
+    from .demo import demonstrate
+
+    raise typer.Exit(terminal.in_loop(partial(demonstrate, contacts, console=terminal.stderr())))
 
 
 @app.command()
@@ -112,9 +101,11 @@ def init(
     Example:
       journey-pipeline init contacts.csv
     """
+    from .starter import write_starter
+
     target = output or Path("journey.toml")
     write_starter(target, file)
-    _say(f"{target} written. Fill in the account, then: journey-pipeline check {target}")
+    terminal.say(f"{target} written. Fill in the account, then: journey-pipeline check {target}")
 
 
 @app.command()
@@ -128,7 +119,7 @@ def check(
     Example:
       journey-pipeline check journey.toml
     """
-    holds = _in_loop(partial(_check, config, offline=offline))
+    holds = terminal.in_loop(partial(terminal.check, config, offline=offline))
     raise typer.Exit(0 if holds else 2)
 
 
@@ -157,10 +148,12 @@ def run(
       journey-pipeline run journey.toml --limit 500
     """
     if dry_run:
-        raise typer.Exit(_in_loop(partial(_rehearse, config, limit=limit, json=json)))
+        raise typer.Exit(
+            terminal.in_loop(partial(terminal.rehearse, config, limit=limit, json=json))
+        )
 
     options = RunOptions(again=again, limit=limit)
-    raise typer.Exit(_in_loop(partial(_run, config, options, json=json)))
+    raise typer.Exit(terminal.in_loop(partial(terminal.run, config, options, json=json)))
 
 
 @app.command()
@@ -171,6 +164,9 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     Example:
       journey-pipeline status journey.toml
     """
+    from .settling.view import viewed
+    from .watching.standing import print_standing, standing
+
     with viewed(Path(load(config).run.directory)) as view:
         found = standing(view)
         if json:
@@ -200,8 +196,12 @@ def results(
       journey-pipeline results journey.toml --of rejected
       journey-pipeline results journey.toml --of unknown --format ndjson -o unknown.ndjson
     """
+    from .listing import COLUMNS, rows_of
+    from .settling.view import viewed
+    from .watching.export import write_csv, write_ndjson
+
     loaded = load(config)
-    with viewed(Path(loaded.run.directory)) as view, _output(output) as out:
+    with viewed(Path(loaded.run.directory)) as view, terminal.output(output) as out:
         rows = partial(rows_of, view, of, loaded)
         if format is Format.NDJSON:
             write_ndjson(rows(), out.buffer)
@@ -217,62 +217,12 @@ def schema() -> None:
     Example:
       journey-pipeline schema > journey.schema.json
     """
+    from .config import json_schema
+
     typer.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode())
 
 
 app.command()(simulate)
-
-
-async def _check(config: Path, *, offline: bool) -> bool:
-    console, holds = Console(highlight=False), True
-    with logging_to(_stderr()):
-        async for finding in findings_of(config, offline=offline):
-            holds = holds and finding.holds
-            _print_finding(finding, console)
-
-    return holds
-
-
-def _print_finding(finding: Finding, console: Console) -> None:
-    mark = ("ok  ", "green") if finding.holds else ("fail", "bold red")
-    first, *rest = finding.text.splitlines() or [""]
-    console.print(Text.assemble(mark, f"  {finding.subject}: {first}"), soft_wrap=True)
-    for line in rest:
-        console.print(Text(f"      {line}"), soft_wrap=True)
-
-
-async def _run(path: Path, options: RunOptions, *, json: bool) -> int:
-    config = load(path)
-    emitter, tally, console = Emitter(), Tally(), _stderr()
-    emitter.subscribe(tally.note)
-    with logging_to(console, secrets=config.account.secrets):
-        ended = await inject(config, options, emitter=emitter, watch=partial(draw, tally, console))
-
-    summary = ended.summary.to_dict()
-    print_summary(console, summary, config=str(path), directory=config.run.directory)
-    if json:
-        typer.echo(ended.summary.to_json())
-
-    return ended.exit_code
-
-
-async def _rehearse(path: Path, *, limit: int | None, json: bool) -> int:
-    config = load(path)
-    emitter, tally, console = Emitter(), Tally(), _stderr()
-    emitter.subscribe(tally.note)
-    with logging_to(console, secrets=config.account.secrets):
-        rehearsal = await rehearse(config, limit=limit, emit=emitter.emit)
-
-    for notice in tally.take_notices():
-        console.print(notice.text, style="yellow", highlight=False, soft_wrap=True)
-
-    for line in rehearsal.lines():
-        console.print(line, highlight=False, soft_wrap=True)
-
-    if json:
-        typer.echo(orjson.dumps(rehearsal.as_summary()).decode())
-
-    return 1 if rehearsal.rejected else 0
 
 
 def main() -> None:
@@ -280,46 +230,8 @@ def main() -> None:
     try:
         app()
     except JourneyError as error:
-        _say(f"error: {error}", style="bold red")
+        terminal.say(f"error: {error}", style="bold red")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # Whoever read our output has enough (`results … | head`); there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _in_loop(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Run `work` in an event loop, the fast one where it is installed."""
-    try:
-        import uvloop  # noqa: F401, PLC0415  # an extra: used where it is there
-    except ImportError:
-        fast = False
-    else:
-        fast = True
-
-    try:
-        return anyio.run(work, backend_options={"use_uvloop": fast})
-    except KeyboardInterrupt:
-        _say("interrupted before anything was sent")
-        raise typer.Exit(INTERRUPTED_CODE) from None
-
-
-@contextmanager
-def _output(path: Path | None) -> Iterator[Any]:
-    """Text with a bytes `buffer`: the file, readable by its owner alone, or stdout."""
-    if path is None:
-        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a file
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-
-    with path.open("w", encoding="utf-8", newline="") as file:
-        path.chmod(0o600)
-        yield file
-
-
-def _stderr() -> Console:
-    return Console(stderr=True)
-
-
-def _say(text: str, *, style: str = "") -> None:
-    _stderr().print(Text(text, style=style), soft_wrap=True)

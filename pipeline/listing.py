@@ -7,7 +7,6 @@ outcome: the journal knows their places only, so they are read again from the so
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -23,55 +22,41 @@ if TYPE_CHECKING:
     from .mapping.mapper import Mapper
     from .settling.view import JournalView
 
-__all__ = ("COLUMNS", "Outcome", "rows_of")
-
-
-class Outcome(StrEnum):
-    """What `results --of` takes."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-    UNPROCESSED = "unprocessed"
+__all__ = ("COLUMNS", "rows_of")
 
 
 _FAILED = ("contact_key", "source", "position", "stage", "reason", "detail")
 
-COLUMNS: dict[Outcome, tuple[str, ...]] = {
-    Outcome.ACCEPTED: ("contact_key", "source", "position", "batch", "event_instance_id"),
-    Outcome.REJECTED: _FAILED,
-    Outcome.UNKNOWN: (*_FAILED, "batch", "attempt"),
-    Outcome.UNPROCESSED: ("contact_key", "source", "position"),
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "accepted": ("contact_key", "source", "position", "batch", "event_instance_id"),
+    "rejected": _FAILED,
+    "unknown": (*_FAILED, "batch", "attempt"),
+    "unprocessed": ("contact_key", "source", "position"),
 }
 """The columns of each outcome's table, before those of the records."""
 
 
-def rows_of(view: JournalView, outcome: Outcome, config: Config) -> Iterator[dict[str, Any]]:
+def rows_of(view: JournalView, outcome: str, config: Config) -> Iterator[dict[str, Any]]:
     """Yield a row a contact.
 
     Raises:
         UsageError: Unprocessed contacts are asked for and their source cannot be read again.
     """
-    match outcome:
-        case Outcome.ACCEPTED:
-            return _accepted(view)
-        case Outcome.REJECTED:
-            return _failed(view, Outcome.REJECTED)
-        case Outcome.UNKNOWN:
-            return _failed(view, Outcome.UNKNOWN)
-        case Outcome.UNPROCESSED:
-            return _unprocessed(view, config)
+    if outcome == "accepted":
+        return _accepted(view)
+
+    return _unprocessed(view, config) if outcome == "unprocessed" else _failed(view, outcome)
 
 
 def _accepted(view: JournalView) -> Iterator[dict[str, Any]]:
-    columns = COLUMNS[Outcome.ACCEPTED]
+    columns = COLUMNS["accepted"]
     for contact in view.accepted():
         yield {column: getattr(contact, column) for column in columns}
 
 
-def _failed(view: JournalView, outcome: Outcome) -> Iterator[dict[str, Any]]:
+def _failed(view: JournalView, outcome: str) -> Iterator[dict[str, Any]]:
     columns = COLUMNS[outcome]
-    rows = view.failed("rejected" if outcome is Outcome.REJECTED else "unknown")
+    rows = view.failed("rejected" if outcome == "rejected" else "unknown")
     for row in rows:
         yield {
             **{column: getattr(row, column) for column in columns},

@@ -51,11 +51,11 @@ def locate(policy: SourcePolicy) -> list[FileSource]:
     Raises SourceError where there is nothing, or something that cannot be read.
     """
     if policy.url == "-":
-        return [_source("stdin", StdinOrigin(), policy, policy.format or Format.CSV)]
+        return [_source("stdin", StdinOrigin(), policy, written=policy.format or Format.CSV)]
 
     paths = _paths(_local(policy.url))
     return [
-        _source(name, PathOrigin(path), policy, policy.format or _format_of(path))
+        _source(name, PathOrigin(path), policy, written=policy.format or _format_of(path))
         for name, path in zip(_names(paths), paths, strict=True)
     ]
 
@@ -155,7 +155,7 @@ def _endings() -> str:
     return ", ".join(_FORMATS)
 
 
-def _source(name: str, origin: Origin, policy: SourcePolicy, written: Format) -> FileSource:
+def _source(name: str, origin: Origin, policy: SourcePolicy, *, written: Format) -> FileSource:
     match written:
         case Format.NDJSON:
             if policy.columns or policy.delimiter:

@@ -8,11 +8,3 @@
 return the answer. `server.py` speaks HTTP, `audit.py` tells what really happened. Where Marketing
 Cloud's behaviour is not known, the module that had to choose says what it chose.
 """
-
-from __future__ import annotations
-
-from .cloud import Cloud
-from .options import SimulatorOptions
-from .serving import running, serve
-
-__all__ = ("Cloud", "SimulatorOptions", "running", "serve")

@@ -7,9 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import SimulatorOptions
-from .serving import serve
-
 __all__ = ("simulate",)
 
 
@@ -71,6 +68,10 @@ def simulate(
       journey-pipeline simulate --port 8080
       journey-pipeline simulate --fault '429:rate=0.02,retry_after=2' --latency 0.2
     """
+    # Here, so that a command line that merely offers the verb need not pay for the simulator.
+    from .options import SimulatorOptions  # noqa: PLC0415
+    from .serving import serve  # noqa: PLC0415
+
     named: dict[str, Any] = {
         "port": port,
         "event_definition_keys": _many(event_key),

@@ -9,8 +9,8 @@ import orjson
 from pipeline.simulator.cloud import Call, Route
 
 if TYPE_CHECKING:
-    from pipeline.simulator import Cloud
     from pipeline.simulator.answers import Answer
+    from pipeline.simulator.cloud import Cloud
 
 __all__ = ("batch", "contact", "post_batch", "send")
 

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.simulator import Cloud, SimulatorOptions
-from pipeline.simulator.cloud import Call, Route
+from pipeline.simulator.cloud import Call, Cloud, Route
+from pipeline.simulator.options import SimulatorOptions
 from tests.fakes.simulated_calls import batch, contact, post_batch, send
 
 DOCUMENTATION = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.simulator import SimulatorOptions
+from pipeline.simulator.options import SimulatorOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

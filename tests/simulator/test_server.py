@@ -10,7 +10,8 @@ import aiohttp
 import orjson
 import pytest
 
-from pipeline.simulator import SimulatorOptions, running
+from pipeline.simulator.options import SimulatorOptions
+from pipeline.simulator.serving import running
 from tests.fakes.simulated_calls import JSON, batch, contact
 
 if TYPE_CHECKING:

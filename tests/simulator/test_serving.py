@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.simulator import SimulatorOptions, running
+from pipeline.simulator.options import SimulatorOptions
+from pipeline.simulator.serving import running
 from tests.fakes.simulator_process import SimulatorProcess
 
 

@@ -1,0 +1,127 @@
+"""What the verbs do between the shell and the program: loops, displays, messages, exit codes."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import orjson
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from .config import load
+from .events import Emitter
+from .flow import INTERRUPTED_CODE, RunOptions
+from .flow import run as inject
+from .watching.logs import logging_to
+from .watching.progress import draw
+from .watching.summary import print_summary
+from .watching.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from .preflight import Finding
+
+__all__ = ("check", "in_loop", "output", "rehearse", "run", "say", "stderr")
+
+Result = TypeVar("Result")
+
+
+async def check(config: Path, *, offline: bool) -> bool:
+    from .preflight import check as findings_of
+
+    console, holds = Console(highlight=False), True
+    with logging_to(stderr()):
+        async for finding in findings_of(config, offline=offline):
+            holds = holds and finding.holds
+            _print_finding(finding, console)
+
+    return holds
+
+
+def _print_finding(finding: Finding, console: Console) -> None:
+    mark = ("ok  ", "green") if finding.holds else ("fail", "bold red")
+    first, *rest = finding.text.splitlines() or [""]
+    console.print(Text.assemble(mark, f"  {finding.subject}: {first}"), soft_wrap=True)
+    for line in rest:
+        console.print(Text(f"      {line}"), soft_wrap=True)
+
+
+async def run(path: Path, options: RunOptions, *, json: bool) -> int:
+    config = load(path)
+    emitter, tally, console = Emitter(), Tally(), stderr()
+    emitter.subscribe(tally.note)
+    with logging_to(console, secrets=config.account.secrets):
+        ended = await inject(config, options, emitter=emitter, watch=partial(draw, tally, console))
+
+    summary = ended.summary.to_dict()
+    print_summary(console, summary, config=str(path), directory=config.run.directory)
+    if json:
+        typer.echo(ended.summary.to_json())
+
+    return ended.exit_code
+
+
+async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
+    from .rehearsal import rehearse as rehearsed
+
+    config = load(path)
+    emitter, tally, console = Emitter(), Tally(), stderr()
+    emitter.subscribe(tally.note)
+    with logging_to(console, secrets=config.account.secrets):
+        rehearsal = await rehearsed(config, limit=limit, emit=emitter.emit)
+
+    for notice in tally.take_notices():
+        console.print(notice.text, style="yellow", highlight=False, soft_wrap=True)
+
+    for line in rehearsal.lines():
+        console.print(line, highlight=False, soft_wrap=True)
+
+    if json:
+        typer.echo(orjson.dumps(rehearsal.as_summary()).decode())
+
+    return 1 if rehearsal.rejected else 0
+
+
+def in_loop(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Run `work` in an event loop, the fast one where it is installed."""
+    try:
+        import uvloop  # noqa: F401  # an extra: used where it is there
+    except ImportError:
+        fast = False
+    else:
+        fast = True
+
+    try:
+        return anyio.run(work, backend_options={"use_uvloop": fast})
+    except KeyboardInterrupt:
+        say("interrupted before anything was sent")
+        raise typer.Exit(INTERRUPTED_CODE) from None
+
+
+@contextmanager
+def output(path: Path | None) -> Iterator[Any]:
+    """Text with a bytes `buffer`: the file, readable by its owner alone, or stdout."""
+    if path is None:
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a file
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+
+    with path.open("w", encoding="utf-8", newline="") as file:
+        path.chmod(0o600)
+        yield file
+
+
+def stderr() -> Console:
+    return Console(stderr=True)
+
+
+def say(text: str, *, style: str = "") -> None:
+    stderr().print(Text(text, style=style), soft_wrap=True)
