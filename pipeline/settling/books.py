@@ -24,7 +24,7 @@ MARK_EVERY = 50_000
 """Positions between two marks that are kept: at most so many records are read twice."""
 
 
-REMEMBER_BYTES = 1 << 20
+REMEMBER_BYTES = 4 << 20
 """How much a result file grows before its length is written down: so much is written again."""
 
 
@@ -117,6 +117,7 @@ class Books:
                 now = (written, seq)
 
             if self._remembered[name] != now:
+                self._results.sync(name)  # what is remembered outlives a power cut
                 self._remembered[name] = now
                 self._connection.execute(
                     "UPDATE result_file SET bytes = ?, seq = ? WHERE name = ?", (*now, name)

@@ -18,6 +18,7 @@ that was under way when the process died: its source has it.
 The journal remembers, in a later transaction, how many bytes of each file are written and up to
 which settlement; that need not be the newest. On resuming, a file is cut to that length and the
 lines missing are written from the journal: one line a settlement, whenever the process was killed.
+(A file is durable up to the length that is remembered, so that holds for a power cut as well.)
 A file that is shorter than remembered, or gone, is written anew. So is one whose contacts were
 retried: its journal says -1.
 """
@@ -57,16 +58,17 @@ def accepted_lines(batch: AcceptedBatch, sources: Mapping[int, str]) -> bytes:
     """The lines of an accepted batch: one a span."""
     spans = list(unpack_spans(batch.spans))
     if len(spans) == 1:  # the usual case: the keys go in as they stand, unparsed
-        return _accepted_line(batch, sources, spans[0], orjson.Fragment(batch.keys))
+        return _accepted_line(batch, sources, span=spans[0], keys=orjson.Fragment(batch.keys))
 
     keys = iter(orjson.loads(batch.keys))
     return b"".join(
-        _accepted_line(batch, sources, span, list(islice(keys, _length(span)))) for span in spans
+        _accepted_line(batch, sources, span=span, keys=list(islice(keys, _length(span))))
+        for span in spans
     )
 
 
 def _accepted_line(
-    batch: AcceptedBatch, sources: Mapping[int, str], span: Closed, keys: object
+    batch: AcceptedBatch, sources: Mapping[int, str], *, span: Closed, keys: object
 ) -> bytes:
     ordinal, closed = span
     line = {
@@ -160,9 +162,10 @@ class ResultFiles:
             file.waiting.clear()
 
     def positions(self) -> Iterator[tuple[str, int, int]]:
-        """(name, bytes, seq) of each file as it is written now."""
+        """(name, bytes, seq) of each file as it is written now; of none before `catch_up`."""
         for name, file in self._files.items():
-            yield name, file.written, file.seq
+            if file.descriptor >= 0:
+                yield name, file.written, file.seq
 
     def catch_up(
         self, connection: sqlite3.Connection, remembered: Iterable[tuple[str, int, int]]
@@ -194,11 +197,11 @@ class ResultFiles:
 
         file.flush()
 
-    def sync(self) -> None:
-        """Make what was written durable."""
-        for file in self._files.values():
-            with translated(file.path):
-                os.fsync(file.descriptor)
+    def sync(self, name: str) -> None:
+        """Make what was written to a file durable."""
+        file = self._files[name]
+        with translated(file.path):
+            os.fsync(file.descriptor)
 
     def close(self) -> None:
         """Close the files; closing again does nothing."""

@@ -180,7 +180,6 @@ class JournalStore:
             if self._sound and self._results.opened:
                 self._remember()
                 self.rewrite_retried()
-                self._results.sync()
         finally:
             self._sound = False
             self._results.close()
