@@ -182,13 +182,14 @@ class ResultFiles:
                 file.written, file.seq = (written, seq) if whole else (0, 0)
                 os.ftruncate(file.descriptor, file.written)
 
-            self._write_missing(file, name, connection, sources)
+            self._write_missing(name, connection, sources=sources)
 
     def _write_missing(
-        self, file: _File, name: str, connection: sqlite3.Connection, sources: Mapping[int, str]
+        self, name: str, connection: sqlite3.Connection, *, sources: Mapping[int, str]
     ) -> None:
+        file = self._files[name]
         held = 0
-        for seq, line in _lines(connection, name, file.seq, sources):
+        for seq, line in _lines(connection, name, after=file.seq, sources=sources):
             self.add(name, seq, line)
             held += len(line)
             if held >= REBUILD_BYTES:
@@ -212,7 +213,7 @@ class ResultFiles:
 
 
 def _lines(
-    connection: sqlite3.Connection, name: str, after: int, sources: Mapping[int, str]
+    connection: sqlite3.Connection, name: str, *, after: int, sources: Mapping[int, str]
 ) -> Iterator[tuple[int, bytes]]:
     if name == "accepted":
         for batch in accepted_batches(connection, after):
