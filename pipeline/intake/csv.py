@@ -102,6 +102,7 @@ class CsvParser:
         self._sizes = sizes
         self._lines = lines
         self._wary = False  # blocks have ended inside a quoted field
+        self._mostly_quoted = False  # most lines of a block had quotes
         # The module's limit is one for all readers; it is only ever raised.
         csv.field_size_limit(max(csv.field_size_limit(), sizes.line_bytes))
 
@@ -144,11 +145,15 @@ class CsvParser:
 
         `str.split` takes half the time of csv.reader, and where no quote is, the two do the same.
         So lines are split, and only those with a quote are parsed. They are decoded singly: one
-        character beyond Latin-1 would make a whole block of text wide, and slow to cut.
+        character beyond Latin-1 would make a whole block of text wide, and slow to cut. Behind a
+        block in which most lines had quotes, splitting is not tried again.
 
         Raises:
             csv.Error, UnicodeDecodeError: The block shows trouble.
         """
+        if self._mostly_quoted:
+            return self._parsed_rows(block)
+
         lines = list(map(bytes.decode, block.splitlines()))  # at LF, CRLF and CR, as csv.reader
         count = len(lines)
         if "" in lines:
@@ -160,15 +165,20 @@ class CsvParser:
             return rows, count
 
         quoted = [index for index, line in enumerate(lines) if quote in line]
+        self._mostly_quoted = len(quoted) > count // 2
         parsed = list(self._grammar.reader([lines[index] for index in quoted]))
         if len(parsed) < len(quoted):  # a record goes over several lines
-            reader = self._grammar.reader(io.StringIO(block.decode(), newline=""))
-            return [row for row in reader if row], reader.line_num
+            return self._parsed_rows(block)
 
         for index, row in zip(quoted, parsed, strict=True):
             rows[index] = row
 
         return rows, count
+
+    def _parsed_rows(self, block: bytes) -> tuple[list[list[str]], int]:
+        """What `_rows` returns, all of it by csv.reader."""
+        reader = self._grammar.reader(io.StringIO(block.decode(), newline=""))
+        return [row for row in reader if row], reader.line_num
 
     def _up_to_open_quote(self, block: bytes) -> bytes:
         """Cut before the line whose quoted field goes on behind the block, by counting quotes."""

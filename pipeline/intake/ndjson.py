@@ -193,8 +193,10 @@ def _sentence(error: ValueError) -> str:
 
 def _mend_numbers(block: bytes, lines: list[bytes], records: list[Any]) -> None:
     """Read again the lines in which orjson may have changed a number."""
-    starts: list[int] = []
-    for place in inexact_places(block):
-        starts = starts or [0, *accumulate(len(line) + 1 for line in lines)]
-        number = bisect_right(starts, place) - 1
+    places = list(inexact_places(block))
+    if not places:
+        return
+
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    for number in {bisect_right(starts, place) - 1 for place in places}:
         records[number] = loads_exactly(lines[number])

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 __all__ = ("check_text", "inexact_places", "loads_exactly")
 
 _LONG: Final = 16  # digits and points: any double holds 15 digits
-_STRIDE: Final = 4
 _NUMERIC: Final = b"0" * _LONG
-_SAMPLED: Final = b"0" * (_LONG // _STRIDE)
-_TINY: Final = b"0e-000"
+_TINY: Final = b"0e-000"  # an exponent that a double may not reach
 _FLATTEN: Final = bytes.maketrans(b"123456789.E", b"0000000000e")
 _NUMBER: Final = re.compile(rb"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
@@ -31,12 +29,7 @@ def inexact_places(block: bytes) -> Iterator[int]:
 
     Digits inside a string may be taken for a number; a changed number is never missed.
     """
-    # A run of sixteen shows in every fourth byte as a run of four: a quarter of the work.
-    long = _SAMPLED in block[::_STRIDE].translate(_FLATTEN)
-    tiny = b"e-" in block or b"E-" in block
-    if not (long or tiny):
-        return
-
+    # Flattened once, both are plain substrings: a seventh of what a regular expression takes.
     flat = block.translate(_FLATTEN)
     place = flat.find(_NUMERIC)
     while place >= 0:

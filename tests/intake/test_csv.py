@@ -191,7 +191,7 @@ def test_an_open_quote_is_not_waited_for_beyond_its_limit() -> None:
 @pytest.mark.parametrize("block", range(1, 40))
 def test_carriage_returns_end_lines_wherever_blocks_are_cut(block: int) -> None:
     """A lone CR behind a line too long ends that line; CRLF is one line end, not two."""
-    text = "a,b\r" + "x" * 430 + "\r1,2\r3\r"
+    text = "a,b\r" + "x" * 400 + "\r1,2\r3\r"
     result = check_source(lambda: source(text, block, **SMALL))
     assert result.records == {2: ["1", "2"]}
     assert result.reasons == {1: "line_too_long", 3: "ragged_row"}
@@ -285,6 +285,13 @@ def test_an_empty_file_has_no_columns_and_no_records(data: bytes) -> None:
     """Nothing is nothing, and no error."""
     assert source(data).columns() == ()
     assert read(source(data)).chunks == []
+
+
+@pytest.mark.parametrize("block", [1, 3, 64])
+def test_blank_lines_are_no_records(block: int) -> None:
+    """A blank line takes no position, not even where a record has one field; `""` is a field."""
+    result = check_source(lambda: source('a\n\n1\n\r\n\n""\n2\n\n', block))
+    assert values(result) == [["1"], [""], ["2"]]
 
 
 def test_a_file_of_a_header_alone_has_no_records() -> None:
