@@ -11,6 +11,7 @@ the run instead.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import deque
@@ -43,6 +44,14 @@ _BOOTSTRAP = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from pipeline.mapping.encoding import main; main(int(sys.argv[1]))"
 )
+
+# Thousands of short-lived contacts make glibc give the top of its heap back to the system with
+# each chunk and fault it in again with the next: keeping it saves a third of the encoder's time.
+_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "33554432",
+}
 
 
 class Encoder(Protocol):
@@ -186,6 +195,7 @@ def _start(encoding: Encoding) -> _Child:
     process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own code
         [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), json.dumps(search)],
         pass_fds=(theirs.fileno(),),
+        env=_MEMORY | os.environ,
     )
     theirs.close()
     with suppress(BrokenPipeError, ConnectionResetError):  # it died at once: `recv` will tell
