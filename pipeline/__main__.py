@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+
 __all__ = ("main",)
 
 
 def main() -> None:
     """Run the command line."""
-    # Not at the top: the package may be imported for its version alone.
-    from .cli import main as command_line  # noqa: PLC0415
+    try:
+        # Not at the top: the package may be imported for its version alone, and a Ctrl-C may come
+        # while the program is still being loaded.
+        from .cli import main as command_line  # noqa: PLC0415
 
-    command_line()
+        command_line()
+    except KeyboardInterrupt:
+        sys.exit(5)  # as every interrupted run: see flow.py
 
 
 if __name__ == "__main__":

@@ -165,7 +165,10 @@ def _simulator() -> Iterator[str]:
     for fault in _MISBEHAVIOUR:
         command += ["--fault", fault]
 
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+    # In a session of its own: Ctrl-C is for the run, which drains and still needs its answers.
+    process = subprocess.Popen(  # noqa: S603  # our own
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert process.stdout is not None  # noqa: S101  # for the type checker: it is a pipe
         line = process.stdout.readline()

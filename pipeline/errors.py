@@ -21,7 +21,11 @@ Each message names the thing, the place and the way out, and never a secret.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = (
     "AlreadyInjectedError",
@@ -39,6 +43,7 @@ __all__ = (
     "SourceError",
     "UnavailableError",
     "UsageError",
+    "ungrouped",
 )
 
 
@@ -106,3 +111,20 @@ class BudgetError(JourneyError):
 
 class ConservationError(JourneyError):
     """read = accepted + rejected + unknown + unprocessed does not hold."""
+
+
+@contextmanager
+def ungrouped() -> Iterator[None]:
+    """Task groups raise groups of errors: where all were raised on purpose, raise the first."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        _, others = group.split(JourneyError)
+        if others is None:
+            raise _first(group) from None
+
+        raise
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -12,16 +12,14 @@ whatever the size of the input. The end of a stream is the end of the work.
 
 from __future__ import annotations
 
-import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
-from anyio import create_memory_object_stream, create_task_group, to_thread
+from anyio import CancelScope, create_memory_object_stream, create_task_group, to_thread
 
-from .errors import BudgetError, HaltError, JourneyError
+from .errors import BudgetError, HaltError, JourneyError, ungrouped
 from .events import LeftoversFound, RunEnded, RunStarted
 from .mapping.contacts import Contacts
 from .mapping.encoder import open_encoder
@@ -35,14 +33,12 @@ from .settling.settler import Item
 from .settling.summary import RunState
 from .settling.tally import Tally
 from .stages import Packer, Reader, send, settle
-from .stop import Stop
+from .stop import Stop, heed_signals
 from .wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
-
-    from anyio import CancelScope
 
     from .config import Config
     from .events import Emit, Emitter
@@ -107,8 +103,29 @@ async def run(
         UsageError: Nothing was sent; the config, the source or the run directory must be mended.
         JourneyError: The journal cannot be written any more; what it holds stands.
     """
-    plan = await to_thread.run_sync(Plan.of, config)
     stop = Stop(emit=emitter.emit)
+    with ungrouped():
+        async with create_task_group() as beside:
+            everything = CancelScope()
+            beside.start_soon(heed_signals, stop, everything)
+            ended = await _run(
+                config, options, emitter=emitter, stop=stop, everything=everything, watch=watch
+            )
+            beside.cancel_scope.cancel()
+
+    return ended
+
+
+async def _run(
+    config: Config,
+    options: RunOptions,
+    *,
+    emitter: Emitter,
+    stop: Stop,
+    everything: CancelScope,
+    watch: Callable[[], Coroutine[Any, Any, None]] | None,
+) -> Ended:
+    plan = await to_thread.run_sync(Plan.of, config)
     async with AsyncExitStack() as stack:
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))
@@ -118,16 +135,16 @@ async def run(
         journal = await stack.enter_async_context(Journal(opened.store, tally=tally))
         _announce(opened, directory=config.run.directory, emit=emitter.emit)
 
-        # 2. The work; beside it the signals, and whoever watches.
+        # 2. The work; beside it whoever watches. `everything` is left at once on a second signal.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
         injection = Injection(plan, options, replay=opened.replay, wiring=wiring, stop=stop)
-        async with create_task_group() as beside:
-            beside.start_soon(heed_signals, stop, beside.cancel_scope)
-            if watch is not None:
-                beside.start_soon(watch)
+        with everything:
+            async with create_task_group() as beside:
+                if watch is not None:
+                    beside.start_soon(watch)
 
-            await injection.work(emitter.emit)
-            beside.cancel_scope.cancel()
+                await injection.work(emitter.emit)
+                beside.cancel_scope.cancel()
 
         # 3. The books are closed, and must balance.
         summary = await injection.close_books()
@@ -156,11 +173,15 @@ class Injection:
         async with open_client(self._plan.config.delivery, clock=wiring.clock) as client:
             keeper = wiring.keeper(client)
             try:
-                target = await wiring.target(client, keeper)
-                if target is not None:
-                    await to_thread.run_sync(self._plan.hold_against, target)
+                with self._stop.scope() as waiting:
+                    target = await wiring.target(client, keeper)
+                    if target is not None:
+                        await to_thread.run_sync(self._plan.hold_against, target)
             except JourneyError as error:
                 self._stop.halt(error)
+                return
+
+            if waiting.cancelled_caught:
                 return
 
             encoding = self._plan.encoding(
@@ -251,14 +272,3 @@ def _announce(opened: Opened, *, directory: str, emit: Emit) -> None:
     )
     if replay.leftover_batches:
         emit(LeftoversFound(batches=replay.leftover_batches, contacts=replay.leftover_contacts))
-
-
-async def heed_signals(stop: Stop, everything: CancelScope) -> None:
-    """The first SIGINT or SIGTERM drains the run; a second leaves at once."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            if stop.drained:
-                everything.cancel()
-                return
-
-            stop.drain(f"{signal.Signals(number).name} received; another one leaves at once")

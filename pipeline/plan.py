@@ -42,15 +42,20 @@ class Plan:
     @classmethod
     def of(cls, config: Config) -> Plan:
         """Look at the sources. Raises UsageError for whatever would make a run pointless."""
+        plan = cls.before_mapping(config)
+        plan.hold_against(None)
+        return plan
+
+    @classmethod
+    def before_mapping(cls, config: Config) -> Plan:
+        """The same, the mapping not yet held against the sources."""
         sources = tuple(locate(config.source))
-        plan = cls(
+        return cls(
             config=config,
             sources=sources,
             fingerprints=tuple(source.fingerprint() for source in sources),
             envelope=_envelope(config),
         )
-        plan.hold_against(None)
-        return plan
 
     def hold_against(self, target: Target | None) -> None:
         """Raise MappingError where the mapping does not fit the sources' columns or `target`."""

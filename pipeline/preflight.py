@@ -61,11 +61,11 @@ def _fail(subject: str, text: str) -> Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """A plan and its first records."""
+    """A plan and its first records, if there are any."""
 
     plan: Plan
-    chunk: Chunk
-    contacts: Contacts
+    chunk: Chunk | None = None
+    contacts: Contacts | None = None
 
 
 async def check(path: Path, *, offline: bool) -> AsyncIterator[Finding]:
@@ -93,25 +93,29 @@ async def check(path: Path, *, offline: bool) -> AsyncIterator[Finding]:
         if not holds:
             return
 
-    yield _payload(sample)
+    if sample.contacts is not None:
+        yield _payload(sample.contacts, sample.plan)
 
 
 def _look_at_source(config: Config) -> tuple[list[Finding], _Sample | None]:
     """The source, and the mapping against its first records; blocks on files."""
+    findings: list[Finding] = []
     try:
-        plan = Plan.of(config)
+        plan = Plan.before_mapping(config)
+        findings.append(_ok("source", _sources_told(plan)))
+        plan.hold_against(None)
         chunk = next(_first_chunks(plan), None)
     except JourneyError as error:
-        return [_fail(_subject(error), str(error))], None
+        return [*findings, _fail(_subject(error), str(error))], None
 
-    readable = _ok("source", _sources_told(plan))
     if chunk is None:
-        return [readable, _ok("mapping", "the source is empty: nothing to map")], None
+        empty = _ok("mapping", "the source is empty: nothing to map")
+        return [*findings, empty], _Sample(plan=plan)
 
     contacts = plan.mapper().map(chunk)
     mapped = _mapped(contacts, subject="mapping")
     sample = _Sample(plan=plan, chunk=chunk, contacts=contacts) if mapped.holds else None
-    return [readable, mapped], sample
+    return [*findings, mapped], sample
 
 
 def _subject(error: JourneyError) -> str:
@@ -213,15 +217,17 @@ def _fields(sample: _Sample, target: Target) -> Finding:
         return _fail("fields", "\n".join(sentences))
 
     notes = "".join(f"\n{finding.sentence}" for finding in found)
-    tried = _mapped(mapper.map(sample.chunk), subject="fields")
     names = ", ".join(field.name for field in islice(target.fields, 8))
-    text = f"{len(target.fields)} fields ({names}); {tried.text}{notes}"
-    return Finding(subject="fields", holds=tried.holds, text=text)
+    text = f"{len(target.fields)} fields ({names})"
+    if sample.chunk is None:
+        return _ok("fields", text + notes)
+
+    tried = _mapped(mapper.map(sample.chunk), subject="fields")
+    return Finding(subject="fields", holds=tried.holds, text=f"{text}; {tried.text}{notes}")
 
 
-def _payload(sample: _Sample) -> Finding:
+def _payload(contacts: Contacts, plan: Plan) -> Finding:
     """What a request would look like."""
-    contacts, plan = sample.contacts, sample.plan
     contacts.shorten(SAMPLE_CONTACTS)
     batch = seal(
         [contacts.joined],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import BrokenResourceError, CancelScope, EndOfStream, WouldBlock
 
-from .errors import BudgetError, HaltError, JourneyError
+from .errors import BudgetError, ConfigError, HaltError, JourneyError
 from .events import BatchSealed, ChunkRead
 from .packing.batch import Trigger
 from .settling.settler import Read
@@ -147,7 +147,7 @@ async def send(batches: ObjectReceiveStream[Batch], sender: Sender, *, stop: Sto
 
             try:
                 await sender.send(batch)
-            except HaltError as error:
+            except (HaltError, ConfigError) as error:  # a secret file may be gone by a renewal
                 stop.halt(error)
                 return
 

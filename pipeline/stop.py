@@ -8,10 +8,11 @@ is finished. What was never dispatched stays unprocessed, and the next run begin
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from anyio import CancelScope
+from anyio import CancelScope, open_signal_receiver
 
 from .events import DrainStarted, RunHalted
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .errors import JourneyError
     from .events import Emit
 
-__all__ = ("Stop",)
+__all__ = ("Stop", "heed_signals")
 
 
 class Stop:
@@ -78,3 +79,13 @@ class Stop:
     def __repr__(self) -> str:
         state = "asked" if self.asked else "not asked"
         return f"<Stop {state}, {len(self._scopes)} waits>"
+
+
+async def heed_signals(stop: Stop, everything: CancelScope) -> None:
+    """The first SIGINT or SIGTERM drains the run; a second cancels `everything`, at once."""
+    with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            if stop.drained:
+                everything.cancel()
+            else:
+                stop.drain(f"{signal.Signals(number).name} received; another one leaves at once")
