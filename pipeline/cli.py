@@ -228,7 +228,7 @@ app.command()(simulate)
 def main() -> None:
     """Run the command line; what can be expected is a message on stderr and an exit code."""
     try:
-        app()
+        app(prog_name="journey-pipeline")
     except JourneyError as error:
         terminal.say(f"error: {error}", style="bold red")
         sys.exit(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .config import load
+from .errors import UsageError
 from .events import Emitter
 from .flow import INTERRUPTED_CODE, RunOptions
 from .flow import run as inject
@@ -98,6 +100,9 @@ def in_loop(work: Callable[[], Awaitable[Result]]) -> Result:
     else:
         fast = True
 
+    # What is imported stays: the collector need not walk through it again and again.
+    gc.freeze()
+    gc.set_threshold(10_000)
     try:
         return anyio.run(work, backend_options={"use_uvloop": fast})
     except KeyboardInterrupt:
@@ -114,7 +119,12 @@ def output(path: Path | None) -> Iterator[Any]:
         sys.stdout.flush()
         return
 
-    with path.open("w", encoding="utf-8", newline="") as file:
+    try:
+        file = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+    with file:
         path.chmod(0o600)
         yield file
 

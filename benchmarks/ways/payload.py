@@ -22,12 +22,18 @@ def endpoint(url: str) -> str:
 
 
 def payload(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
-    """The body of one request, to be made JSON."""
+    """The body of one request, to be made JSON; like ours, it leaves empty cells out."""
     return {
         "EventDefinitionKey": "APIEvent-benchmark",
         "BatchId": "",
         "RecordCount": len(rows),
-        "BatchDetails": [{"ContactKey": row["customer_id"], "Data": row} for row in rows],
+        "BatchDetails": [
+            {
+                "ContactKey": row["customer_id"],
+                "Data": {name: value for name, value in row.items() if value},
+            }
+            for row in rows
+        ],
     }
 
 
