@@ -24,7 +24,7 @@ __all__ = ("Config", "CoordinationPolicy", "WorkerPolicy")
 class WorkerPolicy:
     """What a run shows to the outside while it lives."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     listen: str | None = None
     """host:port of health, metrics and live page, such as "127.0.0.1:9100"; a bare port means this
@@ -51,7 +51,7 @@ class WorkerPolicy:
 class CoordinationPolicy:
     """What many workers share: one pace and one token."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     url: str | None = field(default=None, repr=False)  # it may hold a password
     """The Redis or Valkey they share it on, such as "redis://127.0.0.1:6379/0". Absent: this
@@ -65,9 +65,7 @@ class CoordinationPolicy:
 class Config(BaseModel):
     """Everything a command needs to know; made from a file by `load`, or by hand."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     account: Account
     """Who asks, and where."""

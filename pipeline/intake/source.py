@@ -44,7 +44,7 @@ class Format(StrEnum):
 class SourcePolicy:
     """Where the records come from and how they are written."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     url: str
     """A path, a glob, a directory, a file:// URL, or "-" for standard input."""

@@ -49,8 +49,8 @@ _BOOTSTRAP = (
 # each chunk and fault it in again with the next: keeping it saves a third of the encoder's time.
 _MEMORY = {
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "33554432",
+    "MALLOC_MMAP_THRESHOLD_": "8388608",
+    "MALLOC_TRIM_THRESHOLD_": "8388608",
 }
 
 

@@ -36,7 +36,7 @@ class FieldRule:
     checked by the policy that holds it, which knows the field's name.
     """
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     column: str | None = None
     """The column of the source, by its exact name."""
@@ -100,7 +100,7 @@ class FieldRule:
 class MappingPolicy:
     """How every record becomes a contact: its key, and its fields."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     contact_key: FieldRule | str | None = None
     """The column that holds the contact key, or a rule as for a field. Required unless `python`

@@ -29,7 +29,7 @@ __all__ = ("BatchPolicy", "Batcher")
 class BatchPolicy:
     """When a batch is full enough."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     max_records: int = 500
     """Contacts in a request, at the most; never above what the endpoint takes (500)."""

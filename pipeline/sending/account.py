@@ -33,7 +33,7 @@ class AuthVersion(StrEnum):
 class Account:
     """Credentials, and the two hosts of a tenant. No part of a secret is in its repr."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     auth: AuthVersion = AuthVersion.V1
     """"v1": legacy package, /v1/requestToken, which batchcontactevents needs. "v2": enhanced

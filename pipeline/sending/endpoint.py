@@ -78,7 +78,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
 class JourneyPolicy:
     """Which journey, and by which way (section `[journey]`)."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     event_definition_key: str
     """The key of the API entry event: "APIEvent-…" in Journey Builder, not the journey's key."""

@@ -22,7 +22,7 @@ class OnUnknown(StrEnum):
 class DeliveryPolicy:
     """How batches are delivered."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     max_in_flight: int = 16
     """Requests under way at once, at most."""

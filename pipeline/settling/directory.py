@@ -50,7 +50,7 @@ MOVED = (*(f"{name}.ndjson" for name in NAMES), "summary.json", "report.html", F
 class RunPolicy:
     """Where a run keeps its journal and its results."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     directory: str
     """The run's directory, made if it is not there. One run at a time; a run that was not finished
