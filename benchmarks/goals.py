@@ -39,7 +39,7 @@ class Goal:
 
 
 def memory_megabytes(measurement: Measurement) -> float:
-    """Peak of the sum of RSS over the process tree: the stricter of the two countings."""
+    """Peak over the process tree, shared pages counted once (PSS) where the system tells."""
     return (measurement.peak_pss_bytes or measurement.peak_rss_bytes) / 1e6
 
 
