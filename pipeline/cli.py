@@ -16,7 +16,7 @@ from rich.console import Console
 from . import __version__, terminal
 from .config import load
 from .errors import JourneyError
-from .flow import RunOptions
+from .flow import INTERRUPTED_CODE, RunOptions
 from .simulator.command import simulate
 
 # The verbs but `run` import what they need when they are called: a run starts sooner for it.
@@ -32,6 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_CTRL_C = 130  # what typer makes of a KeyboardInterrupt
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file (TOML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -232,6 +234,8 @@ def main() -> None:
     except JourneyError as error:
         terminal.say(f"error: {error}", style="bold red")
         sys.exit(error.exit_code)
+    except SystemExit as ending:
+        sys.exit(INTERRUPTED_CODE if ending.code == _CTRL_C else ending.code)
     except BrokenPipeError:
         # Whoever read our output has enough (`results … | head`); there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -61,6 +62,10 @@ async def run(path: Path, options: RunOptions, *, json: bool) -> int:
     emitter.subscribe(tally.note)
     with logging_to(console, secrets=config.account.secrets):
         ended = await inject(config, options, emitter=emitter, watch=partial(draw, tally, console))
+
+    # The books are closed: a signal that comes now must not make another ending of it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
     summary = ended.summary.to_dict()
     print_summary(console, summary, config=str(path), directory=config.run.directory)

@@ -17,6 +17,19 @@ settings.register_profile("long", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "quick"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long to try to break it (tests/test_crashes.py)."""
+    parser.addoption("--crashes", type=int, default=12, help="How many seeds of crashes.")
+    parser.addoption("--crash-seed", type=int, help="One seed of crashes, once more.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each seed is a test of its own: a failing one is named by its id."""
+    if "crash_seed" in metafunc.fixturenames:
+        only, crashes = (metafunc.config.getoption(name) for name in ("crash_seed", "crashes"))
+        metafunc.parametrize("crash_seed", [only] if only else range(1, crashes + 1))
+
+
 @pytest.fixture(
     params=[
         pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),

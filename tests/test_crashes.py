@@ -1,0 +1,282 @@
+"""Runs that are killed, for real, at any moment of their lives, on a Marketing Cloud that fails.
+
+Each seed is a story: which requests fail, and how; when the process dies, or its encoder, or both;
+how often, before it is left in peace. Whatever the story, in the end every contact has exactly one
+outcome, and none was taken twice. `pytest tests/test_crashes.py --crashes 300` tells many more,
+`--crash-seed 17` one again.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.audit import audit, settled_so_far
+from tests.fakes.configs import write_config
+from tests.fakes.processes import alive, children, kill
+from tests.fakes.program import Program, eventually
+from tests.fakes.runs import lines_of
+from tests.fakes.simulator_process import SimulatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.fakes.program import Ran, Running
+
+CONTACTS = 8_000
+MAX_RECORDS = 100
+MAX_IN_FLIGHT = 8
+POISON = (1_234, 5_678)
+
+HARMLESS = (
+    "429:rate=0.02,retry_after=0.05",
+    "429:rate=0.01,times=2",
+    "503:rate=0.03",
+    "503:from=20,to=24,retry_after=0.1",
+    "400:rate=0.02,errorcode=10006",
+    "revoke:rate=0.03",
+    "revoke:at=1+30+60",
+    "slow:rate=0.3,seconds=0.05",
+    "slow:rate=0.05,seconds=0.3",
+)
+"""Whatever these hit was certainly not taken, or is answered in the end."""
+
+AMBIGUOUS = (
+    "500:rate=0.02",
+    "502:rate=0.01,taken=true",
+    "504:rate=0.01,taken=false",
+    "close:before_body,rate=0.02",  # the server has not read it, but the client has written
+    "close:during_body,rate=0.02",
+    "close:after_body,rate=0.02",
+    "html:rate=0.01",
+)
+"""Whatever these hit may have been taken: nobody outside can tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """A directory with a config, and the Marketing Cloud it leads to."""
+
+    program: Program
+    simulator: SimulatorProcess
+    source: dict[int, str | None]
+
+    @property
+    def run(self) -> Path:
+        return self.program.directory / "run"
+
+    def start(self) -> Running:
+        return self.program.start("run", "journey.toml", "--json")
+
+    def audit(self) -> None:
+        """The audit, once the simulator has done with the requests of the dead."""
+        eventually(lambda: not self.simulator.summary()["requests"]["in_flight"])
+        audit(self.run, self.source, self.simulator.contacts())
+
+    def taken(self) -> set[str]:
+        return {line["contact_key"] for line in self.simulator.contacts()}
+
+    def strikes(self, specs: tuple[str, ...]) -> int:
+        """How often one of these faults has struck."""
+        struck = self.simulator.summary()["faults"]
+        return sum(struck.get(spec, 0) for spec in specs)
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    poison = [argument for number in POISON for argument in ("--poison", key_at(number))]
+    with SimulatorProcess("--latency", "0.01", *poison) as simulator:
+        yield simulator
+
+
+def key_at(position: int) -> str:
+    return f"C{position:05}"
+
+
+def stand(place: Path, simulator: SimulatorProcess, *, wide: bool) -> Stand:
+    """Contacts, some of them bad; `wide`: so many bytes that a child process encodes them."""
+    source: dict[int, str | None] = {}
+    filling = "x" * 1_050 if wide else ""
+    with (place / "contacts.csv").open("w", encoding="utf-8") as file:
+        file.write("customer_id,EmailAddress,FirstName,Filling\n")
+        for position in range(1, CONTACTS + 1):
+            good = position % 611 and position % 1_999
+            source[position] = key_at(position) if good else None
+            key = "" if position % 611 == 0 else key_at(position)
+            end = ",one,too,many" if position % 1_999 == 0 else ""
+            file.write(f"{key},customer.{position}@example.com,Ann,{filling}{end}\n")
+
+    write_config(
+        place / "journey.toml",
+        url=simulator.url,
+        source="contacts.csv",
+        batch={"max_records": MAX_RECORDS},
+        delivery={"max_in_flight": MAX_IN_FLIGHT, "requests_per_second": 400.0},
+    )
+    simulator.reset()
+    simulator.set_faults()
+    return Stand(program=Program(place), simulator=simulator, source=source)
+
+
+@pytest.fixture(scope="module")
+def lifetime(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess) -> float:
+    """How long an undisturbed run lives, in seconds, from its start to its end."""
+    calm = stand(tmp_path_factory.mktemp("calm"), simulator, wide=True)
+    began = time.monotonic()
+    ran = calm.start().ended()
+    seconds = time.monotonic() - began
+    calm.audit()
+    assert (ran.code, ran.json["rejected"], ran.json["unknown"]) == (1, 19, 0)
+    return seconds
+
+
+class Moment:
+    """When something is to happen to a process: at a time of its life, or as it ends."""
+
+    def __init__(self, chance: Random, lifetime: float) -> None:
+        self._at_its_end = chance.random() < 0.25
+        self._seconds = chance.uniform(0.0, 0.05 if self._at_its_end else 1.2 * lifetime)
+
+    def wait_for(self, running: Running, run: Path) -> None:
+        """Wait until it has come, or the process has ended."""
+        began, before = time.monotonic(), _changed(run)
+        while running.alive():
+            if self._at_its_end and _changed(run) == before:
+                began = time.monotonic()  # the summary is what a run writes last
+            elif time.monotonic() >= began + self._seconds:
+                return
+
+            time.sleep(0.0005)
+
+
+def _changed(run: Path) -> int | None:
+    try:
+        return (run / "summary.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def tell(chance: Random, *kinds: tuple[str, ...]) -> list[str]:
+    """A fault schedule."""
+    return [spec for specs in kinds for spec in chance.sample(specs, chance.randrange(4))]
+
+
+def to_the_end(place: Stand) -> Ran | None:
+    """Run until everything is settled; None if it already was."""
+    ran = place.start().ended()
+    if ran.code == 2:
+        assert "already injected on" in ran.stderr
+        return None
+
+    assert ran.code in {0, 1}, ran.stderr
+    assert ran.json["state"] == "completed"
+    return ran
+
+
+def test_crashes(
+    crash_seed: int, tmp_path: Path, simulator: SimulatorProcess, lifetime: float
+) -> None:
+    """Killed at any moment and run again: no contact is lost, doubled, or told of wrongly."""
+    chance = Random(crash_seed)
+    place = stand(tmp_path, simulator, wide=chance.random() < 0.7)
+    simulator.set_faults(*tell(chance, HARMLESS, AMBIGUOUS), seed=crash_seed)
+    kills = chance.randint(2, 4)
+    for _ in range(kills):
+        with place.start() as running:
+            be_unkind(running, chance, place=place, lifetime=lifetime)
+
+        if (place.run / "journal.db").exists():
+            told = settled_so_far(place.run)
+            assert {key_at(position) for position in told["accepted"]} <= place.taken()
+
+    to_the_end(place)
+    place.audit()
+    unknown = lines_of(place.run, "unknown")
+    interrupted = [line for line in unknown if line["reason"] == "interrupted"]
+    assert len(interrupted) <= MAX_IN_FLIGHT * MAX_RECORDS * kills
+    assert len(unknown) - len(interrupted) <= MAX_RECORDS * place.strikes(AMBIGUOUS)
+
+
+def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float) -> None:
+    """Kill the process, its encoder, or both, each at a moment of its own."""
+    victims = chance.choice(("process", "process", "encoder", "both"))
+    if victims != "process":
+        Moment(chance, lifetime).wait_for(running, place.run)
+        for child in children(running.pid):
+            kill(child)
+
+    if victims == "encoder":
+        ran = running.ended()
+        assert ran.code in {1, 2}, ran.stderr  # 2: it was finished before it began
+        return
+
+    Moment(chance, lifetime).wait_for(running, place.run)
+    orphans = children(running.pid)
+    kill(running.pid)
+    eventually(lambda: not any(map(alive, orphans)))
+
+
+def test_signals(
+    crash_seed: int, tmp_path: Path, simulator: SimulatorProcess, lifetime: float
+) -> None:
+    """Drained at any moment and run again: unknown is only what a fault has made unknown."""
+    chance = Random(-crash_seed)
+    place = stand(tmp_path, simulator, wide=chance.random() < 0.3)
+    kinds = (HARMLESS, AMBIGUOUS) if chance.random() < 0.5 else (HARMLESS,)
+    simulator.set_faults(*tell(chance, *kinds), seed=crash_seed)
+    for _ in range(chance.randint(1, 3)):
+        number = chance.choice((signal.SIGTERM, signal.SIGINT))
+        running = place.start()
+        Moment(chance, lifetime).wait_for(running, place.run)
+        running.signal(number)
+        assert_drained(running.ended(), number, place)
+
+    to_the_end(place)
+    place.audit()
+    unknown = lines_of(place.run, "unknown")
+    assert all(line["reason"] != "interrupted" for line in unknown)
+    assert len(unknown) <= MAX_RECORDS * place.strikes(AMBIGUOUS)
+
+
+def assert_drained(ran: Ran, number: signal.Signals, place: Stand) -> None:
+    """5 and an interrupted run, or as if nothing had been; a signal never breaks off a run."""
+    if ran.code == -number:
+        # So early that Python itself had not begun, or so late that the run was over.
+        lock = place.run / "run.lock"
+        assert not lock.exists() or not lock.read_text()
+        return
+
+    if ran.code == 2:
+        assert "already injected on" in ran.stderr
+        return
+
+    assert ran.code in {0, 1, 5}, ran.stderr
+    if ran.stdout:
+        state = "interrupted" if ran.code == 5 else "completed"
+        assert ran.json["state"] == state
+
+
+def test_two_signals(tmp_path: Path, simulator: SimulatorProcess) -> None:
+    """A second signal leaves at once: what was under way is unknown, everything else is not."""
+    place = stand(tmp_path, simulator, wide=False)
+    simulator.set_faults("hang:from=21")
+    running = place.start()
+    hanging = 20 + MAX_IN_FLIGHT
+    eventually(lambda: simulator.summary()["requests"]["requests"] == hanging)
+    running.signal(signal.SIGTERM)
+    eventually(lambda: "SIGTERM received" in running.said())
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, ran.json["state"]) == (5, "interrupted")
+    simulator.set_faults()
+    to_the_end(place)
+    place.audit()
+    unknown = lines_of(place.run, "unknown")
+    assert {line["reason"] for line in unknown} == {"interrupted"}
+    assert 0 < len(unknown) <= MAX_IN_FLIGHT * MAX_RECORDS
