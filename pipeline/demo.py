@@ -12,10 +12,11 @@ import random
 import subprocess
 import sys
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,12 +105,11 @@ async def demonstrate(contacts: int, *, console: Console) -> int:
 
     0 means that the tool kept its word, not that every contact was accepted.
     """
-    directory = Path("runs") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    directory.mkdir(parents=True)
+    directory = _new_directory()
     await to_thread.run_sync(_make_contacts, directory / "contacts.csv", contacts)
     _say(console, f"{contacts:,} contacts made up in {directory}/contacts.csv")
     with _simulator() as url:
-        _say(console, f"a Marketing Cloud on {url}: it throttles, forgets a token, cuts a line")
+        _say(console, f"a Marketing Cloud on {url}, told to misbehave a little")
         config = directory / "demo.toml"
         config.write_text(_CONFIG.format(directory=directory.as_posix(), url=url))
         emitter, tally = Emitter(), Tally()
@@ -121,6 +121,17 @@ async def demonstrate(contacts: int, *, console: Console) -> int:
         audit = await to_thread.run_sync(_audit, directory / "run", url)
 
     return _tell(audit, console)
+
+
+def _new_directory() -> Path:
+    """The next free `runs/demo-N`."""
+    for number in count(1):
+        directory = Path("runs") / f"demo-{number}"
+        with suppress(FileExistsError):
+            directory.mkdir(parents=True)
+            return directory
+
+    raise AssertionError("there is always a next number")
 
 
 def _make_contacts(path: Path, contacts: int) -> None:
