@@ -55,9 +55,6 @@ CHUNKS_AHEAD = 2
 """Chunks that may wait between reading and packing: the next is read while one is packed."""
 
 
-BATCHES_AHEAD = 4
-"""Sealed batches that may wait for a sender: payloads are what memory is spent on."""
-
 INTERRUPTED_CODE = 5
 
 
@@ -204,7 +201,8 @@ class Injection:
         wiring, stop = self._wiring, self._stop
         in_flight = self._plan.config.delivery.max_in_flight
         chunks_in, chunks_out = create_memory_object_stream[Contacts](CHUNKS_AHEAD)
-        batches_in, batches_out = create_memory_object_stream[Batch](BATCHES_AHEAD)
+        # As many as senders: those who were answered together find their next batches sealed.
+        batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
         reader = Reader(encoder, chunks_in, stop=stop)
         packer = Packer(
