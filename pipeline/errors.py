@@ -13,6 +13,7 @@
     │   ├── EndpointError           404, a redirect, a request it refuses as such
     │   ├── EventDefinitionError    unknown event definition key
     │   └── UnavailableError        nothing gets through although every attempt was made
+    ├── InterruptedRunError exit 5  a signal came before anything was begun
     ├── BudgetError         exit 4  more contacts failed than `delivery.max_errors` allows
     └── ConservationError   exit 3  the program's own books do not balance: the journal stands
 
@@ -36,6 +37,7 @@ __all__ = (
     "EndpointError",
     "EventDefinitionError",
     "HaltError",
+    "InterruptedRunError",
     "JourneyError",
     "MappingError",
     "PermissionDeniedError",
@@ -101,6 +103,12 @@ class EventDefinitionError(HaltError):
 
 class UnavailableError(HaltError):
     """Every attempt was made and nothing gets through."""
+
+
+class InterruptedRunError(JourneyError):
+    """A signal came before the run had begun; there is nothing to go on with."""
+
+    exit_code = 5
 
 
 class BudgetError(JourneyError):

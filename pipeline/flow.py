@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from anyio import CancelScope, create_memory_object_stream, create_task_group, to_thread
 
-from .errors import BudgetError, HaltError, JourneyError, ungrouped
+from .errors import BudgetError, HaltError, InterruptedRunError, JourneyError, ungrouped
 from .events import LeftoversFound, RunEnded, RunStarted
 from .mapping.contacts import Contacts
 from .mapping.encoder import open_encoder
@@ -101,13 +101,14 @@ async def run(
 
     Raises:
         UsageError: Nothing was sent; the config, the source or the run directory must be mended.
+        InterruptedRunError: A signal came before the run had begun.
         JourneyError: The journal cannot be written any more; what it holds stands.
     """
     stop = Stop(emit=emitter.emit)
     with ungrouped():
         async with create_task_group() as beside:
             everything = CancelScope()
-            beside.start_soon(heed_signals, stop, everything)
+            await beside.start(heed_signals, stop, everything)
             ended = await _run(
                 config, options, emitter=emitter, stop=stop, everything=everything, watch=watch
             )
@@ -125,7 +126,13 @@ async def _run(
     everything: CancelScope,
     watch: Callable[[], Coroutine[Any, Any, None]] | None,
 ) -> Ended:
-    plan = await to_thread.run_sync(Plan.of, config)
+    with stop.scope() as planning:
+        # Abandoned where it waits for the first bytes of a pipe, which may never come.
+        plan = await to_thread.run_sync(Plan.of, config, abandon_on_cancel=True)
+
+    if planning.cancelled_caught:
+        raise InterruptedRunError("interrupted before anything was sent")
+
     async with AsyncExitStack() as stack:
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))

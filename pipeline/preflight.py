@@ -77,7 +77,7 @@ async def check(path: Path, *, offline: bool) -> AsyncIterator[Finding]:
         return
 
     yield _ok("config", str(path))
-    findings, sample = await to_thread.run_sync(_look_at_source, config)
+    findings, sample = await to_thread.run_sync(_look_at_source, config, abandon_on_cancel=True)
     for finding in findings:
         yield finding
 

@@ -105,7 +105,7 @@ class Rehearsal:
 async def rehearse(config: Config, *, limit: int | None, emit: Emit) -> Rehearsal:
     """Read, map, check and pack the whole source. Raises UsageError as a run would."""
     began = time.monotonic()
-    plan = await to_thread.run_sync(Plan.of, config)
+    plan = await to_thread.run_sync(Plan.of, config, abandon_on_cancel=True)
     target = await _target(plan, emit=emit)
     if target is not None:
         plan.hold_against(target)

@@ -12,11 +12,13 @@ import signal
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from anyio import CancelScope, open_signal_receiver
+from anyio import TASK_STATUS_IGNORED, CancelScope, open_signal_receiver
 
 from .events import DrainStarted, RunHalted
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
     from .errors import JourneyError
     from .events import Emit
 
@@ -81,9 +83,12 @@ class Stop:
         return f"<Stop {state}, {len(self._scopes)} waits>"
 
 
-async def heed_signals(stop: Stop, everything: CancelScope) -> None:
+async def heed_signals(
+    stop: Stop, everything: CancelScope, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
+) -> None:
     """The first SIGINT or SIGTERM drains the run; a second cancels `everything`, at once."""
     with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for number in signals:
             if stop.drained:
                 everything.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .config import load
-from .errors import UsageError
+from .errors import InterruptedRunError, UsageError
 from .events import Emitter
 from .flow import INTERRUPTED_CODE, RunOptions
 from .flow import run as inject
@@ -110,9 +111,10 @@ def in_loop(work: Callable[[], Awaitable[Result]]) -> Result:
     gc.set_threshold(10_000)
     try:
         return anyio.run(work, backend_options={"use_uvloop": fast})
-    except KeyboardInterrupt:
+    except (InterruptedRunError, KeyboardInterrupt):
         say("interrupted before anything was sent")
-        raise typer.Exit(INTERRUPTED_CODE) from None
+        # A thread may be waiting for standard input still: an ordinary exit would wait for it.
+        os._exit(INTERRUPTED_CODE)
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
 import signal
 import stat
+import sys
+import termios
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 import typer
@@ -90,6 +93,12 @@ def keys(*numbers: int) -> set[str]:
 def counts(summary: dict[str, Any]) -> tuple[int, ...]:
     names = ("read", "accepted", "rejected", "unknown", "unprocessed")
     return tuple(summary[name] for name in names)
+
+
+def unread(pipe: IO[bytes]) -> int:
+    """How many bytes lie in a pipe."""
+    answer: bytes = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def table(text: str) -> list[dict[str, str]]:
@@ -174,6 +183,52 @@ def test_stdin(program: Program, tmp_path: Path, simulator: SimulatorProcess) ->
     ran = program("run", "journey.toml", "--json", stdin=content)
     assert (ran.code, counts(ran.json)) == (0, (250, 250, 0, 0, 0))
     assert taken(simulator) == dict.fromkeys(keys(*range(1, 251)), 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stdin_that_never_comes(
+    number: signal.Signals, program: Program, tmp_path: Path, simulator: SimulatorProcess
+) -> None:
+    """Whoever forgot the pipe may leave with Ctrl-C: exit 5, and nothing was begun."""
+    configured(tmp_path, simulator, source="-")
+    running = program.start("run", "journey.toml", "--json")
+    running.stdin.write(b"customer_id,")
+    running.stdin.flush()
+    eventually(lambda: unread(running.stdin) == 0)
+    running.signal(number)
+    eventually(lambda: not running.alive())
+    ran = running.ended()
+    assert (ran.code, ran.stdout) == (5, "")
+    assert "interrupted before anything was sent" in ran.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_stdin_once_more(program: Program, tmp_path: Path, simulator: SimulatorProcess) -> None:
+    """A pipe that is drained goes on where it stopped when the same comes through again."""
+    configured(tmp_path, simulator, source="-")
+    content = write_contacts(tmp_path / "contacts.csv", range(1, 6001)).read_bytes()
+    running = program.start("run", "journey.toml", "--json")
+    running.stdin.write(content[:150_000])
+    running.stdin.flush()
+    eventually(lambda: simulator.summary()["contacts"]["taken"] >= 1000)
+    running.signal(signal.SIGTERM)
+    eventually(lambda: not running.alive())  # with its input still open
+    assert running.ended().code == 5
+    resumed = program("run", "journey.toml", "--json", stdin=content)
+    assert (resumed.code, counts(resumed.json)) == (0, (6000, 6000, 0, 0, 0))
+    assert taken(simulator) == dict.fromkeys(keys(*range(1, 6001)), 1)
+
+
+def test_a_reader_that_has_enough(program: Program, config: Path) -> None:
+    """`results … | head -1` is no trouble."""
+    write_contacts(config.parent / "contacts.csv", range(1, 8001))
+    assert program("run", "journey.toml").code == 0
+    read, write = os.pipe()
+    running = program.start("results", "journey.toml", "--of", "accepted", stdout=write)
+    os.close(write)
+    assert os.read(read, 11) == b"contact_key"
+    os.close(read)
+    assert running.ended().stderr == ""
 
 
 def test_rejected_and_its_results(

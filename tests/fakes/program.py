@@ -126,15 +126,20 @@ class Program:
         running.stdin.write(stdin)
         return running.ended()
 
-    def start(self, *arguments: str, file_bytes: int | None = None) -> Running:
-        """Begin a command; no file it writes may grow over `file_bytes`."""
+    def start(
+        self, *arguments: str, file_bytes: int | None = None, stdout: int | None = None
+    ) -> Running:
+        """Begin a command; no file it writes may grow over `file_bytes`.
+
+        With `stdout` its output goes there instead, and is not kept.
+        """
         out, err = TemporaryFile(), TemporaryFile()  # noqa: SIM115  # closed at its end
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", *arguments],
             cwd=self.directory,
             env=self._environment,
             stdin=subprocess.PIPE,
-            stdout=out,
+            stdout=out if stdout is None else stdout,
             stderr=err,
             preexec_fn=None if file_bytes is None else partial(_limit, file_bytes),  # noqa: PLW1509  # calls setrlimit alone
         )
