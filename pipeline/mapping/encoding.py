@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ("Encoding", "Reading", "encode", "main", "serve")
 
-MESSAGE_BYTES = 512 * 1024
+MESSAGE_BYTES = 2 * 1024 * 1024
 """Contacts that cross the connection together: each crossing wakes a thread of the parent."""
 
 
