@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError
+from .errors import ConfigError, MappingError, UsageError
 from .intake.locate import locate
 from .intake.ranges import Ranges
 from .intake.source import START
@@ -61,7 +61,19 @@ class Plan:
         """Raise MappingError where the mapping does not fit the sources' columns or `target`."""
         mapper = self.mapper(target)
         for source in self.sources:
-            mapper.prepare(source.columns())
+            columns = source.columns()
+            try:
+                mapper.prepare(columns)
+            except MappingError as error:
+                if columns == ():
+                    raise UsageError(
+                        f"{source.name} is empty: it has no header. Check [source] url"
+                    ) from None
+
+                if len(self.sources) == 1:
+                    raise
+
+                raise MappingError(f"{source.name}: {error}") from None
 
     @property
     def profile(self) -> Profile:

@@ -17,7 +17,7 @@ from anyio import to_thread
 from .config import load
 from .errors import ConfigError, HaltError, JourneyError
 from .intake.ranges import Ranges
-from .mapping.target import Target, parse_fields
+from .mapping.target import WAY_OUT, Target, parse_fields
 from .packing.batch import Span, Trigger
 from .packing.payload import seal
 from .plan import Plan
@@ -214,10 +214,11 @@ def _fields(sample: _Sample, target: Target) -> Finding:
     found = list(chain.from_iterable(mapper.findings(each) for each in columns))
     if any(finding.fatal for finding in found):
         sentences = dict.fromkeys(finding.sentence for finding in found)
-        return _fail("fields", "\n".join(sentences))
+        return _fail("fields", "\n".join([*sentences, WAY_OUT]))
 
     notes = "".join(f"\n{finding.sentence}" for finding in found)
     names = ", ".join(field.name for field in islice(target.fields, 8))
+    names += ", …" if target.fields[8:] else ""
     text = f"{len(target.fields)} fields ({names})"
     if sample.chunk is None:
         return _ok("fields", text + notes)

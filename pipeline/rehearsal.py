@@ -20,6 +20,7 @@ from .packing.batcher import Batcher
 from .plan import Plan
 from .sending.client import open_client
 from .sending.clock import Clock
+from .watching.summary import counted
 from .wiring import keeper_of, target_of
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ class Rehearsal:
         lines = [
             f"dry run: nothing was sent, {self.seconds:,.1f} s",
             (
-                f"  {self.contacts:,} contacts in {self.batches:,} requests, "
+                f"  {counted(self.contacts, 'contact')} in {counted(self.batches, 'request')}, "
                 f"{self.payload_bytes / 1e6:,.1f} MB"
             ),
-            f"  {self.rejected:,} records would be rejected",
+            f"  {counted(self.rejected, 'record')} would be rejected",
         ]
         for reason, number in self.reasons.most_common():
             each = self.examples[reason]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import stat
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -51,7 +52,7 @@ async def check(config: Path, *, offline: bool) -> bool:
 
 def _print_finding(finding: Finding, console: Console) -> None:
     mark = ("ok  ", "green") if finding.holds else ("fail", "bold red")
-    first, *rest = finding.text.splitlines() or [""]
+    first, *rest = _inert(finding.text).split("\n")
     console.print(Text.assemble(mark, f"  {finding.subject}: {first}"), soft_wrap=True)
     for line in rest:
         console.print(Text(f"      {line}"), soft_wrap=True)
@@ -86,10 +87,10 @@ async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
         rehearsal = await rehearsed(config, limit=limit, emit=emitter.emit)
 
     for notice in tally.take_notices():
-        console.print(notice.text, style="yellow", highlight=False, soft_wrap=True)
+        console.print(Text(_inert(notice.text), style="yellow"), soft_wrap=True)
 
     for line in rehearsal.lines():
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(Text(_inert(line)), soft_wrap=True)
 
     if json:
         typer.echo(orjson.dumps(rehearsal.as_summary()).decode())
@@ -127,13 +128,19 @@ def output(path: Path | None) -> Iterator[Any]:
         return
 
     try:
-        file = path.open("w", encoding="utf-8", newline="")
+        file = open(path, "w", encoding="utf-8", newline="", opener=_private)  # noqa: SIM115  # closed below
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
     with file:
-        path.chmod(0o600)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # not /dev/null, which is everybody's
+            os.fchmod(file.fileno(), 0o600)
+
         yield file
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def stderr() -> Console:
@@ -141,4 +148,9 @@ def stderr() -> Console:
 
 
 def say(text: str, *, style: str = "") -> None:
-    stderr().print(Text(text, style=style), soft_wrap=True)
+    stderr().print(Text(_inert(text), style=style), soft_wrap=True)
+
+
+def _inert(text: str) -> str:
+    """`text` without anything a terminal would obey: it may quote a file or a server."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)

@@ -17,6 +17,7 @@ from .pieces import Layout
 from .plan import Plan, plan_of
 from .python_rule import PythonPlan
 from .refused import Refused, nearest
+from .target import WAY_OUT
 from .template import parse_template
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Mapper:
         self._plan(columns)
         fatal = [finding.sentence for finding in self.findings(columns) if finding.fatal]
         if fatal:
-            raise MappingError("mapping: " + "; ".join(fatal))
+            raise MappingError(f"mapping: {'; '.join(fatal)}. {WAY_OUT}")
 
     def findings(self, columns: tuple[str, ...] | None) -> list[Finding]:
         """What the mapping and the data extension disagree on, as far as it can be known now."""

@@ -11,7 +11,7 @@ from .refused import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ("RESERVED", "Field", "FieldType", "Finding", "Target", "parse_fields")
+__all__ = ("RESERVED", "WAY_OUT", "Field", "FieldType", "Finding", "Target", "parse_fields")
 
 RESERVED = "eventInstanceId"  # a field of this name is ignored; a random id is stored instead
 
@@ -41,6 +41,10 @@ class Field:
     primary_key: bool = False
     precision: int | None = None  # digits of a decimal in all
     scale: int | None = None  # digits behind its point
+
+
+WAY_OUT = "Mend the names in [mapping.fields], or the data extension"
+"""What to do about the findings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from ..settling.summary import iso
-from .summary import print_summary
+from .summary import counted, print_summary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,8 +43,9 @@ def print_standing(found: dict[str, Any], console: Console, *, config: str) -> N
     unsettled = found["unsettled"]
     if unsettled:
         contacts = sum(batch["contacts"] for batch in unsettled)
+        batches = counted(len(unsettled), "batch", plural="batches")
         fate = "under way" if found["state"] == "running" else "unknown once the run goes on"
-        _line(console, f"  {len(unsettled):,} batches of {contacts:,} contacts are {fate}")
+        _line(console, f"  {fate}: {batches} of {counted(contacts, 'contact')}")
 
     if (error := found["last_error"]) is not None:
         _line(console, f"  last trouble, {error['at']}: {error['detail']} ({error['reason']})")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-__all__ = ("print_summary", "summary_lines")
+__all__ = ("counted", "print_summary", "summary_lines")
 
 _HEADLINES = {
     "completed": ("Completed", "bold green"),
@@ -81,18 +81,22 @@ def _advice(name: str, summary: Mapping[str, Any], *, config: str | None) -> str
     if not summary[name] or config is None or name not in _COMMANDS:
         return ""
 
+    if name == "unprocessed" and summary["state"] == "running":
+        return ""  # the run that is going on has them before it
+
     return f"   journey-pipeline {_COMMANDS[name].format(shlex.quote(config))}"
 
 
 def _effort(summary: Mapping[str, Any]) -> str:
     parts = (
         f"{summary['contacts_per_second']:,.0f} contacts/s",
-        _count(summary["requests"], "request"),
-        _count(summary["retries"], "retry", plural="retries"),
-        _count(summary["tokens"], "token"),
+        counted(summary["requests"], "request"),
+        counted(summary["retries"], "retry", plural="retries"),
+        counted(summary["tokens"], "token"),
     )
     return ", ".join(parts)
 
 
-def _count(number: int, noun: str, *, plural: str | None = None) -> str:
+def counted(number: int, noun: str, *, plural: str | None = None) -> str:
+    """The number with its noun, which is one or many."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

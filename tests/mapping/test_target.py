@@ -144,8 +144,12 @@ def test_mappings_that_cannot_fit_stop_early() -> None:
     columns = ("SubscriberKey", "EmailAddress", "eventInstanceId")
     policy = MappingPolicy(contact_key="SubscriberKey")
     Mapper(policy, target=TARGET).prepare(columns)
-    with pytest.raises(MappingError, match="requires EmailAddress, and no field maps to it"):
+    with pytest.raises(
+        MappingError, match="requires EmailAddress, and no field maps to it"
+    ) as told:
         Mapper(policy, target=TARGET).prepare(("SubscriberKey",))
+
+    assert "Mend the names in [mapping.fields]" in str(told.value)
 
 
 @pytest.mark.parametrize(

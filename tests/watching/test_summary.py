@@ -73,3 +73,13 @@ def test_commands_stay_whole_in_a_narrow_terminal() -> None:
     config = "/very/long/" + "folder/" * 12 + "spring.toml"
     lines = printed(summary(rejected=7), config=config, width=40)
     assert f"journey-pipeline results {config} --of rejected" in lines[3]
+
+
+def test_a_run_that_is_going_on_is_not_told_to_begin() -> None:
+    """What is read and not yet sent is its own business; rejected contacts can be looked at."""
+    lines = printed(summary(state="running", rejected=2, unprocessed=900), config="spring.toml")
+    assert [line[15:].strip() for line in lines[3:6]] == [
+        "2   journey-pipeline results spring.toml --of rejected",
+        "0",
+        "900",
+    ]

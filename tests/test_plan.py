@@ -1,0 +1,37 @@
+"""Making a plan: what is wrong is said of the source it is wrong with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.config import load
+from pipeline.errors import MappingError, UsageError
+from pipeline.plan import Plan
+from tests.fakes.configs import write_config, write_contacts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def planned(tmp_path: Path, source: str) -> Plan:
+    path = write_config(
+        tmp_path / "journey.toml", url="http://127.0.0.1:1", source=str(tmp_path / source)
+    )
+    return Plan.of(load(path))
+
+
+def test_of_many_files_the_one_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    """A stray file in a directory would be a riddle otherwise."""
+    write_contacts(tmp_path / "contacts.csv", range(3))
+    (tmp_path / "notes.txt").write_text("hello\n")
+    with pytest.raises(MappingError, match=r"notes\.txt: mapping\.contact_key: the source has no"):
+        planned(tmp_path, ".")
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    """Not a file that lacks a column."""
+    (tmp_path / "contacts.csv").touch()
+    with pytest.raises(UsageError, match=r"contacts\.csv is empty: it has no header"):
+        planned(tmp_path, "contacts.csv")
