@@ -604,7 +604,7 @@ async def test_sent_again(fault: str, tmp_path: Path) -> None:
     """What was certainly not taken is sent again until it is; nothing is taken twice."""
     source = contacts(tmp_path, 200)
     async with standing(tmp_path, fault) as stand:
-        injected = await stand.inject(delivery={"max_in_flight": 4})
+        injected = await stand.inject(delivery={"max_in_flight": 4, "max_attempts": 30})
         assert (injected.exit_code, injected.counts) == (0, (200, 200, 0, 0, 0))
         struck = sum(stand.cloud.schedule.struck().values())
         assert injected.summary["retries"] == struck
