@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 
 from anyio import CancelScope, create_memory_object_stream, create_task_group, to_thread
 
-from .errors import BudgetError, HaltError, InterruptedRunError, JourneyError, ungrouped
+from .errors import (
+    BudgetError,
+    HaltError,
+    InterruptedRunError,
+    JourneyError,
+    SourceError,
+    ungrouped,
+)
 from .events import LeftoversFound, RunEnded, RunStarted
 from .mapping.contacts import Contacts
 from .mapping.encoder import open_encoder
@@ -234,7 +241,9 @@ class Injection:
         self._exhausted = limit is None or contacts < limit
         try:
             await self._wiring.settler.settle(self._wiring.probation.finish())
-        except (HaltError, BudgetError) as error:
+            if self._exhausted:
+                await self._wiring.settler.miss_nothing()
+        except (HaltError, BudgetError, SourceError) as error:
             self._stop.halt(error)
         else:
             self._completed = True

@@ -122,7 +122,8 @@ class Plan:
         readings = tuple(
             Reading(
                 source=source,
-                after=(done or {}).get(source.name, Ranges()),
+                # A copy: it is read in a thread while the checkpoint's own goes on growing.
+                after=Ranges((done or {}).get(source.name, ())),
                 start=(starts or {}).get(source.name, START),
                 weight=(fingerprint.size or 0) / whole if whole else None,
             )

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.config import load
 from pipeline.errors import MappingError, UsageError
+from pipeline.intake.ranges import Ranges
 from pipeline.plan import Plan
 from tests.fakes.configs import write_config, write_contacts
 
@@ -35,3 +36,12 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "contacts.csv").touch()
     with pytest.raises(UsageError, match=r"contacts\.csv is empty: it has no header"):
         planned(tmp_path, "contacts.csv")
+
+
+def test_what_is_done_is_the_encoders_own(tmp_path: Path) -> None:
+    """It is looked up in a thread: a set that others add to meanwhile would leave records out."""
+    write_contacts(tmp_path / "contacts.csv", range(3))
+    done = Ranges([(1, 1)])
+    (reading,) = planned(tmp_path, "contacts.csv").encoding(done={"contacts.csv": done}).readings
+    done.add(3, 3)
+    assert reading.after == Ranges([(1, 1)])

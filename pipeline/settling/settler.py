@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from ..errors import BudgetError, ConservationError
+from ..errors import BudgetError, ConservationError, SourceError
 from ..events import BatchSettled
 from ..intake.source import Mark, Rejection
 from ..sending.outcome import Accepted, Settlement
@@ -69,6 +69,17 @@ class Settler:
         await self._journal.settle(settlements, rejections, reads)
         self._report(settlements, rejections)
         self._hold_to_budget(final=False)
+
+    async def miss_nothing(self) -> None:
+        """The sources have ended, and everything is settled that came from them.
+
+        Raises SourceError if a contact that was read before is not among it.
+        """
+        if missing := (await self._journal.summary()).unprocessed:
+            raise SourceError(
+                f"the source ended, but {missing:,} contacts that were read of it before did not "
+                "come again: is it the same input, and whole? `run` with all of it sends them"
+            )
 
     async def finish(
         self, state: RunState, *, exhausted: bool, detail: str | None = None

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.errors import BudgetError, ConservationError
+from pipeline.errors import BudgetError, ConservationError, SourceError
 from pipeline.events import BatchSettled, Event
 from pipeline.settling.budget import Budget
 from pipeline.settling.checkpoint import Checkpoint
@@ -77,6 +77,18 @@ async def test_written_then_reported(tmp_path: Path) -> None:
             batch_id=None, outcome="rejected", contacts=1, reason="too_long", detail=empty
         ),
     ]
+
+
+async def test_what_did_not_come_again(tmp_path: Path) -> None:
+    """An end of the source that leaves out what was read before is no end: it is said."""
+    async with Journal(begun(tmp_path)) as journal:
+        settler = settler_of(journal)
+        await settler.settle([Read(source="contacts.csv", mark=mark(3), rejections=[rejection(2)])])
+        with pytest.raises(SourceError, match="2 contacts that were read of it before"):
+            await settler.miss_nothing()
+
+        await settler.settle([rejection(1), rejection(3)])
+        await settler.miss_nothing()
 
 
 async def test_twice_is_refused(tmp_path: Path) -> None:
