@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from .errors import SourceError
 from .intake.ranges import Ranges
 from .plan import Plan
+from .settling.identity import paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +73,19 @@ def _unprocessed(view: JournalView, config: Config) -> Iterator[dict[str, Any]]:
 
     plan = Plan.of(config)
     mapper = plan.mapper()
+    # The journal's names are those of the last run; a file may have been renamed since.
+    known = {
+        new.name: old.name for old, new in paired(view.run().identity.sources, plan.fingerprints)
+    }
+    if gone := missing.keys() - known.values():
+        raise SourceError(
+            f"{', '.join(sorted(gone))}: not what [source] url names now, or changed since the "
+            "run. Only what the run read tells its unprocessed contacts: put it back"
+        )
+
     for source in plan.sources:
-        if source.name in missing:
-            yield from _read_again(source, missing[source.name], mapper)
+        if ranges := missing.get(known.get(source.name, "")):
+            yield from _read_again(source, ranges, mapper)
 
 
 def _read_again(source: FileSource, wanted: Ranges, mapper: Mapper) -> Iterator[dict[str, Any]]:
