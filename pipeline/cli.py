@@ -107,7 +107,8 @@ def init(
 
     target = output or Path("journey.toml")
     write_starter(target, file)
-    terminal.say(f"{target} written. Fill in the account, then: journey-pipeline check {target}")
+    command = f"journey-pipeline check {target}"
+    terminal.say(f"{target} written. Fill in [account] and [journey], then: {command}")
 
 
 @app.command()

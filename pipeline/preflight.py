@@ -41,6 +41,9 @@ FIRST_RECORDS = 1_000
 
 SAMPLE_CONTACTS = 3
 
+ATTEMPTS = 3
+"""How often Marketing Cloud is asked: somebody sits and waits for the answer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -175,9 +178,11 @@ async def _look_at_account(sample: _Sample) -> list[Finding]:
     key = config.journey.event_definition_key
     findings: list[Finding] = []
     async with open_client(config.delivery, clock=clock) as client:
-        fetch = token_from(config.account, client, clock=clock)
+        fetch = token_from(config.account, client, clock=clock, attempts=ATTEMPTS)
         keeper = TokenKeeper(fetch, emit=lambda _: None, clock=clock)
-        lookup = Lookup(config.account, client=client, keeper=keeper, clock=clock)
+        lookup = Lookup(
+            config.account, client=client, keeper=keeper, clock=clock, attempts=ATTEMPTS
+        )
         try:
             await keeper.token()
             findings.append(_ok("credentials", f"a token from {config.account.auth_base}"))

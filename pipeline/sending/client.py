@@ -12,6 +12,7 @@ first byte, and a connection found closed then counts as not begun.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -189,6 +190,9 @@ def _detail(error: BaseException, *, url: str) -> str:
             return f"no answer from {place} in time"
         case Breakage.CONNECT_TIMEOUT:
             return f"no connection to {place} in time"
+        case Breakage.REFUSED if isinstance(error, aiohttp.ClientConnectorError):
+            why = os.strerror(error.errno) if error.errno else str(error.os_error)
+            return f"no connection to {place} ({printable(why)})"
         case _:
             return f"{place}: {printable(str(error)) or type(error).__name__}"
 

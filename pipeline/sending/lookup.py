@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import EndpointError, HaltError, PermissionDeniedError
 from .answers import Said, parse, unknown_definition
 from .endpoint import bearer, event_definition_url, fields_url
-from .patience import PassingError, patiently
+from .patience import ATTEMPTS, PassingError, patiently
 from .reply import Breakage, Broken, Reply
 
 if TYPE_CHECKING:
@@ -32,12 +32,19 @@ class Lookup:
     """Reads from Marketing Cloud with the senders' token."""
 
     def __init__(
-        self, account: Account, *, client: Client, keeper: TokenKeeper, clock: Clock
+        self,
+        account: Account,
+        *,
+        client: Client,
+        keeper: TokenKeeper,
+        clock: Clock,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self._account = account
         self._client = client
         self._keeper = keeper
         self._clock = clock
+        self._attempts = attempts
 
     async def event_definition(self, key: str) -> dict[str, Any]:
         """The event definition as Marketing Cloud gives it.
@@ -87,7 +94,9 @@ class Lookup:
 
             raise _trouble(reply, subject=subject, key=key, now=self._clock.wall())
 
-        return await patiently(ask, subject=subject[0].upper() + subject[1:])
+        return await patiently(
+            ask, subject=subject[0].upper() + subject[1:], attempts=self._attempts
+        )
 
     async def _get(self, url: str) -> Reply | Broken:
         """GET with the token; a refused token is renewed once."""

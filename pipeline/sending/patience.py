@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ("PassingError", "patiently")
 
 ATTEMPTS = 8
-"""With the waits between them, about a minute."""
+"""With the waits between them, about a minute; `check` asks less often."""
 
 FIRST_SECONDS = 0.5
 MAX_SECONDS = 30.0
@@ -40,7 +40,9 @@ def _wait(error: Exception) -> bool | float:
     return error.retry_after or True
 
 
-async def patiently(ask: Callable[[], Awaitable[T]], *, subject: str) -> T:
+async def patiently(
+    ask: Callable[[], Awaitable[T]], *, subject: str, attempts: int = ATTEMPTS
+) -> T:
     """Ask until there is an answer; a server's Retry-After is kept to.
 
     Raises:
@@ -49,7 +51,7 @@ async def patiently(ask: Callable[[], Awaitable[T]], *, subject: str) -> T:
     try:
         async for attempt in stamina.retry_context(
             on=_wait,
-            attempts=ATTEMPTS,
+            attempts=attempts,
             timeout=None,
             wait_initial=FIRST_SECONDS,
             wait_max=MAX_SECONDS,
@@ -59,7 +61,8 @@ async def patiently(ask: Callable[[], Awaitable[T]], *, subject: str) -> T:
                 return await ask()
     except PassingError as error:
         raise UnavailableError(
-            f"{subject} could not be had in {ATTEMPTS} attempts: {error}"
+            f"{subject} could not be had in {attempts} attempts: {error}. Look at "
+            "[account], and at the network between here and Marketing Cloud"
         ) from None
 
     raise AssertionError("stamina ends with a result or an exception")

@@ -16,7 +16,7 @@ from ..errors import UnavailableError
 from ..events import TokenRenewed
 from .endpoint import token_body, token_url
 from .grants import read_grant
-from .patience import PassingError, patiently
+from .patience import ATTEMPTS, PassingError, patiently
 from .verdict import Fatal, Granted, TryLater
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class TokenKeeper:
 
 
 def token_from(
-    account: Account, client: Client, *, clock: Clock
+    account: Account, client: Client, *, clock: Clock, attempts: int = ATTEMPTS
 ) -> Callable[[], Awaitable[Granted]]:
     """The keeper's `fetch`: asks the account's token route, and again when the trouble may pass."""
 
@@ -150,4 +150,4 @@ def token_from(
             case _:
                 assert_never(answer)
 
-    return lambda: patiently(ask, subject="A token")
+    return lambda: patiently(ask, subject="A token", attempts=attempts)

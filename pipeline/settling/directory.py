@@ -150,7 +150,8 @@ class RunDirectory:
         target = self.path / PREVIOUS / run_id
         with translated(journal):
             _fold_log(journal)
-            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            target.mkdir(mode=0o700, exist_ok=True)
             for name in MOVED:
                 if (self.path / name).exists():
                     (self.path / name).replace(target / name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from ..errors import RunDirectoryError
 from ..intake.ranges import Ranges
 from .lock import holder
 from .rows import (
@@ -74,6 +75,9 @@ class LastError:
 def viewed(directory: Path) -> Iterator[JournalView]:
     """Open the journal in `directory` for reading; raises RunDirectoryError."""
     path = directory / FILE_NAME
+    if not path.exists():
+        raise RunDirectoryError(f"{directory} holds no run yet: there is no {FILE_NAME} in it")
+
     connection = opened_to_read(path)
     try:
         yield JournalView(connection, path=path, working=holder(directory) is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,9 @@ def write_starter(path: Path, data_file: Path | None = None) -> None:
     """
     text = starter_config(data_file, name=str(path))
     try:
-        with path.open("x", encoding="utf-8") as file:
+        # For its owner alone: a secret may be written into it.
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
             file.write(text)
     except FileExistsError:
         raise UsageError(f"{path} exists and is left as it is; name another file") from None
@@ -165,7 +168,7 @@ def _fields(seen: Look) -> str:
     for column, values in seen.samples.items():
         line = f"{_name('EmailAddress' if column == email else column)} = {_toml(column)}"
         if column == key:
-            line += "  # the contact key, sent as a field too"
+            line += "  # the contact key: leave it out if the extension has no field for it"
         elif rule := rule_for(column, values):
             inside = ", ".join(f"{name} = {_toml(value)}" for name, value in rule.items())
             line += f"  # or {{ {inside} }}"
