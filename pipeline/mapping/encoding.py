@@ -81,6 +81,9 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
         max_contact_bytes=encoding.max_contact_bytes,
     )
     left = encoding.limit
+    if left == 0:  # a child that died behind the last chunk: its mark is no place to read from
+        return
+
     share_before: float | None = 0.0
     for reading in encoding.readings:
         weight = reading.weight
