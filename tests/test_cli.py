@@ -63,8 +63,9 @@ def simulator(one_simulator: SimulatorProcess) -> SimulatorProcess:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
-    return Program(tmp_path)
+def program(tmp_path: Path) -> Iterator[Program]:
+    with Program(tmp_path) as program:
+        yield program
 
 
 @pytest.fixture
@@ -204,13 +205,15 @@ def test_stdin_that_never_comes(
 
 
 def test_stdin_once_more(program: Program, tmp_path: Path, simulator: SimulatorProcess) -> None:
-    """A pipe that is drained goes on where it stopped when the same comes through again."""
-    configured(tmp_path, simulator, source="-")
+    """What came through a pipe is sent though more may come; drained, it goes on where it was."""
+    configured(tmp_path, simulator, source="-", batch={"max_records": 100, "linger_seconds": 0.3})
     content = write_contacts(tmp_path / "contacts.csv", range(1, 6001)).read_bytes()
     running = program.start("run", "journey.toml", "--json")
     running.stdin.write(content[:150_000])
     running.stdin.flush()
-    eventually(lambda: simulator.summary()["contacts"]["taken"] >= 1000)
+    came = content[:150_000].count(b"\n") - 1
+    assert came % 100
+    eventually(lambda: simulator.summary()["contacts"]["taken"] == came)
     running.signal(signal.SIGTERM)
     eventually(lambda: not running.alive())  # with its input still open
     assert running.ended().code == 5
@@ -395,13 +398,14 @@ def wrong_runs(
         begun = {}
         for case, (sections, _) in WRONG_CONFIGS.items():
             place = tmp_path_factory.mktemp("wrong")
-            running = wrong_run(place, one_simulator, sections)
-            begun[case] = stack.enter_context(running), place
+            program = stack.enter_context(Program(place))
+            begun[case] = wrong_run(program, one_simulator, sections), place
 
         yield begun
 
 
-def wrong_run(place: Path, simulator: SimulatorProcess, sections: dict[str, Any]) -> Running:
+def wrong_run(program: Program, simulator: SimulatorProcess, sections: dict[str, Any]) -> Running:
+    place = program.directory
     write_contacts(place / "contacts.csv", range(1, 4))
     (place / "loop.csv").symlink_to("loop.csv")
     (place / "damaged.csv.gz").write_bytes(b"\x1f\x8b\x08\x00 nothing of the kind")
@@ -413,7 +417,7 @@ def wrong_run(place: Path, simulator: SimulatorProcess, sections: dict[str, Any]
     source = sections.get("source", {}).get("url", "contacts.csv")
     rest = {name: keys for name, keys in sections.items() if name != "source"}
     configured(place, simulator, source=source, **rest)
-    return Program(place).start("run", "journey.toml", "--json")
+    return program.start("run", "journey.toml", "--json")
 
 
 @pytest.mark.parametrize("case", WRONG_CONFIGS)
@@ -570,18 +574,14 @@ def wrong_checks(
 ) -> Iterator[dict[str, Running]]:
     """A check for each, all at once."""
     with ExitStack() as stack:
-        yield {
-            case: stack.enter_context(
-                wrong_check(tmp_path_factory.mktemp("check"), one_simulator, sections)
-            )
-            for case, (sections, *_) in WRONG_CHECKS.items()
-        }
+        begun = {}
+        for case, (sections, *_) in WRONG_CHECKS.items():
+            program = stack.enter_context(Program(tmp_path_factory.mktemp("check")))
+            write_contacts(program.directory / "contacts.csv", range(1, 4))
+            configured(program.directory, one_simulator, **sections)
+            begun[case] = program.start("check", "journey.toml")
 
-
-def wrong_check(place: Path, simulator: SimulatorProcess, sections: dict[str, Any]) -> Running:
-    write_contacts(place / "contacts.csv", range(1, 4))
-    configured(place, simulator, **sections)
-    return Program(place).start("check", "journey.toml")
+        yield begun
 
 
 @pytest.mark.parametrize("case", WRONG_CHECKS)
@@ -639,7 +639,9 @@ def test_environment_overrides(tmp_path: Path, config: Path, simulator: Simulato
         "JOURNEY_ACCOUNT__CLIENT_SECRET": CLIENT_SECRET,
         "JOURNEY_BATCH__MAX_RECORDS": "150",
     }
-    ran = Program(tmp_path, **environment)("run", "journey.toml", "--json")
+    with Program(tmp_path, **environment) as program:
+        ran = program("run", "journey.toml", "--json")
+
     assert (ran.code, ran.json["batches"], ran.json["accepted"]) == (0, 2, 300)
 
 
@@ -678,6 +680,18 @@ def test_demo(program: Program, tmp_path: Path) -> None:
     config = place.relative_to(tmp_path) / "demo.toml"
     rejected = program("results", str(config), "--of", "rejected")
     assert len(table(rejected.stdout)) == 5
+
+
+def test_ctrl_c_in_the_demo(program: Program) -> None:
+    """Ctrl-C reaches every process of the terminal, and still the demo ends in good order."""
+    running = program.start("demo", "--contacts", "300000")
+    eventually(lambda: "a Marketing Cloud on" in running.said())
+    eventually(lambda: list(program.directory.glob("runs/*/run/accepted.ndjson")))
+    os.killpg(running.pid, signal.SIGINT)
+    ran = running.ended()
+    assert ran.code == 0
+    assert "Interrupted" in ran.stderr
+    assert "The run told the truth about every contact" in ran.stderr
 
 
 def test_simulate(program: Program, tmp_path: Path) -> None:

@@ -99,8 +99,15 @@ def key_at(position: int) -> str:
     return f"C{position:05}"
 
 
-def stand(place: Path, simulator: SimulatorProcess, *, wide: bool) -> Stand:
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    with Program(tmp_path) as program:
+        yield program
+
+
+def stand(program: Program, simulator: SimulatorProcess, *, wide: bool) -> Stand:
     """Contacts, some of them bad; `wide`: so many bytes that a child process encodes them."""
+    place = program.directory
     source: dict[int, str | None] = {}
     filling = "x" * 1_050 if wide else ""
     with (place / "contacts.csv").open("w", encoding="utf-8") as file:
@@ -112,25 +119,32 @@ def stand(place: Path, simulator: SimulatorProcess, *, wide: bool) -> Stand:
             end = ",one,too,many" if position % 1_999 == 0 else ""
             file.write(f"{key},customer.{position}@example.com,Ann,{filling}{end}\n")
 
+    simulator.reset()
+    simulator.set_faults()
+    made = Stand(program=program, simulator=simulator, source=source)
+    configured(made, source="contacts.csv")
+    return made
+
+
+def configured(place: Stand, *, source: str) -> None:
     write_config(
-        place / "journey.toml",
-        url=simulator.url,
-        source="contacts.csv",
+        place.program.directory / "journey.toml",
+        url=place.simulator.url,
+        source=source,
         batch={"max_records": MAX_RECORDS},
         delivery={"max_in_flight": MAX_IN_FLIGHT, "requests_per_second": 400.0},
     )
-    simulator.reset()
-    simulator.set_faults()
-    return Stand(program=Program(place), simulator=simulator, source=source)
 
 
 @pytest.fixture(scope="module")
 def lifetime(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess) -> float:
     """How long an undisturbed run lives, in seconds, from its start to its end."""
-    calm = stand(tmp_path_factory.mktemp("calm"), simulator, wide=True)
-    began = time.monotonic()
-    ran = calm.start().ended()
-    seconds = time.monotonic() - began
+    with Program(tmp_path_factory.mktemp("calm")) as program:
+        calm = stand(program, simulator, wide=True)
+        began = time.monotonic()
+        ran = calm.start().ended()
+        seconds = time.monotonic() - began
+
     calm.audit()
     assert (ran.code, ran.json["rejected"], ran.json["unknown"]) == (1, 19, 0)
     return seconds
@@ -183,11 +197,11 @@ def to_the_end(place: Stand) -> Ran | None:
 
 
 def test_crashes(
-    crash_seed: int, tmp_path: Path, simulator: SimulatorProcess, lifetime: float
+    crash_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
 ) -> None:
     """Killed at any moment and run again: no contact is lost, doubled, or told of wrongly."""
     chance = Random(crash_seed)
-    place = stand(tmp_path, simulator, wide=chance.random() < 0.7)
+    place = stand(program, simulator, wide=chance.random() < 0.7)
     simulator.set_faults(*tell(chance, HARMLESS, AMBIGUOUS), seed=crash_seed)
     kills = chance.randint(2, 4)
     for _ in range(kills):
@@ -226,11 +240,11 @@ def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float
 
 
 def test_signals(
-    crash_seed: int, tmp_path: Path, simulator: SimulatorProcess, lifetime: float
+    crash_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
 ) -> None:
     """Drained at any moment and run again: unknown is only what a fault has made unknown."""
     chance = Random(-crash_seed)
-    place = stand(tmp_path, simulator, wide=chance.random() < 0.3)
+    place = stand(program, simulator, wide=chance.random() < 0.3)
     kinds = (HARMLESS, AMBIGUOUS) if chance.random() < 0.5 else (HARMLESS,)
     simulator.set_faults(*tell(chance, *kinds), seed=crash_seed)
     for _ in range(chance.randint(1, 3)):
@@ -265,9 +279,9 @@ def assert_drained(ran: Ran, number: signal.Signals, place: Stand) -> None:
         assert ran.json["state"] == states[ran.code]
 
 
-def test_two_signals(tmp_path: Path, simulator: SimulatorProcess) -> None:
+def test_two_signals(program: Program, simulator: SimulatorProcess) -> None:
     """A second signal leaves at once: what was under way is unknown, everything else is not."""
-    place = stand(tmp_path, simulator, wide=False)
+    place = stand(program, simulator, wide=False)
     simulator.set_faults("hang:from=21")
     running = place.start()
     hanging = 20 + MAX_IN_FLIGHT
@@ -283,3 +297,24 @@ def test_two_signals(tmp_path: Path, simulator: SimulatorProcess) -> None:
     unknown = lines_of(place.run, "unknown")
     assert {line["reason"] for line in unknown} == {"interrupted"}
     assert 0 < len(unknown) <= MAX_IN_FLIGHT * MAX_RECORDS
+
+
+def test_encoder_of_a_pipe(program: Program, simulator: SimulatorProcess) -> None:
+    """A pipe cannot be read again: its encoder's death ends the run; the same input mends it."""
+    place = stand(program, simulator, wide=True)
+    configured(place, source="-")
+    content = (program.directory / "contacts.csv").read_bytes()
+    running = place.start()
+    running.stdin.write(content[: len(content) // 2])
+    running.stdin.flush()
+    eventually(lambda: simulator.summary()["contacts"]["taken"] > 1_000)
+    for child in children(running.pid):
+        kill(child)
+
+    eventually(lambda: not running.alive())
+    ran = running.ended()
+    assert (ran.code, ran.json["state"], ran.json["unknown"]) == (2, "halted", 0)
+    assert "cannot be read again" in ran.stderr
+    resumed = program("run", "journey.toml", "--json", stdin=content)
+    assert (resumed.code, resumed.json["state"]) == (1, "completed")
+    place.audit()

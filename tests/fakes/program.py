@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,10 @@ class Running:
             self._process.kill()
             self._process.wait()
 
-        for file in (self.stdin, *self._files):
+        with suppress(BrokenPipeError):  # it did not want all of its input
+            self.stdin.close()
+
+        for file in self._files:
             file.close()
 
     @property
@@ -99,7 +103,9 @@ class Running:
     def ended(self) -> Ran:
         """Wait for the end. Whatever the command was: no traceback, and no secret told."""
         with self:
-            self.stdin.close()
+            with suppress(BrokenPipeError):
+                self.stdin.close()
+
             code = self._process.wait(timeout=_PATIENCE_SECONDS)
             stdout, stderr = map(_content, self._files)
 
@@ -114,12 +120,27 @@ def _content(file: IO[bytes]) -> str:
 
 
 class Program:
-    """`Program(directory)("run", "journey.toml")` runs the command there and waits for it."""
+    """`program("run", "journey.toml")` runs the command in a directory and waits for it.
+
+    A context manager: what it started and nobody waited for is killed at its end.
+    """
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
+        self._stack = ExitStack()
         inherited = {name: value for name, value in os.environ.items() if "JOURNEY" not in name}
         self._environment = {**inherited, "PYTHONPATH": str(_ROOT), **environment}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
 
     def __call__(self, *arguments: str, stdin: bytes = b"") -> Ran:
         running = self.start(*arguments)
@@ -141,9 +162,10 @@ class Program:
             stdin=subprocess.PIPE,
             stdout=out if stdout is None else stdout,
             stderr=err,
+            start_new_session=True,  # a signal to all of it is none to the tests
             preexec_fn=None if file_bytes is None else partial(_limit, file_bytes),  # noqa: PLW1509  # calls setrlimit alone
         )
-        return Running(process, out, err)
+        return self._stack.enter_context(Running(process, out, err))
 
 
 def _limit(file_bytes: int) -> None:
