@@ -140,6 +140,7 @@ async def _run(
     if planning.cancelled_caught:
         raise InterruptedRunError("interrupted before anything was sent")
 
+    await to_thread.run_sync(config.account.require)
     async with AsyncExitStack() as stack:
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))

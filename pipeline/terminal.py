@@ -143,8 +143,16 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+class _Stderr(Console):
+    """Where the display goes. Once nobody reads it any more, it is silent, and the run goes on."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        self.quiet = True
+
+
 def stderr() -> Console:
-    return Console(stderr=True)
+    return _Stderr(stderr=True)
 
 
 def say(text: str, *, style: str = "") -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from .blocks import Sizes
@@ -44,7 +44,8 @@ class CsvSource:
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
-        return self.origin.fingerprint(self.name)
+        layout = self._found_layout()
+        return replace(self.origin.fingerprint(self.name), reading=layout.reading)
 
     def columns(self) -> tuple[str, ...]:
         """The header's names, () for an empty file; raises SourceError for one that is unfit."""

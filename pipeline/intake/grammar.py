@@ -46,6 +46,15 @@ class Layout:
     offset: int  # bytes of UTF-8 before the first record
     lines: int  # lines before the first record
 
+    @property
+    def reading(self) -> str:
+        """What the positions of records depend on, beside the content."""
+        grammar = self.grammar
+        return (
+            f"csv, delimiter {grammar.delimiter!r}, quote {grammar.quote!r}, "
+            f"{self.codec or 'utf-8'}, records from byte {self.offset}"
+        )
+
 
 def read_layout(head: Head, policy: SourcePolicy, label: str) -> Layout:
     """Find delimiter and columns. Raises SourceError where the header cannot be used.

@@ -9,7 +9,7 @@ as they stand (`precision.py`).
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -55,7 +55,8 @@ class NdjsonSource:
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
-        return self.origin.fingerprint(self.name)
+        codec = self._found_head().codec or "utf-8"
+        return replace(self.origin.fingerprint(self.name), reading=f"ndjson, {codec}")
 
     def columns(self) -> None:
         """None: every record names its own fields. Raises SourceError if it cannot be read."""

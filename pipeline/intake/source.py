@@ -146,11 +146,16 @@ START = Mark(0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """How a source is recognised again: by what it holds, not by its name."""
+    """How a source is recognised again: by what it holds, not by its name.
+
+    `reading` is what else its positions depend on (format, delimiter, quote, codec, where the
+    records begin): a run that is gone on with must be read as it was begun.
+    """
 
     name: str
     size: int | None  # bytes as stored; None where it cannot be known (stdin)
     digest: str  # of head and tail, hexadecimal
+    reading: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

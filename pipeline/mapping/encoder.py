@@ -170,6 +170,10 @@ class ChildEncoder:
     async def _restart(self, child: _Child) -> None:
         status = child.end()
         self._child = None
+        if not self._encoding.readings:
+            self._ended = True  # all that was asked for has arrived
+            return
+
         self._restarts_in_place += 1
         name = self._encoding.readings[0].source.name
         if any(reading.source.fingerprint().size is None for reading in self._encoding.readings):

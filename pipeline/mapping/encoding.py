@@ -67,8 +67,11 @@ class Encoding:
             for index, reading in enumerate(self.readings)
             if reading.source.name == contacts.source
         )
-        reading = replace(self.readings[index], start=contacts.mark)
         limit = None if self.limit is None else self.limit - len(contacts)
+        if limit == 0:
+            return replace(self, readings=(), limit=0)
+
+        reading = replace(self.readings[index], start=contacts.mark)
         return replace(self, readings=(reading, *self.readings[index + 1 :]), limit=limit)
 
 

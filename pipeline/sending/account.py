@@ -114,6 +114,11 @@ class Account:
 
         return _read_secret(self.client_secret_file)
 
+    def require(self) -> None:
+        """Raise ConfigError unless client id and secret are there. Blocks as `secret` does."""
+        self.identity()
+        self.secret()
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be printed, as far as the config itself holds it."""

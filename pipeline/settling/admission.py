@@ -58,6 +58,7 @@ def admit(present: Known | None, previous: Iterable[Known], wanted: Identity) ->
             raise AlreadyInjectedError(_injected(present))
 
         if not differences:
+            _refuse_other_reading(present, wanted)
             return Kind.CONTINUED
 
         if not present.run.finished:
@@ -69,6 +70,17 @@ def admit(present: Known | None, previous: Iterable[Known], wanted: Identity) ->
             break
 
     return Kind.NEW
+
+
+def _refuse_other_reading(known: Known, wanted: Identity) -> None:
+    changed = known.run.identity.readings_changed(wanted)
+    if changed and known.counts.read:
+        raise RunDirectoryError(
+            f"{known.directory} holds an unfinished run of the same source, but "
+            f"{'; '.join(changed)}: its records are counted differently, so going on would send "
+            "some twice and leave others out. Put [source] back as it was, or use --again, which "
+            "puts that run aside and sends everything anew"
+        )
 
 
 def _refuse_once_more(known: Known) -> None:

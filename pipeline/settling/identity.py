@@ -64,6 +64,18 @@ class Identity:
 
         return clauses + _source_differences(self.sources, wanted.sources)
 
+    def readings_changed(self, wanted: Identity) -> list[str]:
+        """Sources of the same content that are now cut into records in another way, a clause each.
+
+        Their positions mean other records then: a run cannot be gone on with, but it is no other
+        run either.
+        """
+        return [
+            f"{new.name} was read as {old.reading}, and now as {new.reading}"
+            for old, new in paired(self.sources, wanted.sources)
+            if old.reading != new.reading
+        ]
+
 
 def paired(
     known: Iterable[Fingerprint], wanted: Iterable[Fingerprint]

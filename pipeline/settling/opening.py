@@ -87,9 +87,9 @@ def begin(
             ),
         )
         connection.executemany(
-            "INSERT INTO source VALUES (?, ?, ?, ?, 0, 0, 0)",
+            "INSERT INTO source VALUES (?, ?, ?, ?, ?, 0, 0, 0)",
             [
-                (number, one.name, one.size, one.digest)
+                (number, one.name, one.size, one.digest, one.reading)
                 for number, one in enumerate(identity.sources)
             ],
         )

@@ -120,15 +120,15 @@ class ContactRow:
 def read_sources(connection: sqlite3.Connection) -> list[SourceRow]:
     """The sources in the order of their ordinals."""
     rows = connection.execute(
-        "SELECT ordinal, name, size, digest, read FROM source ORDER BY ordinal"
+        "SELECT ordinal, name, size, digest, reading, read FROM source ORDER BY ordinal"
     )
     return [
         SourceRow(
             ordinal=ordinal,
-            fingerprint=Fingerprint(name=name, size=size, digest=digest),
+            fingerprint=Fingerprint(name=name, size=size, digest=digest, reading=reading),
             read=read,
         )
-        for ordinal, name, size, digest, read in rows
+        for ordinal, name, size, digest, reading, read in rows
     ]
 
 

@@ -62,6 +62,7 @@ CREATE TABLE source (
     name TEXT NOT NULL,               -- the latest name of this content
     size INTEGER,
     digest TEXT NOT NULL,
+    reading TEXT NOT NULL,            -- how it is cut into records: positions depend on it
     read INTEGER NOT NULL,            -- the highest position known to have been read
     mark_position INTEGER NOT NULL,   -- the newest mark
     mark_offset INTEGER NOT NULL

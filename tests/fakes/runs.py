@@ -43,9 +43,9 @@ UNHEARD = Unknown(reason="timeout", detail="no answer in 60 s")
 
 
 def fingerprint(
-    name: str = "contacts.csv", *, size: int | None = 100, digest: str = ""
+    name: str = "contacts.csv", *, size: int | None = 100, digest: str = "", reading: str = "csv"
 ) -> Fingerprint:
-    return Fingerprint(name=name, size=size, digest=digest or f"digest of {name}")
+    return Fingerprint(name=name, size=size, digest=digest or f"digest of {name}", reading=reading)
 
 
 def identity_of(

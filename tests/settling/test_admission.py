@@ -47,6 +47,20 @@ def test_unfinished_goes_on(state: RunState) -> None:
     assert admit(unfinished(state), [FINISHED], identity_of()) is Kind.CONTINUED
 
 
+def test_another_reading_is_refused() -> None:
+    """Positions of an unfinished run mean other records where the file is cut otherwise."""
+    otherwise = identity_of(fingerprint(reading="csv without a header"))
+    with pytest.raises(RunDirectoryError, match="records are counted differently"):
+        admit(unfinished(), [], otherwise)
+
+
+def test_another_reading_of_a_finished_run_is_no_other_run() -> None:
+    """The same content is not injected twice because its delimiter is written down now."""
+    otherwise = identity_of(fingerprint(reading="csv without a header"))
+    with pytest.raises(AlreadyInjectedError):
+        admit(FINISHED, [], otherwise)
+
+
 def test_finished_is_refused() -> None:
     """A finished run is refused with its date, its outcomes and the way out."""
     with pytest.raises(AlreadyInjectedError) as refused:
