@@ -9,10 +9,11 @@ is finished. What was never dispatched stays unprocessed, and the next run begin
 from __future__ import annotations
 
 import signal
+from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from anyio import TASK_STATUS_IGNORED, CancelScope, open_signal_receiver
+from anyio import TASK_STATUS_IGNORED, CancelScope, current_time, open_signal_receiver
 
 from .events import DrainStarted, RunHalted
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .events import Emit
 
 __all__ = ("Stop", "heed_signals")
+
+SAME_WISH_SECONDS = 0.5
 
 
 class Stop:
@@ -86,11 +89,18 @@ class Stop:
 async def heed_signals(
     stop: Stop, everything: CancelScope, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
 ) -> None:
-    """The first SIGINT or SIGTERM drains the run; a second cancels `everything`, at once."""
+    """The first SIGINT or SIGTERM drains the run; a second cancels `everything`, at once.
+
+    The same one again within half a second is the same wish: `timeout` signals the process and
+    then its group.
+    """
+    first, drained_at = None, -inf
     with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         async for number in signals:
-            if stop.drained:
+            if not stop.drained:
+                first, drained_at = number, current_time()
+                name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+                stop.drain(f"{name} received; another one leaves at once")
+            elif number != first or current_time() >= drained_at + SAME_WISH_SECONDS:
                 everything.cancel()
-            else:
-                stop.drain(f"{signal.Signals(number).name} received; another one leaves at once")

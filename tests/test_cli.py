@@ -340,7 +340,7 @@ def test_second_signal_leaves_at_once(
     running.signal(signal.SIGINT)
     status = ("status", "journey.toml", "--json")
     assert program(*status).json["state"] == "running"  # it waits for the answer
-    running.signal(signal.SIGINT)
+    running.signal(signal.SIGTERM)
     ran = running.ended()
     assert (ran.code, ran.json["state"]) == (5, "interrupted")
 

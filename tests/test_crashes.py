@@ -288,7 +288,7 @@ def test_two_signals(program: Program, simulator: SimulatorProcess) -> None:
     eventually(lambda: simulator.summary()["requests"]["requests"] == hanging)
     running.signal(signal.SIGTERM)
     eventually(lambda: "SIGTERM received" in running.said())
-    running.signal(signal.SIGTERM)
+    running.signal(signal.SIGINT)
     ran = running.ended()
     assert (ran.code, ran.json["state"]) == (5, "interrupted")
     simulator.set_faults()

@@ -96,6 +96,24 @@ async def test_scopes_are_forgotten() -> None:
     assert "0 waits" in repr(stop)
 
 
+async def test_one_wish_signalled_twice() -> None:
+    """`timeout` signals a process and its group: the same signal at once again only drains."""
+    stop, events = told()
+    everything = CancelScope()
+    async with create_task_group() as tasks:
+        await tasks.start(heed_signals, stop, everything)
+        with stop.scope():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            await anyio.sleep_forever()
+
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+
+    assert not everything.cancel_called
+    assert [type(event) for event in events] == [DrainStarted]
+
+
 async def test_signals() -> None:
     """The first signal drains, the second leaves everything; both are heeded from the start on."""
     stop, events = told()
