@@ -122,16 +122,24 @@ class ConservationError(JourneyError):
 
 
 @contextmanager
-def ungrouped() -> Iterator[None]:
-    """Task groups raise groups of errors: where all were raised on purpose, raise the first."""
+def ungrouped(*consequences: type[BaseException]) -> Iterator[None]:
+    """Task groups raise groups of errors: where all were raised on purpose, raise the first.
+
+    `consequences` are what such an error causes elsewhere, as a stream that breaks because the
+    task at its other end is gone; beside one raised on purpose they are left out.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
-        _, others = group.split(JourneyError)
-        if others is None:
-            raise _first(group) from None
+        meant, others = group.split(JourneyError)
+        if meant is not None and (others is None or _only(others, consequences)):
+            raise _first(meant) from None
 
         raise
+
+
+def _only(group: BaseExceptionGroup[BaseException], kinds: tuple[type[BaseException], ...]) -> bool:
+    return bool(kinds) and group.split(kinds)[1] is None
 
 
 def _first(error: BaseException) -> BaseException:

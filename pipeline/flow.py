@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, create_memory_object_stream, create_task_group, to_thread
+from anyio import (
+    BrokenResourceError,
+    CancelScope,
+    create_memory_object_stream,
+    create_task_group,
+    to_thread,
+)
 
 from .errors import (
     BudgetError,
@@ -112,7 +118,7 @@ async def run(
         JourneyError: The journal cannot be written any more; what it holds stands.
     """
     stop = Stop(emit=emitter.emit)
-    with ungrouped():
+    with ungrouped(BrokenResourceError):
         async with create_task_group() as beside:
             everything = CancelScope()
             await beside.start(heed_signals, stop, everything)

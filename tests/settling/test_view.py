@@ -159,5 +159,5 @@ def test_killed_is_interrupted(tmp_path: Path) -> None:
 
 def test_no_journal(tmp_path: Path) -> None:
     """Where no run was, there is nothing to see, and that is said."""
-    with pytest.raises(RunDirectoryError, match=r"journal\.db: No such file"), viewed(tmp_path):
+    with pytest.raises(RunDirectoryError, match=r"holds no run yet"), viewed(tmp_path):
         pass
