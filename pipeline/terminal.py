@@ -110,6 +110,9 @@ def in_loop(work: Callable[[], Awaitable[Result]]) -> Result:
     # What is imported stays: the collector need not walk through it again and again.
     gc.freeze()
     gc.set_threshold(10_000)
+    # From here on a signal is an exception, or the work's own business; before, it just ended us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         return anyio.run(work, backend_options={"use_uvloop": fast})
     except (InterruptedRunError, KeyboardInterrupt):

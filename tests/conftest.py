@@ -25,9 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each seed is a test of its own: a failing one is named by its id."""
-    if "crash_seed" in metafunc.fixturenames:
-        only, crashes = (metafunc.config.getoption(name) for name in ("crash_seed", "crashes"))
-        metafunc.parametrize("crash_seed", [only] if only else range(1, crashes + 1))
+    only, crashes = (metafunc.config.getoption(name) for name in ("crash_seed", "crashes"))
+    for name, seeds in (("crash_seed", crashes), ("signal_seed", crashes // 2)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, [only] if only else range(1, seeds + 1))
 
 
 @pytest.fixture(

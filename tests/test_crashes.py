@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import pytest
 
 from tests.fakes.audit import audit, settled_so_far
 from tests.fakes.configs import write_config
-from tests.fakes.processes import alive, children, kill
+from tests.fakes.processes import alive, children, heeds, kill
 from tests.fakes.program import Program, eventually
 from tests.fakes.runs import lines_of
 from tests.fakes.simulator_process import SimulatorProcess
@@ -81,6 +82,11 @@ class Stand:
 
     def taken(self) -> set[str]:
         return {line["contact_key"] for line in self.simulator.contacts()}
+
+    def requests(self) -> int:
+        """How many requests came so far."""
+        count: int = self.simulator.summary()["requests"]["requests"]
+        return count
 
     def strikes(self, specs: tuple[str, ...]) -> int:
         """How often one of these faults has struck."""
@@ -151,17 +157,26 @@ def lifetime(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProce
 
 
 class Moment:
-    """When something is to happen to a process: at a time of its life, or as it ends."""
+    """When something is to happen to a process.
+
+    At a time of its life, or as it ends, or so soon after its n-th request has come: time alone
+    would seldom meet it at work, and hardly ever at its end.
+    """
 
     def __init__(self, chance: Random, lifetime: float) -> None:
-        self._at_its_end = chance.random() < 0.25
-        self._seconds = chance.uniform(0.0, 0.05 if self._at_its_end else 1.2 * lifetime)
+        self._kind = chance.choice(("time", "time", "request", "request", "end"))
+        most = {"time": 1.2 * lifetime, "request": 0.01, "end": 0.05}
+        self._seconds = chance.uniform(0.0, most[self._kind])
+        self._request = chance.randint(1, CONTACTS // MAX_RECORDS)
 
-    def wait_for(self, running: Running, run: Path) -> None:
+    def wait_for(self, running: Running, place: Stand) -> None:
         """Wait until it has come, or the process has ended."""
-        began, before = time.monotonic(), _changed(run)
+        requests, summary = place.requests(), _changed(place.run)
+        began = time.monotonic()
         while running.alive():
-            if self._at_its_end and _changed(run) == before:
+            if self._kind == "request" and place.requests() < requests + self._request:
+                began = time.monotonic()
+            elif self._kind == "end" and _changed(place.run) == summary:
                 began = time.monotonic()  # the summary is what a run writes last
             elif time.monotonic() >= began + self._seconds:
                 return
@@ -224,7 +239,7 @@ def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float
     """Kill the process, its encoder, or both, each at a moment of its own."""
     victims = chance.choice(("process", "process", "encoder", "both"))
     if victims != "process":
-        Moment(chance, lifetime).wait_for(running, place.run)
+        Moment(chance, lifetime).wait_for(running, place)
         for child in children(running.pid):
             kill(child)
 
@@ -233,24 +248,26 @@ def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float
         assert ran.code in {1, 2, 3}, ran.stderr  # 2: finished before; 3: see `to_the_end`
         return
 
-    Moment(chance, lifetime).wait_for(running, place.run)
+    Moment(chance, lifetime).wait_for(running, place)
     orphans = children(running.pid)
     kill(running.pid)
     eventually(lambda: not any(map(alive, orphans)))
 
 
 def test_signals(
-    crash_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
+    signal_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
 ) -> None:
     """Drained at any moment and run again: unknown is only what a fault has made unknown."""
-    chance = Random(-crash_seed)
+    chance = Random(-signal_seed)
     place = stand(program, simulator, wide=chance.random() < 0.3)
     kinds = (HARMLESS, AMBIGUOUS) if chance.random() < 0.5 else (HARMLESS,)
-    simulator.set_faults(*tell(chance, *kinds), seed=crash_seed)
+    simulator.set_faults(*tell(chance, *kinds), seed=signal_seed)
     for _ in range(chance.randint(1, 3)):
         number = chance.choice((signal.SIGTERM, signal.SIGINT))
         running = place.start()
-        Moment(chance, lifetime).wait_for(running, place.run)
+        # Python itself has no handler for SIGTERM: the first to set one is the program.
+        eventually(partial(heeds, running.pid, signal.SIGTERM))
+        Moment(chance, lifetime).wait_for(running, place)
         running.signal(number)
         assert_drained(running.ended(), number, place)
 
@@ -264,7 +281,7 @@ def test_signals(
 def assert_drained(ran: Ran, number: signal.Signals, place: Stand) -> None:
     """5 and an interrupted run, or as if nothing had been; a signal never breaks off a run."""
     if ran.code == -number:
-        # So early that Python itself had not begun, or so late that the run was over.
+        # So early that nothing had begun, or so late that the run was over.
         lock = place.run / "run.lock"
         assert not lock.exists() or not lock.read_text()
         return

@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ("alive", "children", "kill")
+__all__ = ("alive", "children", "heeds", "kill")
 
 _PROC = Path("/proc")
 
@@ -39,6 +39,19 @@ def alive(pid: int) -> bool:
         return False
 
     return True
+
+
+def heeds(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal, where that can be seen; else True."""
+    if not _PROC.exists():
+        return True
+
+    with suppress(OSError):
+        for line in (_PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+
+    return False
 
 
 def kill(pid: int) -> None:
