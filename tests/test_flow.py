@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from pipeline.errors import (
     PermissionDeniedError,
     RunDirectoryError,
     SourceError,
+    UnavailableError,
 )
 from pipeline.events import (
     BatchSplit,
@@ -30,7 +30,7 @@ from pipeline.events import (
     RequestStarted,
     TokenRenewed,
 )
-from tests.fakes.configs import CLIENT_SECRET, write_contacts
+from tests.fakes.configs import CLIENT_SECRET, write_contacts, zstd_compressed
 from tests.fakes.injection import standing
 from tests.fakes.loopback import Loopback
 
@@ -240,15 +240,6 @@ async def test_exact_text(ascii_only: bool, tmp_path: Path) -> None:  # noqa: FB
         assert [arrived[f"C{at}"]["Note"] for at in range(len(texts))] == texts
 
 
-def zstd(content: bytes) -> bytes:
-    if sys.version_info >= (3, 14):
-        from compression.zstd import compress  # noqa: PLC0415  # its home since 3.14
-    else:
-        from backports.zstd import compress  # noqa: PLC0415  # its home before
-
-    return compress(content)
-
-
 @pytest.mark.parametrize("container", ["plain", "gz", "zst", "directory", "glob"])
 async def test_containers(container: str, tmp_path: Path) -> None:
     """However the contacts are stored, the same contacts arrive, from where they say they stand."""
@@ -263,7 +254,7 @@ async def test_containers(container: str, tmp_path: Path) -> None:
             (tmp_path / "contacts.csv.gz").write_bytes(gzip.compress(whole))
             url = "contacts.csv.gz"
         case "zst":
-            (tmp_path / "contacts.csv.zst").write_bytes(zstd(whole))
+            (tmp_path / "contacts.csv.zst").write_bytes(zstd_compressed(whole))
             url = "contacts.csv.zst"
         case "plain":
             (tmp_path / "contacts.csv").write_bytes(whole)
@@ -503,6 +494,38 @@ async def test_redirects_are_not_followed(tmp_path: Path) -> None:
         assert other.url in str(injected.error)
         assert "token=x" not in str(injected.error)
         assert other.exchanges == []
+
+
+async def test_a_server_of_another_kind(tmp_path: Path) -> None:
+    """Where no HTTP is spoken no token can be had: the run halts, and everything is unprocessed."""
+    contacts(tmp_path, 30)
+
+    async def noise(exchange: Exchange) -> None:
+        await exchange.raw(b"220 mail.example.com ESMTP\r\n\r\n")
+        exchange.close()
+
+    async with Loopback(noise) as server, standing(tmp_path) as stand:
+        injected = await stand.inject(account={"auth_url": server.url, "rest_url": server.url})
+        assert isinstance(injected.error, UnavailableError)
+        assert injected.counts[1:4] == (0, 0, 0)
+
+
+async def test_noise_for_an_answer(tmp_path: Path) -> None:
+    """An answer that is no HTTP says nothing of the batch: it is unknown."""
+    contacts(tmp_path, 10)
+
+    async def noise(exchange: Exchange) -> None:
+        await exchange.body()
+        if exchange.path == "/v1/requestToken":
+            await exchange.answer(200, b'{"accessToken":"a-token","expiresIn":3600}')
+        else:
+            await exchange.raw(b"what?\r\n\r\n")
+            exchange.close()
+
+    async with Loopback(noise) as server, standing(tmp_path) as stand:
+        account = {"auth_url": server.url, "rest_url": server.url}
+        injected = await stand.inject(account=account, journey={"check_fields": False})
+        assert (injected.exit_code, injected.counts) == (1, (10, 0, 0, 10, 0))
 
 
 async def test_budget_at_the_end(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The audit of a run: every place that tells of a contact, held against the simulator's own book.
 
-A contact is known by its position in the one source of the run; `source` gives the key that stands
-there, None where no contact can be made of it. Keys are unique.
+A contact is known by its place: the name of a source, and the position in it. `stands` gives the
+key at each place of a run's sources, None where no contact can be made. Keys are unique.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    Outcomes = dict[str, list[int]]
+    Place = tuple[str, int]
+    Outcomes = dict[str, list[Place]]
 
 __all__ = ("audit", "settled_so_far")
 
 NAMES = ("accepted", "rejected", "unknown")
 
 
-def audit(run: Path, source: Mapping[int, str | None], said: Iterable[Mapping[str, Any]]) -> None:
+def audit(run: Path, stands: Mapping[Place, str | None], said: Iterable[Mapping[str, Any]]) -> None:
     """Assert that a finished run told the truth about every contact, once, everywhere.
 
     `said` is what the simulator tells of each contact it took.
     """
-    places = {key: position for position, key in source.items() if key is not None}
+    places = {key: place for place, key in stands.items() if key is not None}
     told = _in_files(run, places)
     assert told == _in_journal(run)
-    times = Counter(position for positions in told.values() for position in positions)
-    assert times == Counter(source.keys()), "each contact has exactly one outcome"
+    times = Counter(place for settled in told.values() for place in settled)
+    assert times == Counter(stands.keys()), "each contact has exactly one outcome"
 
     with viewed(run) as view:
         summary = view.summary().to_dict()
@@ -41,7 +42,7 @@ def audit(run: Path, source: Mapping[int, str | None], said: Iterable[Mapping[st
     assert json.loads((run / "summary.json").read_text()) == summary
     assert summary["state"] == "completed"
     assert {name: summary[name] for name in NAMES} == {name: len(told[name]) for name in NAMES}
-    assert (summary["read"], summary["unprocessed"]) == (len(source), 0)
+    assert (summary["read"], summary["unprocessed"]) == (len(stands), 0)
 
     taken = {places[line["contact_key"]]: line["taken"] for line in said}
     assert set(taken.values()) <= {1}, "a contact was taken twice"
@@ -60,28 +61,32 @@ def settled_so_far(run: Path) -> Outcomes:
     return told
 
 
-def _in_files(run: Path, places: Mapping[str, int]) -> Outcomes:
+def _in_files(run: Path, places: Mapping[str, Place]) -> Outcomes:
     accepted = []
     for line in lines_of(run, "accepted"):
-        positions = [places[key] for key in line["contact_keys"]]
-        assert (min(positions), max(positions)) == (line["first"], line["last"])
-        accepted += positions
+        settled = [places[key] for key in line["contact_keys"]]
+        ends = ((line["source"], line["first"]), (line["source"], line["last"]))
+        assert (min(settled), max(settled)) == ends
+        accepted += settled
 
     failed = {name: lines_of(run, name) for name in NAMES[1:]}
     for line in (*failed["rejected"], *failed["unknown"]):
-        position = line["position"]
-        assert places.get(line["contact_key"], position) == position
+        place = (line["source"], line["position"])
+        assert places.get(line["contact_key"], place) == place
 
     return {
         "accepted": sorted(accepted),
-        **{name: sorted(line["position"] for line in lines) for name, lines in failed.items()},
+        **{
+            name: sorted((line["source"], line["position"]) for line in lines)
+            for name, lines in failed.items()
+        },
     }
 
 
 def _in_journal(run: Path) -> Outcomes:
     with viewed(run) as view:
         return {
-            "accepted": sorted(contact.position for contact in view.accepted()),
-            "rejected": sorted(row.position for row in view.failed("rejected")),
-            "unknown": sorted(row.position for row in view.failed("unknown")),
+            "accepted": sorted((one.source, one.position) for one in view.accepted()),
+            "rejected": sorted((one.source, one.position) for one in view.failed("rejected")),
+            "unknown": sorted((one.source, one.position) for one in view.failed("unknown")),
         }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ("CLIENT_SECRET", "toml", "write_config", "write_contacts")
+__all__ = ("CLIENT_SECRET", "toml", "write_config", "write_contacts", "zstd_compressed")
 
 CLIENT_SECRET = "rehearsal-secret"
 
@@ -74,3 +75,12 @@ def write_contacts(path: Path, numbers: Iterable[int], *, width: int = 0) -> Pat
             file.write(f"{line},{filling}\n" if width else f"{line}\n")
 
     return path
+
+
+def zstd_compressed(content: bytes) -> bytes:
+    if sys.version_info >= (3, 14):
+        from compression.zstd import compress  # noqa: PLC0415  # its home since 3.14
+    else:
+        from backports.zstd import compress  # noqa: PLC0415  # its home before
+
+    return compress(content)

@@ -104,8 +104,10 @@ class Stand:
         """The data of each contact that was taken, as it came."""
         return {line["contact_key"]: line["data"] for line in self.said()}
 
-    def audit(self, source: Mapping[int, str | None]) -> None:
-        audit(self.place / "run", source, self.said())
+    def audit(self, source: Mapping[int, str | None], name: str = "contacts.csv") -> None:
+        """The audit of a run of one source, by what stands at each position of it."""
+        stands = {(name, position): key for position, key in source.items()}
+        audit(self.place / "run", stands, self.said())
 
 
 @asynccontextmanager
