@@ -173,7 +173,7 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     with viewed(Path(load(config).run.directory)) as view:
         found = standing(view)
         if json:
-            typer.echo(orjson.dumps(found).decode())
+            typer.echo(orjson.dumps(found))
         else:
             print_standing(found, Console(), config=str(config))
 
@@ -222,7 +222,7 @@ def schema() -> None:
     """
     from .config import json_schema
 
-    typer.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode())
+    typer.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
 
 
 app.command()(simulate)
@@ -230,6 +230,8 @@ app.command()(simulate)
 
 def main() -> None:
     """Run the command line; what can be expected is a message on stderr and an exit code."""
+    # A terminal that has no letters for a name shows their numbers, as stderr does by itself.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file
     try:
         app(prog_name="journey-pipeline")
     except JourneyError as error:

@@ -93,7 +93,7 @@ async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
         console.print(Text(_inert(line)), soft_wrap=True)
 
     if json:
-        typer.echo(orjson.dumps(rehearsal.as_summary()).decode())
+        typer.echo(orjson.dumps(rehearsal.as_summary()))
 
     return 1 if rehearsal.rejected else 0
 

@@ -645,6 +645,19 @@ def test_environment_overrides(tmp_path: Path, config: Path, simulator: Simulato
     assert (ran.code, ran.json["batches"], ran.json["accepted"]) == (0, 2, 300)
 
 
+def test_terminal_without_letters(tmp_path: Path, simulator: SimulatorProcess) -> None:
+    """Names a terminal has no letters for are shown by number; JSON is UTF-8 whatever it has."""
+    (tmp_path / "Élodie.csv").write_text("customer_id,EmailAddress,FirstName\nC1,Zoë,Ann\n")
+    configured(tmp_path, simulator, source="Élodie.csv", delivery={"max_errors": 0})
+    with Program(tmp_path, PYTHONIOENCODING="ascii") as program:
+        assert "\\xc9lodie.csv" in program("check", "journey.toml").stdout
+        assert program("run", "journey.toml").code == 4
+        status = program("status", "journey.toml", "--json")
+        assert "Zoë" in program("results", "journey.toml", "--of", "rejected").stdout
+
+    assert status.json["state"] == "over_budget"
+
+
 def test_schema(program: Program) -> None:
     """schema prints JSON, and it knows every section."""
     ran = program("schema")
