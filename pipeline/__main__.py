@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 
 __all__ = ("main",)
 
@@ -18,6 +19,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
 
+    _open_what_is_closed()
     try:
         # Not at the top: the package may be imported for its version alone.
         from .cli import main as command_line  # noqa: PLC0415
@@ -25,6 +27,13 @@ def main() -> None:
         command_line()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED_CODE)
+
+
+def _open_what_is_closed() -> None:
+    """Where a standard stream is closed, a file that is opened next would take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # for good
 
 
 def _leave(*_: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import StrEnum
 from functools import partial
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from . import __version__, terminal
 from .config import load
-from .errors import JourneyError
+from .errors import JourneyError, UsageError
 from .flow import INTERRUPTED_CODE, RunOptions
 from .simulator.command import simulate
 
@@ -173,7 +172,7 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     with viewed(Path(load(config).run.directory)) as view:
         found = standing(view)
         if json:
-            typer.echo(orjson.dumps(found))
+            terminal.tell(orjson.dumps(found))
         else:
             print_standing(found, Console(), config=str(config))
 
@@ -222,7 +221,7 @@ def schema() -> None:
     """
     from .config import json_schema
 
-    typer.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
+    terminal.tell(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
 
 
 app.command()(simulate)
@@ -239,6 +238,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as ending:
         sys.exit(INTERRUPTED_CODE if ending.code == _CTRL_C else ending.code)
-    except BrokenPipeError:
-        # Whoever read our output has enough (`results … | head`); there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        terminal.fall_silent(sys.stdout)
+        what = error.filename or "the output"
+        terminal.say(f"error: {what}: {error.strerror or error}", style="bold red")
+        sys.exit(UsageError.exit_code)

@@ -9,7 +9,7 @@ import stat
 import sys
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import anyio
 import orjson
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .preflight import Finding
 
-__all__ = ("check", "in_loop", "output", "rehearse", "run", "say", "stderr")
+__all__ = ("check", "fall_silent", "in_loop", "output", "rehearse", "run", "say", "stderr", "tell")
 
 Result = TypeVar("Result")
 
@@ -72,7 +72,7 @@ async def run(path: Path, options: RunOptions, *, json: bool) -> int:
     summary = ended.summary.to_dict()
     print_summary(console, summary, config=str(path), directory=config.run.directory)
     if json:
-        typer.echo(ended.summary.to_json())
+        tell(ended.summary.to_json())
 
     return ended.exit_code
 
@@ -93,7 +93,7 @@ async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
         console.print(Text(_inert(line)), soft_wrap=True)
 
     if json:
-        typer.echo(orjson.dumps(rehearsal.as_summary()))
+        tell(orjson.dumps(rehearsal.as_summary()))
 
     return 1 if rehearsal.rejected else 0
 
@@ -126,8 +126,12 @@ def output(path: Path | None) -> Iterator[Any]:
     """Text with a bytes `buffer`: the file, readable by its owner alone, or stdout."""
     if path is None:
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # a file
-        yield sys.stdout
-        sys.stdout.flush()
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads it has enough (`results … | head`)
+            fall_silent(sys.stdout)
+
         return
 
     try:
@@ -146,16 +150,46 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-class _Stderr(Console):
-    """Where the display goes. Once nobody reads it any more, it is silent, and the run goes on."""
+class _Unbreakable:
+    """Where the display goes. What cannot be written any more is left out, and the run goes on."""
 
-    def on_broken_pipe(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-        self.quiet = True
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            fall_silent(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            fall_silent(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def fall_silent(stream: TextIO) -> None:
+    """From now on let what is written to `stream` vanish, also what it holds already."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def stderr() -> Console:
-    return _Stderr(stderr=True)
+    return Console(file=cast("TextIO", _Unbreakable(sys.stderr)))
+
+
+def tell(line: str | bytes) -> None:
+    """Print a line on stdout, if anybody reads it still."""
+    try:
+        typer.echo(line)
+    except BrokenPipeError:
+        fall_silent(sys.stdout)
 
 
 def say(text: str, *, style: str = "") -> None:

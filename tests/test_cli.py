@@ -12,6 +12,7 @@ import stat
 import sys
 import termios
 from contextlib import ExitStack
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,6 @@ from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SUMMARY_KEYS = [
     "run_id",
@@ -231,7 +231,30 @@ def test_a_reader_that_has_enough(program: Program, config: Path) -> None:
     os.close(write)
     assert os.read(read, 11) == b"contact_key"
     os.close(read)
-    assert running.ended().stderr == ""
+    ran = running.ended()
+    assert (ran.code, ran.stderr) == (0, "")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.parametrize("redirected", ["<&- >&- 2>&-", "2>&-", *[f"2>{FULL}"] * FULL.exists()])
+def test_streams_that_are_gone(
+    redirected: str, program: Program, config: Path, simulator: SimulatorProcess
+) -> None:
+    """A run needs nobody to listen, and never takes one of its files for its stderr."""
+    ran = program.start("run", "journey.toml", "--json", redirected=redirected).ended()
+    assert (ran.code, ran.stderr) == (0, "")
+    assert ">&- " in redirected or ran.json["accepted"] == 300
+    assert set(taken(simulator).values()) == {1}
+
+
+def test_output_that_cannot_be_written(program: Program, config: Path) -> None:
+    """What was asked for and cannot be told is an error, and a sentence; 2."""
+    if FULL.exists():  # some systems have no disk that is always full
+        for arguments in (("run", "journey.toml", "--json"), ("status", "journey.toml")):
+            ran = program.start(*arguments, redirected=f">{FULL}").ended()
+            assert (ran.code, "No space left" in ran.stderr) == (2, True)
 
 
 def test_rejected_and_its_results(

@@ -148,15 +148,21 @@ class Program:
         return running.ended()
 
     def start(
-        self, *arguments: str, file_bytes: int | None = None, stdout: int | None = None
+        self,
+        *arguments: str,
+        file_bytes: int | None = None,
+        stdout: int | None = None,
+        redirected: str = "",
     ) -> Running:
         """Begin a command; no file it writes may grow over `file_bytes`.
 
-        With `stdout` its output goes there instead, and is not kept.
+        With `stdout` its output goes there instead, and is not kept; `redirected` is the shell's
+        way to say such things ("2>&-").
         """
+        command = [sys.executable, "-m", "pipeline", *arguments]
         out, err = TemporaryFile(), TemporaryFile()  # noqa: SIM115  # closed at its end
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *arguments],
+            ["sh", "-c", f'exec "$@" {redirected}', "sh", *command] if redirected else command,
             cwd=self.directory,
             env=self._environment,
             stdin=subprocess.PIPE,
