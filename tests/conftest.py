@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each seed is a test of its own: a failing one is named by its id."""
     only, crashes = (metafunc.config.getoption(name) for name in ("crash_seed", "crashes"))
-    for name, seeds in (("crash_seed", crashes), ("signal_seed", crashes // 2)):
+    for name, seeds in (("crash_seed", crashes), ("kinder_seed", crashes // 3)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, [only] if only else range(1, seeds + 1))
 

@@ -83,10 +83,10 @@ class Stand:
     def start(self, *options: str) -> Running:
         return self.program.start("run", "journey.toml", "--json", *options)
 
-    def audit(self) -> None:
+    def audit(self, *, resent: bool = False) -> None:
         """The audit, once the simulator has done with the requests of the dead."""
         eventually(lambda: not self.simulator.summary()["requests"]["in_flight"])
-        audit(self.run, self.stands, self.simulator.contacts())
+        audit(self.run, self.stands, self.simulator.contacts(), resent=resent)
 
     def taken(self) -> set[str]:
         return {line["contact_key"] for line in self.simulator.contacts()}
@@ -158,13 +158,17 @@ def is_bad(number: int) -> bool:
     return number % 611 == 0 or number % 1_999 == 0
 
 
-def configured(place: Stand, *, source: str) -> None:
+def configured(place: Stand, *, source: str, on_unknown: str = "hold") -> None:
     write_config(
         place.program.directory / "journey.toml",
         url=place.simulator.url,
         source=source,
         batch={"max_records": MAX_RECORDS},
-        delivery={"max_in_flight": MAX_IN_FLIGHT, "requests_per_second": 400.0},
+        delivery={
+            "max_in_flight": MAX_IN_FLIGHT,
+            "requests_per_second": 400.0,
+            "on_unknown": on_unknown,
+        },
     )
 
 
@@ -283,14 +287,32 @@ def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float
     eventually(lambda: not any(map(alive, orphans)))
 
 
+def test_crashes_and_resending(
+    kinder_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
+) -> None:
+    """With on_unknown = "resend" contacts may be taken twice; none is lost or told of wrongly."""
+    chance = Random(f"resend {kinder_seed}")
+    kind = chance.choice(tuple(Kind))
+    place = stand(program, simulator, kind)
+    configured(place, source=kind.value, on_unknown="resend")
+    simulator.set_faults(*tell(chance, HARMLESS, AMBIGUOUS), seed=kinder_seed)
+    for _ in range(2):
+        with place.start() as running:
+            be_unkind(running, chance, place=place, lifetime=lifetime)
+
+    to_the_end(place)
+    place.audit(resent=True)
+    assert all(line["reason"] != "interrupted" for line in lines_of(place.run, "unknown"))
+
+
 def test_signals(
-    signal_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
+    kinder_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
 ) -> None:
     """Drained at any moment and run again: unknown is only what a fault has made unknown."""
-    chance = Random(-signal_seed)
+    chance = Random(-kinder_seed)
     place = stand(program, simulator, chance.choice(tuple(Kind)))
     kinds = (HARMLESS, AMBIGUOUS) if chance.random() < 0.5 else (HARMLESS,)
-    simulator.set_faults(*tell(chance, *kinds), seed=signal_seed)
+    simulator.set_faults(*tell(chance, *kinds), seed=kinder_seed)
     for _ in range(chance.randint(1, 3)):
         number = chance.choice((signal.SIGTERM, signal.SIGINT))
         running = place.start()
