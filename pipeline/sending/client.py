@@ -41,7 +41,7 @@ IDLE_SECONDS: Final = 4.0
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 1 << 20
-"""More of an answer is not read; no answer of Marketing Cloud comes near it."""
+"""More of an answer is not read, unless asked for; no answer to a batch comes near it."""
 
 SLICE_BYTES: Final = 1 << 18
 """A body is handed over in slices, so that a large one is not copied whole for each request."""
@@ -104,23 +104,35 @@ class Client:
         self._connector = connector
         self._clock = clock
 
-    async def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> Reply | Broken:
+    async def post(
+        self, url: str, body: bytes, *, headers: Mapping[str, str], max_bytes: int = ANSWER_BYTES
+    ) -> Reply | Broken:
         """POST `body` once. Raises nothing that a network can do."""
-        return await self._request("POST", url, body=_Body(body), headers=headers)
+        return await self._request(
+            "POST", url, body=_Body(body), headers=headers, max_bytes=max_bytes
+        )
 
-    async def get(self, url: str, *, headers: Mapping[str, str]) -> Reply | Broken:
+    async def get(
+        self, url: str, *, headers: Mapping[str, str], max_bytes: int = ANSWER_BYTES
+    ) -> Reply | Broken:
         """GET once; aiohttp may repeat it on a connection that was closed while idle."""
-        return await self._request("GET", url, body=None, headers=headers)
+        return await self._request("GET", url, body=None, headers=headers, max_bytes=max_bytes)
 
     async def _request(
-        self, method: str, url: str, *, body: _Body | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        *,
+        body: _Body | None,
+        headers: Mapping[str, str],
+        max_bytes: int,
     ) -> Reply | Broken:
         began = self._clock.now()
         try:
             async with self._session.request(
                 method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
             ) as response:
-                content, whole = await _content(response)
+                content, whole = await _content(response, max_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Broken(
                 breakage=_breakage(error),
@@ -145,7 +157,7 @@ class Client:
             self._connector.shorten_idle(max(limit - 1.0, limit / 2))
 
 
-async def _content(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+async def _content(response: aiohttp.ClientResponse, max_bytes: int) -> tuple[bytes, bool]:
     """The body, and whether it is whole. The status stands even where the body breaks off."""
     pieces: list[bytes] = []
     size = 0
@@ -154,9 +166,9 @@ async def _content(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
             piece = await response.content.readany()
             pieces.append(piece)
             size += len(piece)
-            if size > ANSWER_BYTES:
+            if size > max_bytes:
                 response.close()
-                return b"".join(pieces)[:ANSWER_BYTES], False
+                return b"".join(pieces)[:max_bytes], False
     except (aiohttp.ClientError, TimeoutError, OSError):
         return b"".join(pieces), False
 

@@ -31,6 +31,8 @@ __all__ = (
     "bearer",
     "event_definition_url",
     "fields_url",
+    "interaction_url",
+    "interactions_url",
     "token_body",
     "token_url",
 )
@@ -117,6 +119,19 @@ def event_definition_url(account: Account, key: str) -> str:
 def fields_url(account: Account, data_extension_id: str) -> str:
     """Where the fields of a data extension are read."""
     return f"{account.rest_base}/data/v1/customObjects/{quote(data_extension_id, safe='')}/fields"
+
+
+def interactions_url(account: Account, page: int) -> str:
+    """Where a page of the tenant's journeys is read, every version with all it tells."""
+    asked = f"$page={page}&$pageSize=50&mostRecentVersionOnly=false&extras=all"
+    return f"{account.rest_base}/interaction/v1/interactions?{asked}"
+
+
+def interaction_url(account: Account, interaction_id: str, *, version: int | None) -> str:
+    """Where one version of a journey is read."""
+    chosen = "" if version is None else f"&versionNumber={version}"
+    place = f"/interaction/v1/interactions/{quote(interaction_id, safe='')}"
+    return f"{account.rest_base}{place}?extras=all{chosen}"
 
 
 def token_url(account: Account) -> str:

@@ -1,21 +1,20 @@
 """Look-ups: the event definition and its fields, read before anything is sent.
 
-Reading may be repeated freely, so passing trouble is waited out. What stays wrong is told apart:
-an unknown key, a missing permission, an answer that cannot be read.
+How they are asked for, and what stays wrong when trouble does not pass, is told in `asking.py`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import EndpointError, HaltError, PermissionDeniedError
-from .answers import Said, parse, unknown_definition
-from .endpoint import bearer, event_definition_url, fields_url
-from .patience import ATTEMPTS, PassingError, patiently
-from .reply import Breakage, Broken, Reply
+from ..errors import EndpointError
+from .asking import Asker
+from .endpoint import event_definition_url, fields_url, interaction_url, interactions_url
+from .journeys import Journey, journeys_of, listens, tells_triggers
+from .patience import ATTEMPTS
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import AsyncIterator
 
     from .account import Account
     from .client import Client
@@ -26,6 +25,8 @@ __all__ = ("Lookup", "data_extension_of", "schema_of")
 
 _DEFINITION: Final = "the event definition (Automation, Interactions: read)"
 _FIELDS: Final = "the fields of the event's data extension (Data Extensions: read)"
+_JOURNEYS: Final = "the journeys (Journeys: read)"
+_MAX_PAGES: Final = 2_000
 
 
 class Lookup:
@@ -41,10 +42,7 @@ class Lookup:
         attempts: int = ATTEMPTS,
     ) -> None:
         self._account = account
-        self._client = client
-        self._keeper = keeper
-        self._clock = clock
-        self._attempts = attempts
+        self._asker = Asker(client=client, keeper=keeper, clock=clock, attempts=attempts)
 
     async def event_definition(self, key: str) -> dict[str, Any]:
         """The event definition as Marketing Cloud gives it.
@@ -57,7 +55,7 @@ class Lookup:
             CredentialsError: No token could be had.
         """
         url = event_definition_url(self._account, key)
-        return await self._read(url, subject=_DEFINITION, key=key)
+        return await self._asker.get(url, subject=_DEFINITION, key=key)
 
     async def fields(self, definition: dict[str, Any]) -> list[dict[str, Any]]:
         """The fields of the definition's data extension: from its schema, or read on their own.
@@ -75,38 +73,58 @@ class Lookup:
         if data_extension_id is None:
             raise EndpointError("The event definition names no data extension")
 
-        content = await self._read(fields_url(self._account, data_extension_id), subject=_FIELDS)
+        url = fields_url(self._account, data_extension_id)
+        content = await self._asker.get(url, subject=_FIELDS)
         if (fields := _objects(content.get("fields"))) is None:
             raise EndpointError(f"The answer to a request for {_FIELDS} holds no fields")
 
         return fields
 
-    async def _read(self, url: str, *, subject: str, key: str | None = None) -> dict[str, Any]:
-        async def ask() -> dict[str, Any]:
-            reply = await self._get(url)
-            if isinstance(reply, Reply) and 200 <= reply.status < 300:
-                content = parse(reply.body)
-                if isinstance(content, dict):
-                    return content
+    async def journeys(self, event_definition_key: str) -> list[Journey]:
+        """The journeys, in every version, that contacts enter by the event.
 
-                said = f"status {reply.status}: {reply.excerpt()}"
-                raise EndpointError(f"The answer to a request for {subject} is no object ({said})")
+        Raises:
+            HaltError: As `event_definition`; none may be found without being an error.
+        """
+        found = []
+        async for item in self._interactions():
+            if not tells_triggers(item):
+                item = await self._interaction(item)  # noqa: PLW2901  # the same, told whole
 
-            raise _trouble(reply, subject=subject, key=key, now=self._clock.wall())
+            if listens(item, event_definition_key):
+                found.append(item)
 
-        return await patiently(
-            ask, subject=subject[0].upper() + subject[1:], attempts=self._attempts
+        return journeys_of(found)
+
+    async def _interactions(self) -> AsyncIterator[dict[str, Any]]:
+        """Every interaction of the tenant; the list ends with a page that brings nothing new."""
+        seen: set[tuple[str, str]] = set()
+        for page in range(1, _MAX_PAGES):
+            url = interactions_url(self._account, page)
+            content = await self._asker.get(url, subject=_JOURNEYS)
+            items = content.get("items")
+            fresh = [
+                item
+                for item in (items if isinstance(items, list) else [])
+                if isinstance(item, dict)
+                and (str(item.get("id")), str(item.get("version"))) not in seen
+            ]
+            for item in fresh:
+                seen.add((str(item.get("id")), str(item.get("version"))))
+                yield item
+
+            count = content.get("count")
+            if not fresh or (isinstance(count, int) and len(seen) >= count):
+                return
+
+    async def _interaction(self, item: dict[str, Any]) -> dict[str, Any]:
+        version = item.get("version")
+        url = interaction_url(
+            self._account,
+            str(item.get("id") or item.get("definitionId")),
+            version=version if isinstance(version, int) else None,
         )
-
-    async def _get(self, url: str) -> Reply | Broken:
-        """GET with the token; a refused token is renewed once."""
-        token = await self._keeper.token()
-        reply = await self._client.get(url, headers=bearer(token))
-        if isinstance(reply, Reply) and reply.status == 401:
-            token = await self._keeper.renew(token)
-            reply = await self._client.get(url, headers=bearer(token))
-
-        return reply
+        return await self._asker.get(url, subject=_JOURNEYS)
 
 
 def schema_of(definition: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -128,31 +146,3 @@ def _objects(value: object) -> list[dict[str, Any]] | None:
         return None
 
     return value if all(isinstance(each, dict) for each in value) else None
-
-
-def _trouble(
-    reply: Reply | Broken, *, subject: str, key: str | None, now: datetime
-) -> PassingError | HaltError:
-    if isinstance(reply, Broken):
-        if reply.breakage is Breakage.CERTIFICATE:
-            return EndpointError(f"The server's certificate was refused ({reply.detail})")
-
-        return PassingError(reply.detail)
-
-    said = Said.of(reply, now=now)
-    if said.status in {408, 429} or said.status >= 500:
-        return PassingError(said.detail, retry_after=said.retry_after)
-
-    if said.status in {401, 403}:
-        return PermissionDeniedError(
-            f"The installed package behind account.client_id may not read {subject} ({said.detail})"
-        )
-
-    missing = said.status == 404 and said.code is not None  # without a code it is no such route
-    if key is not None and (missing or said.names_event_definition):
-        return unknown_definition(said, key=key)
-
-    return EndpointError(
-        f"A request for {subject} is answered with {said.detail}. Look at account.rest_url or "
-        "account.subdomain"
-    )

@@ -18,6 +18,7 @@ from pipeline.errors import (
 from pipeline.sending.account import Account
 from pipeline.sending.client import open_client
 from pipeline.sending.clock import Clock
+from pipeline.sending.journeys import EntryMode, JourneyStatus
 from pipeline.sending.lookup import Lookup, data_extension_of, schema_of
 from pipeline.sending.policy import DeliveryPolicy
 from pipeline.sending.token import TokenKeeper
@@ -152,3 +153,87 @@ def test_definitions_of_odd_shape(odd: dict[str, Any]) -> None:
     """What is not there is None."""
     assert schema_of(odd) is None
     assert data_extension_of(odd) is None
+
+
+def interaction(
+    number: int, *, event: str = KEY, version: int = 1, **others: Any
+) -> dict[str, Any]:
+    """An interaction as recorded, as far as it is read."""
+    told = {
+        "id": f"ID-{number}",
+        "key": f"key-{number}",
+        "name": f"Journey {number}",
+        "version": version,
+        "entryMode": "MultipleEntries",
+        "status": "Published",
+        "definitionId": f"DEF-{number}-{version}",
+        "triggers": [{"type": "APIEvent", "metaData": {"eventDefinitionKey": event}}],
+        "stats": {"currentPopulation": 1, "cumulativePopulation": 7},
+    }
+    return told | others
+
+
+async def test_journeys_are_found_on_every_page_in_every_version() -> None:
+    """What listens to another event is no journey of this one; a short page is not the last."""
+    pages = [
+        (200, {"count": 3, "items": [interaction(1), interaction(2, event="APIEvent-other")]}),
+        (200, {"count": 3, "items": [interaction(1, version=2, status="Draft")]}),
+    ]
+    async with asking(*pages) as (lookup, server):
+        draft, published = await lookup.journeys(KEY)
+
+    paths = [exchange.path for exchange in server.exchanges]
+    assert [path.partition("&")[0] for path in paths] == [
+        "/interaction/v1/interactions?$page=1",
+        "/interaction/v1/interactions?$page=2",
+    ]
+    assert all("mostRecentVersionOnly=false" in path for path in paths)
+    assert (draft.version, draft.status) == (2, JourneyStatus.DRAFT)
+    assert published.status is JourneyStatus.PUBLISHED
+    assert published.entry_mode is EntryMode.ANYTIME
+    assert published.entered == 7
+    assert published.definition_ids == {"id-1", "def-1-1"}
+
+
+async def test_a_list_without_triggers_has_each_journey_read_alone() -> None:
+    """Whether a list tells them is not known: what it leaves out is asked for."""
+    bare = {name: value for name, value in interaction(1).items() if name != "triggers"}
+    answers = [(200, {"items": [bare]}), (200, interaction(1)), (200, {"items": []})]
+    async with asking(*answers) as (lookup, server):
+        (journey,) = await lookup.journeys(KEY)
+
+    assert journey.name == "Journey 1"
+    assert server.exchanges[1].path == (
+        "/interaction/v1/interactions/ID-1?extras=all&versionNumber=1"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"items": None}, {"items": [7]}, {"count": 0, "items": []}]
+)
+async def test_no_journeys(content: object) -> None:
+    """A tenant without any is no trouble."""
+    async with asking((200, content)) as (lookup, _):
+        assert await lookup.journeys(KEY) == []
+
+
+async def test_a_list_that_never_ends_ends() -> None:
+    """A server that ignores the page gives the same one again: that is the end."""
+    async with asking((200, {"count": 99, "items": [interaction(1)]})) as (lookup, server):
+        assert len(await lookup.journeys(KEY)) == 1
+        assert len(server.exchanges) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("Published", JourneyStatus.PUBLISHED),
+        ("paused", JourneyStatus.PAUSED),
+        ("Unpublished", JourneyStatus.FINISHING),
+        ("ScheduledToPublish", JourneyStatus.OTHER),
+        (None, JourneyStatus.OTHER),
+    ],
+)
+def test_a_status_is_read_in_any_spelling(said: object, status: JourneyStatus) -> None:
+    """What is not known is none of the known ones."""
+    assert JourneyStatus.read(said) is status
