@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError, MappingError, UsageError
+from .errors import MappingError, UsageError
 from .intake.locate import locate
 from .intake.ranges import Ranges
 from .intake.source import START
 from .mapping.encoding import Encoding, Reading
 from .mapping.mapper import Mapper
-from .packing.payload import Envelope
-from .sending.endpoint import EndpointName
 from .settling.identity import Identity, rest_host
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .intake.source import FileSource, Fingerprint, Mark
     from .mapping.target import Target
-    from .sending.endpoint import Profile
+    from .packing.payload import Envelope
 
 __all__ = ("Plan",)
 
@@ -54,7 +52,7 @@ class Plan:
             config=config,
             sources=sources,
             fingerprints=tuple(source.fingerprint() for source in sources),
-            envelope=_envelope(config),
+            envelope=config.journey.envelope,
         )
 
     def hold_against(self, target: Target | None) -> None:
@@ -74,11 +72,6 @@ class Plan:
                     raise
 
                 raise MappingError(f"{source.name}: {error}") from None
-
-    @property
-    def profile(self) -> Profile:
-        """What the endpoint takes."""
-        return self.config.journey.profile
 
     @property
     def identity(self) -> Identity:
@@ -104,7 +97,7 @@ class Plan:
         """The mapper of this plan, its contacts held against `target` if there is one."""
         return Mapper(
             self.config.mapping,
-            shape=self.profile.shape,
+            shape=self.config.journey.shape,
             target=target,
             max_contact_bytes=self.max_contact_bytes,
         )
@@ -132,19 +125,8 @@ class Plan:
         return Encoding(
             readings=readings,
             mapping=self.config.mapping,
-            shape=self.profile.shape,
+            shape=self.config.journey.shape,
             target=target,
             max_contact_bytes=self.max_contact_bytes,
             limit=limit,
         )
-
-
-def _envelope(config: Config) -> Envelope:
-    match config.journey.endpoint:
-        case EndpointName.BATCH:
-            return Envelope.experimental(config.journey.event_definition_key)
-        case other:
-            raise ConfigError(
-                f'journey.endpoint = "{other}" is not sent to by this version; '
-                'use "batchcontactevents"'
-            )

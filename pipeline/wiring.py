@@ -9,20 +9,21 @@ from .errors import EventDefinitionError, HaltError
 from .events import FieldsRead, FieldsUnreadable
 from .mapping.target import Target, parse_fields
 from .packing.batcher import Batcher
-from .packing.payload import halve
+from .packing.payload import halve, pick
 from .sending.clock import Clock
 from .sending.courier import Courier
+from .sending.links import Links
 from .sending.lookup import Lookup
 from .sending.pace import Pace
 from .sending.probation import Probation
-from .sending.sender import Links, Sender
+from .sending.sender import Sender
 from .sending.token import TokenKeeper, token_from
 from .settling.budget import Budget
 from .settling.checkpoint import Checkpoint
 from .settling.settler import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from .events import Emit
     from .packing.batch import Batch
@@ -96,6 +97,7 @@ class Wiring:
                 ledger=self._journal,
                 settle=settle,
                 halve=self._halve,
+                pick=self._pick,
                 scope=self._stop.scope,
                 emit=self._emit,
             ),
@@ -105,6 +107,9 @@ class Wiring:
     def _halve(self, batch: Batch) -> tuple[Batch, Batch]:
         ids = (self._next_id(), self._next_id())
         return halve(batch, batch_ids=ids, envelope=self._plan.envelope)
+
+    def _pick(self, batch: Batch, indices: Sequence[int]) -> Batch:
+        return pick(batch, indices, batch_id=self._next_id(), envelope=self._plan.envelope)
 
 
 def keeper_of(plan: Plan, client: Client, *, emit: Emit, clock: Clock) -> TokenKeeper:

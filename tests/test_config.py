@@ -306,12 +306,18 @@ def test_a_mistake_is_told_in_plain_words(tmp_path: Path, changed: str, line: st
         (
             'event_definition_key = "APIEvent-1"',
             'event_definition_key = "APIEvent-1"\nendpoint = "async-events"',
-            'account.auth must be "v2" for journey.endpoint = "async-events"',
+            (
+                'account.auth must be "v2" for journey.endpoint = "async-events": it is documented '
+                "for enhanced packages, and younger than the legacy ones"
+            ),
         ),
         (
             'subdomain = "mcxxxxxxxx"',
             'subdomain = "mcxxxxxxxx"\nauth = "v2"',
-            'account.auth must be "v1" for journey.endpoint = "batchcontactevents"',
+            (
+                'account.auth must be "v1" for journey.endpoint = "batchcontactevents": whoever '
+                "has used it needed the old kind of token"
+            ),
         ),
         (
             '"APIEvent-1"',

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from ..sending.account import AuthVersion
-from ..sending.endpoint import EndpointName
 from .findings import findings_of
 from .layers import Origin, Overrides, read_file
 from .schema import json_schema
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ("load",)
-
-_AUTH_NEEDED = {EndpointName.BATCH: AuthVersion.V1, EndpointName.ASYNC: AuthVersion.V2}
 
 _SHORTEST_SECRET = 6  # masking "x" of a rehearsal would make riddles of the words
 
@@ -85,10 +81,12 @@ def _clashes(config: Config, origin: Origin) -> Iterator[str]:
             f"must be at most {most}: that is what {endpoint} takes in a request",
         )
 
-    needed = _AUTH_NEEDED.get(endpoint, config.account.auth)
-    if config.account.auth != needed:
+    profile = config.journey.profile
+    if config.account.auth not in profile.auth:
         yield origin.line(
-            ("account", "auth"), f'must be "{needed}" for journey.endpoint = "{endpoint}"'
+            ("account", "auth"),
+            f'must be "{profile.auth[0]}" for journey.endpoint = "{endpoint}": '
+            f"{profile.auth_known}",
         )
 
 

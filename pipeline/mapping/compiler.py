@@ -140,7 +140,8 @@ def source_of(
     """Write the function's source, and the namespace its free names stand for."""
     code = Code(layout, {column: f"c{number}" for number, column in enumerate(_columns(plan))})
     lines = [*_reading(code, header), *key_lines(code, plan), *_data(code, plan)]
-    lines.append(f"b = dumps({{{shape.key!r}: k, {shape.data!r}: d}}, hook)")
+    fixed = "".join(f", {name!r}: {value!r}" for name, value in shape.fixed)
+    lines.append(f"b = dumps({{{shape.key!r}: k{fixed}, {shape.data!r}: d}}, hook)")
     if layout is not Layout.TEXT_ROWS:
         # orjson writes NaN as null, and leaves no other trace of it.
         if plan.fields is not None:

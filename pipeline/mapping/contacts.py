@@ -16,10 +16,18 @@ __all__ = ("ContactShape", "Contacts")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactShape:
-    """The names an endpoint gives the two members of a contact."""
+    """The names an endpoint gives the two members of a contact.
+
+    `fixed` are members that every contact carries besides, as they stand.
+    """
 
     key: str = "ContactKey"
     data: str = "Data"
+    fixed: tuple[tuple[str, str], ...] = ()
+
+    def filled(self, key: str, data: Any) -> dict[str, Any]:
+        """A contact, ready to be written as JSON."""
+        return {self.key: key, **dict(self.fixed), self.data: data}
 
 
 @dataclass(slots=True, kw_only=True)

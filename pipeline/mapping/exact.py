@@ -122,6 +122,6 @@ def encode(key: str, data: dict[str, Any], *, shape: ContactShape) -> bytes:
             raise Refused(refused.reason, detail, contact_key=key) from None
 
     try:
-        return orjson.dumps({shape.key: contact_key, shape.data: exact})
+        return orjson.dumps(shape.filled(contact_key, exact))
     except TypeError as error:  # what is left: a time of day with a zone
         raise Refused("unsupported_value", str(error), contact_key=key) from None

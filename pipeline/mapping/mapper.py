@@ -174,7 +174,7 @@ class Mapper:
         key, data = plan.contact(record)
         shape = self._shape
         try:
-            body = orjson.dumps({shape.key: key, shape.data: data}, number_hook)
+            body = orjson.dumps(shape.filled(key, data), number_hook)
             exact = not (b"null" in body and holds_no_number(data))
         except (TypeError, Refused):
             exact = False

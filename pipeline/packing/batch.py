@@ -20,7 +20,7 @@ class Trigger(StrEnum):
     BYTES = "bytes"  # the next contact would not have fitted
     LINGER = "linger"  # the first contact had waited linger_seconds
     DRAIN = "drain"  # the source ended
-    SPLIT = "split"  # a refused batch was halved
+    SPLIT = "split"  # a refused batch was halved, or one was judged contact by contact
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ refused batch is cut from them.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,9 @@ import orjson
 from .batch import Batch, Span, Trigger
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Sequence
 
-__all__ = ("Envelope", "halve", "seal")
+__all__ = ("Envelope", "halve", "pick", "seal")
 
 _DIGITS_OF_A_COUNT = 8
 
@@ -49,6 +49,17 @@ class Envelope:
             tail=b"]}",
             counted=True,
         )
+
+    @classmethod
+    def members(cls, event_definition_key: str) -> Envelope:
+        """The envelope of `async/events`."""
+        key = orjson.dumps(event_definition_key)
+        return cls(head=b'{"eventDefinitionKey":' + key + b',"members":[', tail=b"]}")
+
+    @classmethod
+    def bare(cls, _: str) -> Envelope:
+        """None at all, for `events`: its one contact is the body, and names the event itself."""
+        return cls(head=b"", tail=b"")
 
     def prefix(self, count: int) -> bytes:
         """The bytes before the first of `count` contacts."""
@@ -102,6 +113,32 @@ def halve(batch: Batch, *, batch_ids: tuple[int, int], envelope: Envelope) -> tu
         _part(batch, range(middle), batch_id=batch_ids[0], envelope=envelope),
         _part(batch, range(middle, len(batch)), batch_id=batch_ids[1], envelope=envelope),
     )
+
+
+def pick(batch: Batch, indices: Sequence[int], *, batch_id: int, envelope: Envelope) -> Batch:
+    """The contacts at ascending `indices` of a batch, in one of their own."""
+    return seal(
+        [batch.body(index) for index in indices],
+        array("I", [batch.lengths[index] for index in indices]),
+        batch_id=batch_id,
+        spans=_picked(batch.spans, indices),
+        keys=[batch.keys[index] for index in indices],
+        trigger=Trigger.SPLIT,
+        envelope=envelope,
+    )
+
+
+def _picked(spans: tuple[Span, ...], indices: Sequence[int]) -> tuple[Span, ...]:
+    parts = []
+    begin = 0
+    for span in spans:
+        finish = begin + len(span.positions)
+        if chosen := [span.positions[at - begin] for at in indices if begin <= at < finish]:
+            parts.append(Span(span.source, chosen))
+
+        begin = finish
+
+    return tuple(parts)
 
 
 def _part(batch: Batch, indices: range, *, batch_id: int, envelope: Envelope) -> Batch:

@@ -20,9 +20,19 @@ from .retry import http_date, parse_retry_after
 from .verdict import Ambiguous, Fatal, Refused, RenewToken, Taken, TryLater, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-__all__ = ("Said", "classify", "parse", "unknown_definition")
+__all__ = (
+    "Said",
+    "classify",
+    "clean_id",
+    "parse",
+    "passes",
+    "read_instance",
+    "unknown_definition",
+    "whole_number",
+)
 
 
 def parse(body: bytes) -> Any:
@@ -60,7 +70,7 @@ class Said:
         content = parse(reply.body)
         fields = content if isinstance(content, dict) else {}
         message = _text(fields.get("message") or fields.get("error_description"))
-        code = _whole(fields.get("errorcode"))
+        code = whole_number(fields.get("errorcode"))
         moment = http_date(reply.headers.get("Date")) or now
         after = parse_retry_after(reply.headers.get("Retry-After"), now=moment)
         if after is None:
@@ -73,7 +83,7 @@ class Said:
             message=message,
             detail=f"status {reply.status}{errorcode}" + (f": {words}" if words else ""),
             code=code,
-            passing=_is_passing(message, code=code, additional=fields.get("additionalErrors")),
+            passing=passes(message, code=code, additional=fields.get("additionalErrors")),
             retry_after=after,
         )
 
@@ -100,34 +110,38 @@ def _text(value: object) -> str:
     return value[:4000] if isinstance(value, str) else ""
 
 
-def _whole(value: object) -> int | None:
+def whole_number(value: object) -> int | None:
+    """A number that may come as text; None for anything else."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return int(text) if re.fullmatch(r"\d{1,9}", text) else None
 
 
-def _is_passing(message: str, *, code: int | None, additional: object) -> bool:
+def passes(message: str, *, code: int | None, additional: object) -> bool:
     """Two refusals that mend themselves: a busy data extension, and a deadlock."""
     busy = code == 10006 and message.startswith("Unable to save rows") and not additional
     return busy or message.rstrip().endswith("Rerun the transaction.")
 
 
-def classify(reply: Reply | Broken, *, key: str, now: datetime) -> Verdict:
+def classify(
+    reply: Reply | Broken, *, key: str, now: datetime, read: Callable[[Any], Verdict]
+) -> Verdict:
     """What became of a batch, by the answer or by how far it got without one.
 
-    `key` is the event definition's, for the message; `now` the wall clock's time.
+    `key` is the event definition's, for the message; `now` the wall clock's time; `read` knows
+    where the endpoint's answer of success has its verdict.
     """
     match reply:
         case Broken():
             return _no_answer(reply)
         case Reply():
-            return _answer(reply, key=key, now=now)
+            return _answer(reply, key=key, now=now, read=read)
         case _:
             assert_never(reply)
 
 
-def _answer(reply: Reply, *, key: str, now: datetime) -> Verdict:
+def _answer(reply: Reply, *, key: str, now: datetime, read: Callable[[Any], Verdict]) -> Verdict:
     if 200 <= reply.status < 300:
-        return _success(reply)
+        return _success(reply, read=read)
 
     if 300 <= reply.status < 400:
         return _redirect(reply)
@@ -194,7 +208,7 @@ _PAGE: Final = re.compile(rb"\s{0,100}<(?:!doctype\s{1,9})?html", re.IGNORECASE)
 _ID: Final = re.compile(r"[!-~]{1,200}")
 
 
-def _success(reply: Reply) -> Verdict:
+def _success(reply: Reply, *, read: Callable[[Any], Verdict]) -> Verdict:
     kind = reply.headers.get("Content-Type", "").lower()
     if "html" in kind or _PAGE.match(reply.body):
         # Somebody between us and Marketing Cloud answered: it may have passed the batch on or not.
@@ -202,16 +216,22 @@ def _success(reply: Reply) -> Verdict:
             reason="html_answer", detail=f"a web page with status {reply.status}: {reply.excerpt()}"
         )
 
-    return Taken(event_instance_id=_instance_id(parse(reply.body)))
+    return read(parse(reply.body))
 
 
-def _instance_id(content: object) -> str | None:
+def read_instance(content: object, keys: Sequence[str] = ()) -> Taken:
+    """What a 2xx says where the status is the verdict: it may name the event's instance."""
     if isinstance(content, dict) and "eventInstanceId" in content:
         content = content["eventInstanceId"]
     elif isinstance(content, dict):
         named = {str(name).lower(): value for name, value in content.items()}
         content = named.get("eventinstanceid")
 
+    return Taken(event_instance_id=clean_id(content))
+
+
+def clean_id(content: object) -> str | None:
+    """An id as Marketing Cloud gives them; None for what cannot be one."""
     return content if isinstance(content, str) and _ID.fullmatch(content) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..events import RequestEnded, RequestStarted
 from .answers import classify
@@ -34,6 +34,7 @@ class Courier:
         clock: Clock,
     ) -> None:
         self._url = batch_url(account, journey)
+        self._read = journey.profile.read
         self._key = journey.event_definition_key
         self._client = client
         self._emit = emit
@@ -53,4 +54,7 @@ class Courier:
             seconds = self._clock.now() - began
             self._emit(RequestEnded(batch_id=batch_id, status=status, seconds=seconds))
 
-        return classify(reply, key=self._key, now=self._clock.wall())
+        def read(content: Any) -> Verdict:
+            return self._read(content, batch.keys)
+
+        return classify(reply, key=self._key, now=self._clock.wall(), read=read)

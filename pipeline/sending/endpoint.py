@@ -14,12 +14,16 @@ from urllib.parse import quote
 import orjson
 
 from ..mapping.contacts import ContactShape
+from ..packing.payload import Envelope
 from .account import AuthVersion
+from .answers import read_instance
+from .members import read_members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from .account import Account
+    from .verdict import Verdict
 
 __all__ = (
     "CONTENT_TYPE",
@@ -50,28 +54,49 @@ class EndpointName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What one endpoint takes: never constants elsewhere."""
+    """All that sets one endpoint apart: never constants or branches elsewhere.
+
+    `shape` and `envelope` are asked with the event definition key. `read` is given the content of
+    a 2xx and the contact keys in their order, and finds the verdict. `auth` are the kinds of token
+    that are known to open it, `auth_known` says how that is known.
+    """
 
     path: str
     max_records: int
-    shape: ContactShape
+    shape: Callable[[str], ContactShape]
+    envelope: Callable[[str], Envelope]
+    read: Callable[[Any, Sequence[str]], Verdict]
+    auth: tuple[AuthVersion, ...]
+    auth_known: str
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
     EndpointName.BATCH: Profile(
         path="/interaction-experimental/v1/batchcontactevents",
         max_records=500,
-        shape=ContactShape(key="ContactKey", data="Data"),
+        shape=lambda _: ContactShape(key="ContactKey", data="Data"),
+        envelope=Envelope.experimental,
+        read=read_instance,
+        auth=(AuthVersion.V1,),
+        auth_known="whoever has used it needed the old kind of token",
     ),
     EndpointName.ASYNC: Profile(
         path="/interaction/v1/async/events",
         max_records=100,
-        shape=ContactShape(key="contactKey", data="data"),
+        shape=lambda _: ContactShape(key="contactKey", data="data"),
+        envelope=Envelope.members,
+        read=read_members,
+        auth=(AuthVersion.V2,),
+        auth_known="it is documented for enhanced packages, and younger than the legacy ones",
     ),
     EndpointName.SINGLE: Profile(
         path="/interaction/v1/events",
         max_records=1,
-        shape=ContactShape(key="ContactKey", data="Data"),
+        shape=lambda key: ContactShape(fixed=(("EventDefinitionKey", key),)),
+        envelope=Envelope.bare,
+        read=read_instance,
+        auth=(AuthVersion.V1, AuthVersion.V2),
+        auth_known="it is documented since before the new kind, and for both",
     ),
 }
 
@@ -86,7 +111,8 @@ class JourneyPolicy:
     """The key of the API entry event: "APIEvent-…" in Journey Builder, not the journey's key."""
 
     endpoint: EndpointName = EndpointName.BATCH
-    """"batchcontactevents": 500 contacts a request. "async-events": 100. "events": one."""
+    """"batchcontactevents": 500 contacts a request, v1. "async-events": 100, v2, and a verdict for
+    each contact. "events": one a request, either kind of token."""
 
     check_fields: bool = True
     """Hold every contact against the fields of the event's data extension before it is sent."""
@@ -104,6 +130,16 @@ class JourneyPolicy:
     def profile(self) -> Profile:
         """What the endpoint takes."""
         return PROFILES[self.endpoint]
+
+    @property
+    def shape(self) -> ContactShape:
+        """How a contact is written for the endpoint."""
+        return self.profile.shape(self.event_definition_key)
+
+    @property
+    def envelope(self) -> Envelope:
+        """What stands around the contacts."""
+        return self.profile.envelope(self.event_definition_key)
 
 
 def batch_url(account: Account, journey: JourneyPolicy) -> str:

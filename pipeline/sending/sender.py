@@ -5,84 +5,44 @@
     post                             never left by a stop
     ledger.returned                  durable before the next wait, when it was certainly not taken
 
-A batch that is refused for what is in it is halved until the contact at fault stands alone. What
-was never dispatched, or was returned, is sent by the next run. What is dispatched and has no
+A batch that is refused for what is in it is halved until the contact at fault stands alone. One
+that is answered contact by contact is taken apart: each contact has its own outcome, and only those
+that were told to come again do.
+
+What was never dispatched, or was returned, is sent by the next run. What is dispatched and has no
 outcome is unknown: that is what a cancellation in the middle of a POST leaves behind.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from random import Random
-from typing import TYPE_CHECKING, Protocol, assert_never
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
 
 from ..errors import CredentialsError, HaltError, UnavailableError
 from ..events import AttemptFailed, BatchDispatched, BatchSplit, HoldStarted
 from .outcome import Accepted, Rejected, Settlement, Unknown
 from .policy import OnUnknown
 from .retry import again
-from .verdict import Ambiguous, Fatal, Refused, RenewToken, Taken, TryLater
+from .trip import Trip
+from .verdict import Ambiguous, Fatal, Judged, Refused, RenewToken, Taken, TryLater, by_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from anyio import CancelScope
-
-    from ..events import Emit
     from ..packing.batch import Batch
     from .clock import Clock
+    from .links import Links
     from .outcome import Outcome
     from .pace import Pacing
     from .policy import DeliveryPolicy
     from .probation import Probation
-    from .retry import Chance
     from .token import TokenKeeper
     from .verdict import Verdict
 
-__all__ = ("Ledger", "Links", "Sender")
+__all__ = ("Sender",)
 
 UNTOLD_HOLD_SECONDS = 1.0
 """How long a 429 holds everybody that does not say how long, at the least."""
-
-
-class Ledger(Protocol):
-    """What the journal does for a sender. Each returns when it is durable."""
-
-    async def dispatched(self, batch: Batch, attempt: int) -> None:
-        """The batch's first byte may leave from now on."""
-
-    async def returned(self, batch: Batch) -> None:
-        """The batch was certainly not taken. It may be dispatched again, or settled."""
-
-    async def split(self, parent: Batch, halves: tuple[Batch, Batch]) -> None:
-        """The parent was certainly not taken; its contacts are in the halves."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Links:
-    """What a sender is linked to, all of it made elsewhere."""
-
-    ledger: Ledger
-    settle: Callable[[Settlement], Awaitable[None]]
-    halve: Callable[[Batch], tuple[Batch, Batch]]
-    scope: Callable[[], CancelScope]
-    """Makes a scope for a wait that is left when the run stops; cancelled already if it has."""
-    emit: Emit
-    chance: Chance = field(default_factory=Random)
-    """Where the jitter of the backoff comes from."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Trip:
-    """How far one batch has come."""
-
-    batch: Batch
-    accepted_before: int  # by Marketing Cloud, of all batches, when the last attempt failed
-    attempt: int = 1
-    delay: float = 0.0  # before the next attempt
-    renewed: bool = False  # the token, in this attempt
-    out: bool = False  # dispatched, and neither returned nor settled
-    doubt: Ambiguous | None = None  # an attempt that may have been taken, where those are resent
 
 
 class Sender:
@@ -119,27 +79,33 @@ class Sender:
         Raises:
             HaltError: Sending again cannot mend it. What is not settled stays unprocessed.
         """
-        pending = [batch]
+        pending = [self._trip(batch)]
         while pending:
-            trip = _Trip(batch=pending.pop(), accepted_before=self._probation.accepted)
+            trip = pending.pop()
             try:
                 pending.extend(reversed(await self._carry(trip)))
             except HaltError:
-                await self._leave(trip)
+                for each in (trip, *pending):
+                    await self._leave(each)
+
                 raise
 
-    async def _carry(self, trip: _Trip) -> tuple[Batch, ...]:
-        """Take one batch to its outcome; returns the halves that take its place."""
-        while (token := await self._admit(trip)) is not None:
-            await self._dispatch(trip)
-            match verdict := await self._post(trip.batch, token):
+    def _trip(self, batch: Batch) -> Trip:
+        return Trip(batch=batch, accepted_before=self._probation.accepted)
+
+    async def _carry(self, trip: Trip) -> tuple[Trip, ...]:
+        """Take one batch to its outcome; returns the trips of what takes its place."""
+        while (verdict := await self._verdict(trip)) is not None:
+            match verdict:
                 case Taken():
                     await self._accept(trip, verdict)
                     return ()
                 case Refused():
                     return await self._refuse(trip, verdict)
+                case Judged():
+                    return await self._take_apart(trip, verdict)
                 case RenewToken():
-                    await self._renew(trip, verdict, token=token)
+                    await self._renew(trip, verdict)
                 case TryLater() | Ambiguous():
                     if not await self._again(trip, verdict):
                         return ()
@@ -151,7 +117,21 @@ class Sender:
         await self._leave(trip)
         return ()
 
-    async def _admit(self, trip: _Trip) -> str | None:
+    async def _verdict(self, trip: Trip) -> Verdict | None:
+        """What is said of the batch, asking where it is not known yet; None when the run stops."""
+        if (told := trip.told) is not None:
+            trip.told = None
+            return told
+
+        token = await self._admit(trip)
+        if token is None:
+            return None
+
+        trip.token = token
+        await self._dispatch(trip)
+        return await self._post(trip.batch, token)
+
+    async def _admit(self, trip: Trip) -> str | None:
         """Wait until the batch may go, and with which token; None when the run stops."""
         if not (trip.delay or self._stopped.cancel_called):
             token = self._keeper.current()
@@ -168,7 +148,7 @@ class Sender:
 
         return None if scope.cancel_called else token
 
-    async def _dispatch(self, trip: _Trip) -> None:
+    async def _dispatch(self, trip: Trip) -> None:
         await self._links.ledger.dispatched(trip.batch, trip.attempt)
         trip.out = True
         self._links.emit(
@@ -177,13 +157,23 @@ class Sender:
             )
         )
 
-    async def _accept(self, trip: _Trip, verdict: Taken) -> None:
+    async def _accept(self, trip: Trip, verdict: Taken) -> None:
         released = self._probation.accept()
         await self._settle(trip, Accepted(event_instance_id=verdict.event_instance_id))
         for settlement in released:
             await self._links.settle(settlement)
 
-    async def _refuse(self, trip: _Trip, verdict: Refused) -> tuple[Batch, ...]:
+    async def _take_apart(self, trip: Trip, verdict: Judged) -> tuple[Trip, ...]:
+        """Each contact goes on by its own verdict; those that were taken first, whatever comes."""
+        parts = [
+            replace(trip, batch=self._links.pick(trip.batch, indices), told=told)
+            for told, indices in by_verdict(verdict)
+        ]
+        await self._links.ledger.judged(trip.batch, [part.batch for part in parts], trip.attempt)
+        trip.out, trip.doubt = False, None
+        return tuple(parts)
+
+    async def _refuse(self, trip: Trip, verdict: Refused) -> tuple[Trip, ...]:
         batch = trip.batch
         if len(batch) > 1:
             halves = self._links.halve(batch)
@@ -192,7 +182,7 @@ class Sender:
             self._links.emit(
                 BatchSplit(batch_id=batch.batch_id, contacts=len(batch), detail=verdict.detail)
             )
-            return halves
+            return tuple(map(self._trip, halves))
 
         outcome = Rejected(reason=verdict.reason, detail=verdict.detail)
         if self._probation.cleared or trip.doubt is not None:
@@ -206,8 +196,8 @@ class Sender:
 
         return ()
 
-    async def _renew(self, trip: _Trip, verdict: RenewToken, *, token: str) -> None:
-        if trip.renewed and self._keeper.holds(token):
+    async def _renew(self, trip: Trip, verdict: RenewToken) -> None:
+        if trip.renewed and self._keeper.holds(trip.token):
             raise CredentialsError(
                 f"Marketing Cloud refuses a fresh token ({verdict.detail}). Look at "
                 "account.client_id: whether its package may use journey.endpoint, and whether "
@@ -218,9 +208,9 @@ class Sender:
         self._report(trip, "token_refused", detail=verdict.detail, delay=0.0)
         trip.renewed, trip.delay = True, 0.0
         with self._links.scope():
-            await self._keeper.renew(token)
+            await self._keeper.renew(trip.token)
 
-    async def _again(self, trip: _Trip, verdict: TryLater | Ambiguous) -> bool:
+    async def _again(self, trip: Trip, verdict: TryLater | Ambiguous) -> bool:
         """Prepare the next attempt; False when there is none, and the batch is settled."""
         if isinstance(verdict, Ambiguous):
             trip.doubt = verdict
@@ -251,7 +241,7 @@ class Sender:
             if seconds > 0 and self._pace.hold(seconds):
                 self._links.emit(HoldStarted(seconds=seconds, reason=verdict.detail))
 
-    async def _exhausted(self, trip: _Trip, verdict: TryLater | Ambiguous) -> None:
+    async def _exhausted(self, trip: Trip, verdict: TryLater | Ambiguous) -> None:
         if trip.doubt is not None:
             await self._settle_doubt(trip, trip.doubt)
         elif self._probation.accepted > trip.accepted_before:
@@ -263,27 +253,27 @@ class Sender:
                 f"no other was accepted meanwhile; the last: {verdict.detail}"
             )
 
-    async def _leave(self, trip: _Trip) -> None:
+    async def _leave(self, trip: Trip) -> None:
         """Leave the batch as it is: unprocessed, or unknown where an attempt is in doubt."""
         if trip.doubt is not None:
             await self._settle_doubt(trip, trip.doubt)
         else:
             await self._give_back(trip)
 
-    async def _give_back(self, trip: _Trip) -> None:
+    async def _give_back(self, trip: Trip) -> None:
         if trip.out and trip.doubt is None:
             await self._links.ledger.returned(trip.batch)
             trip.out = False
 
-    async def _settle_doubt(self, trip: _Trip, doubt: Ambiguous) -> None:
+    async def _settle_doubt(self, trip: Trip, doubt: Ambiguous) -> None:
         await self._settle(trip, Unknown(reason=doubt.reason, detail=doubt.detail))
 
-    async def _settle(self, trip: _Trip, outcome: Outcome) -> None:
+    async def _settle(self, trip: Trip, outcome: Outcome) -> None:
         trip.out, trip.doubt = False, None
         settlement = Settlement(batch=trip.batch, outcome=outcome, attempt=trip.attempt)
         await self._links.settle(settlement)
 
-    def _report(self, trip: _Trip, reason: str, *, detail: str, delay: float) -> None:
+    def _report(self, trip: Trip, reason: str, *, detail: str, delay: float) -> None:
         self._links.emit(
             AttemptFailed(
                 batch_id=trip.batch.batch_id,

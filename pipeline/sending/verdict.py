@@ -1,6 +1,6 @@
 """What an answer means for the batch that was sent: a member each, a sentence for each.
 
-`endpoint.py` reads Marketing Cloud's answers into these; the sender acts on them.
+`answers.py` reads Marketing Cloud's answers into these; the sender acts on them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ __all__ = (
     "Ambiguous",
     "Fatal",
     "Granted",
+    "Judged",
+    "OneVerdict",
     "Refused",
     "RenewToken",
     "Taken",
     "TryLater",
     "Verdict",
+    "by_verdict",
 )
 
 
@@ -70,6 +73,17 @@ class Ambiguous:
     detail: str
 
 
+OneVerdict = Taken | Refused | TryLater
+"""What may be said of a single contact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The contacts of the batch have verdicts of their own, which stand in its order."""
+
+    verdicts: tuple[OneVerdict, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fatal:
     """Whatever is sent will be refused until somebody mends what `error` names."""
@@ -85,4 +99,19 @@ class Granted:
     lifetime_seconds: float
 
 
-Verdict = Taken | RenewToken | Refused | TryLater | Ambiguous | Fatal
+def by_verdict(judged: Judged) -> list[tuple[OneVerdict, list[int]]]:
+    """Gather the contacts that share a verdict: those taken first, each refused one on its own."""
+    together: dict[OneVerdict, list[int]] = {}
+    alone: list[tuple[OneVerdict, list[int]]] = []
+    for index, verdict in enumerate(judged.verdicts):
+        if isinstance(verdict, Refused):
+            alone.append((verdict, [index]))
+        else:
+            together.setdefault(verdict, []).append(index)
+
+    return sorted([*together.items(), *alone], key=lambda part: _ORDER.index(type(part[0])))
+
+
+_ORDER = (Taken, Refused, TryLater)
+
+Verdict = Taken | RenewToken | Refused | TryLater | Ambiguous | Judged | Fatal

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.packing.batch import Span, Trigger
-from pipeline.packing.payload import Envelope, halve, seal
+from pipeline.packing.payload import Envelope, halve, pick, seal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.packing.batch import Batch
 
 __all__ = ("BatchMaker",)
@@ -43,3 +45,6 @@ class BatchMaker:
 
     def halve(self, batch: Batch) -> tuple[Batch, Batch]:
         return halve(batch, batch_ids=(next(self._ids), next(self._ids)), envelope=self._envelope)
+
+    def pick(self, batch: Batch, indices: Sequence[int]) -> Batch:
+        return pick(batch, indices, batch_id=next(self._ids), envelope=self._envelope)

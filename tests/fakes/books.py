@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import anyio.lowlevel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.packing.batch import Batch
     from pipeline.sending.outcome import Accepted, Rejected, Settlement, Unknown
 
@@ -35,6 +37,12 @@ class Books:
         await anyio.lowlevel.checkpoint()
         self.lines.append(("split", parent.batch_id, tuple(half.batch_id for half in halves)))
         self.out.discard(parent.batch_id)
+
+    async def judged(self, parent: Batch, parts: Sequence[Batch], attempt: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.lines.append(("judged", parent.batch_id, tuple(part.batch_id for part in parts)))
+        self.out.discard(parent.batch_id)
+        self.out |= {part.batch_id for part in parts}
 
     async def settle(self, settlement: Settlement) -> None:
         await anyio.lowlevel.checkpoint()

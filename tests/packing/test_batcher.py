@@ -12,10 +12,10 @@ from pipeline.intake.source import Mark
 from pipeline.mapping.contacts import Contacts
 from pipeline.packing.batch import Batch, Trigger
 from pipeline.packing.batcher import Batcher, BatchPolicy
-from pipeline.packing.payload import Envelope, halve
+from pipeline.packing.payload import Envelope, halve, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 ENVELOPE = Envelope.experimental('APIEvent-ä"b')
 
@@ -194,3 +194,48 @@ def test_a_policy_out_of_bounds_names_its_field(field: str, value: float) -> Non
     """A limit that makes no sense is refused by name."""
     with pytest.raises(ValueError, match=field):
         BatchPolicy(**{field: value})  # type: ignore[arg-type]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6),
+    parts=st.lists(st.integers(0, 3), min_size=30, max_size=30),
+)
+def test_picked_contacts_hold_the_same_contacts_byte_for_byte(
+    sizes: list[int], parts: list[int]
+) -> None:
+    """Taken apart by any rule, a batch loses, doubles and changes nothing."""
+    gathering = batcher()
+    first = 1
+    for number, size in enumerate(sizes):
+        gathering.add(contacts(["x"] * size, first=first, source=f"{number}.csv", step=2), now=0.0)
+        first += 2 * size
+
+    (whole,) = gathering.flush(Trigger.DRAIN)
+    found: list[tuple[tuple[str, int], str, bytes]] = []
+    for part in range(4):
+        indices = [index for index in range(len(whole)) if parts[index] == part]
+        if not indices:
+            continue
+
+        batch = pick(whole, indices, batch_id=100 + part, envelope=ENVELOPE)
+        assert_well_formed(batch)
+        bodies = [batch.body(index) for index in range(len(batch))]
+        found += zip(batch.places(), batch.keys, bodies, strict=True)
+
+    bodies = [whole.body(index) for index in range(len(whole))]
+    assert sorted(found) == sorted(zip(whole.places(), whole.keys, bodies, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("envelope", "shape"),
+    [
+        (Envelope.members, '{"eventDefinitionKey":"A\\"1","members":[%s]}'),
+        (Envelope.bare, "%s"),
+    ],
+)
+def test_the_other_envelopes(envelope: Callable[[str], Envelope], shape: str) -> None:
+    """What stands around the contacts of the documented endpoints."""
+    gathering = Batcher(BatchPolicy(), envelope=envelope('A"1'), next_id=count(1).__next__)
+    gathering.add(contacts(["x"]), now=0.0)
+    (batch,) = gathering.flush(Trigger.DRAIN)
+    assert batch.payload == (shape % batch.body(0).decode()).encode()

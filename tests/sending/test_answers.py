@@ -17,7 +17,7 @@ from pipeline.errors import (
     HaltError,
     PermissionDeniedError,
 )
-from pipeline.sending.answers import classify, parse
+from pipeline.sending.answers import classify, parse, read_instance
 from pipeline.sending.reply import Breakage, Broken, Reply
 from pipeline.sending.verdict import (
     Ambiguous,
@@ -37,7 +37,12 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Proxy</h1></body></html>"
 def read(status: int, body: bytes | dict[str, Any] = b"", **headers: str) -> Verdict:
     content = body if isinstance(body, bytes) else orjson.dumps(body)
     named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
-    return classify(Reply(status=status, headers=named, body=content), key="APIEvent-1", now=NOW)
+    return classify(
+        Reply(status=status, headers=named, body=content),
+        key="APIEvent-1",
+        now=NOW,
+        read=read_instance,
+    )
 
 
 def error(status: int, code: int | None = None, message: str = "", **more: Any) -> Verdict:
@@ -240,7 +245,7 @@ def test_a_server_that_failed(status: int) -> None:
 def test_no_answer(breakage: Breakage, *, started: bool) -> None:
     """Whether the body had begun decides; a refused certificate halts."""
     broken = Broken(breakage=breakage, detail="d", body_started=started)
-    verdict = classify(broken, key="k", now=NOW)
+    verdict = classify(broken, key="k", now=NOW, read=read_instance)
     if breakage is Breakage.CERTIFICATE:
         assert isinstance(fatal(verdict), EndpointError)
     elif started:
@@ -269,7 +274,10 @@ def test_messages_are_cut_and_printable() -> None:
 def test_every_answer_has_a_meaning(status: int, body: bytes, after: str) -> None:
     """Nothing a server can say raises, or is taken for success without a 2xx."""
     verdict = classify(
-        Reply(status=status, headers={"Retry-After": after}, body=body), key="k", now=NOW
+        Reply(status=status, headers={"Retry-After": after}, body=body),
+        key="k",
+        now=NOW,
+        read=read_instance,
     )
     assert isinstance(verdict, Taken) <= (200 <= status < 300)
 

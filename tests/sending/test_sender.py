@@ -35,15 +35,18 @@ from pipeline.sending.client import open_client
 from pipeline.sending.clock import Clock
 from pipeline.sending.courier import Courier
 from pipeline.sending.endpoint import JourneyPolicy
+from pipeline.sending.links import Links
 from pipeline.sending.outcome import Accepted, Rejected, Unknown
 from pipeline.sending.pace import Pace
 from pipeline.sending.policy import DeliveryPolicy, OnUnknown
 from pipeline.sending.probation import Probation
-from pipeline.sending.sender import Links, Sender
+from pipeline.sending.sender import Sender
 from pipeline.sending.token import TokenKeeper, token_from
 from pipeline.sending.verdict import (
     Ambiguous,
     Fatal,
+    Judged,
+    OneVerdict,
     Refused,
     RenewToken,
     Taken,
@@ -68,6 +71,7 @@ SLOW_DOWN = TryLater(reason="rate_limited", detail="d429", retry_after=7.0, hold
 BAD = Refused(reason="refused_400", detail="d400", alike="refused_400")
 LOST = Ambiguous(reason="connection_lost", detail="d")
 STALE = RenewToken(detail="d401")
+LEFT = TryLater(reason="left", detail="unprocessed")
 FORBIDDEN = Fatal(error=PermissionDeniedError("d403"))
 
 
@@ -107,6 +111,7 @@ class Scene:
                 ledger=self.books,
                 settle=self.books.settle,
                 halve=self.maker.halve,
+                pick=self.maker.pick,
                 scope=self.stop.scope,
                 emit=emit,
                 chance=Random(1),
@@ -345,6 +350,90 @@ async def test_the_first_contacts_may_be_at_fault() -> None:
     assert scene.books.keys(Rejected) == ["k1", "k2"]
     assert scene.books.keys(Accepted) == ["k3"]
     assert scene.probation.finish() == ()
+
+
+async def test_judged_contact_by_contact() -> None:
+    """Those taken are accepted, those refused rejected, and only those told to come again do."""
+    scene = Scene([Judged(verdicts=(TAKEN, BAD, BUSY, TAKEN, BUSY)), TAKEN])
+    whole = scene.maker.make(5)
+    await scene.sender.send(whole)
+    assert scene.books.keys(Accepted) == ["k1", "k3", "k4", "k5"]
+    assert scene.books.keys(Rejected) == ["k2"]
+    assert scene.books.lines == [
+        ("dispatched", 1, 1),
+        ("judged", 1, (2, 3, 4)),
+        ("accepted", 2, 1),
+        ("rejected", 3, 1),
+        ("returned", 4),
+        ("dispatched", 4, 2),
+        ("accepted", 4, 2),
+    ]
+    assert [number for number, _ in scene.posts] == [1, 4]
+    again = scene.books.settlements[-1].batch
+    assert again.places() == [("contacts.csv", 3), ("contacts.csv", 5)]
+    assert [again.body(index) for index in range(2)] == [whole.body(2), whole.body(4)]
+    assert scene.books.out == set()
+
+
+async def test_attempts_of_a_part_are_counted_on() -> None:
+    """A contact that is told to come again for ever is rejected in the end, and it alone."""
+    scene = Scene([Judged(verdicts=(TAKEN, BUSY)), BUSY, BUSY], max_attempts=3)
+    while_another_goes(scene, at_post=3)
+    await scene.sender.send(scene.maker.make(2))
+    assert scene.books.keys(Rejected) == ["k3"]
+    assert len(scene.posts) == 4
+
+
+async def test_refused_contact_by_contact_from_the_first() -> None:
+    """While nothing was accepted, verdicts that refuse everybody alike halt the run, too."""
+    scene = Scene([Judged(verdicts=(BAD,) * 30)])
+    with pytest.raises(EndpointError):
+        await scene.sender.send(scene.maker.make(30))
+
+    assert scene.books.settlements == []
+    assert scene.books.out == set()
+
+
+async def test_stopped_after_a_verdict() -> None:
+    """What is known is settled; what was told to come again is left for the next run."""
+    scene = Scene()
+
+    async def judge(batch: Batch, token: str) -> Verdict:
+        await anyio.lowlevel.checkpoint()
+        scene.stop.drain("test")
+        return Judged(verdicts=(BUSY, TAKEN, BAD))
+
+    scene.sender._post = judge
+    await scene.sender.send(scene.maker.make(3))
+    assert scene.books.keys(Accepted) == ["k2"]
+    assert scene.books.keys(Rejected) == ["k3"]
+    assert scene.books.out == set()
+
+
+@given(
+    verdicts=st.lists(st.sampled_from([TAKEN, BAD, BUSY]), min_size=1, max_size=30),
+    fatal=st.booleans(),
+)
+def test_every_judged_contact_has_one_outcome(verdicts: list[OneVerdict], *, fatal: bool) -> None:
+    """Whatever is said of the others, a contact ends by what was said of it."""
+    anyio.run(partial(judged_each, verdicts, fatal=fatal))
+
+
+async def judged_each(verdicts: list[OneVerdict], *, fatal: bool) -> None:
+    scene = Scene([Judged(verdicts=tuple(verdicts)), FORBIDDEN if fatal else TAKEN], accepted=1)
+    asked_again = BUSY in verdicts
+    try:
+        await scene.sender.send(scene.maker.make(len(verdicts)))
+    except PermissionDeniedError:
+        assert asked_again
+        verdicts = [LEFT if verdict == BUSY else verdict for verdict in verdicts]
+
+    names = {number: f"k{number}" for number in range(1, len(verdicts) + 1)}
+    refused = {names[at] for at, verdict in enumerate(verdicts, 1) if verdict == BAD}
+    left = {names[at] for at, verdict in enumerate(verdicts, 1) if verdict == LEFT}
+    assert set(scene.books.keys(Rejected)) == refused
+    assert set(scene.books.keys(Accepted)) == set(names.values()) - refused - left
+    assert scene.books.out == set()
 
 
 async def test_a_refused_token() -> None:

@@ -1,0 +1,51 @@
+"""Links: what a sender is linked to. The other ends are made elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from anyio import CancelScope
+
+    from ..events import Emit
+    from ..packing.batch import Batch
+    from .outcome import Settlement
+    from .retry import Chance
+
+__all__ = ("Ledger", "Links")
+
+
+class Ledger(Protocol):
+    """What the journal does for a sender. Each returns when it is durable."""
+
+    async def dispatched(self, batch: Batch, attempt: int) -> None:
+        """The batch's first byte may leave from now on."""
+
+    async def returned(self, batch: Batch) -> None:
+        """The batch was certainly not taken. It may be dispatched again, or settled."""
+
+    async def split(self, parent: Batch, halves: tuple[Batch, Batch]) -> None:
+        """The parent was certainly not taken; its contacts are in the halves."""
+
+    async def judged(self, parent: Batch, parts: Sequence[Batch], attempt: int) -> None:
+        """The parent was answered contact by contact: its parts are dispatched in its stead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """What a sender is linked to, all of it made elsewhere."""
+
+    ledger: Ledger
+    settle: Callable[[Settlement], Awaitable[None]]
+    halve: Callable[[Batch], tuple[Batch, Batch]]
+    pick: Callable[[Batch, Sequence[int]], Batch]
+    """A batch of those contacts alone, by their indices."""
+    scope: Callable[[], CancelScope]
+    """Makes a scope for a wait that is left when the run stops; cancelled already if it has."""
+    emit: Emit
+    chance: Chance = field(default_factory=Random)
+    """Where the jitter of the backoff comes from."""

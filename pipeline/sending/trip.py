@@ -1,0 +1,27 @@
+"""The trip: how far one batch has come on its way to an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..packing.batch import Batch
+    from .verdict import Ambiguous, Verdict
+
+__all__ = ("Trip",)
+
+
+@dataclass(slots=True, kw_only=True)
+class Trip:
+    """One batch, and what its sender must remember of it."""
+
+    batch: Batch
+    accepted_before: int  # by Marketing Cloud, of all batches, when the last attempt failed
+    attempt: int = 1
+    delay: float = 0.0  # before the next attempt
+    renewed: bool = False  # the token, in this attempt
+    token: str = ""  # with which the batch was posted last
+    told: Verdict | None = None  # what is known already, of a part of a batch that was judged
+    out: bool = False  # dispatched, and neither returned nor settled
+    doubt: Ambiguous | None = None  # an attempt that may have been taken, where those are resent
