@@ -9,10 +9,15 @@
 The directory is made with mode 0700, its files with 0600: they hold people's addresses.
 A run is put aside by moving its files, the journal last: killed on the way, the journal is either
 here, and its result files are written anew from it, or there, and complete.
+
+Nothing is written outside the directory: where one of these names is a symbolic link, or anything
+else than a file, somebody planted it, and the directory is refused before it is touched.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import sqlite3
 import time
@@ -24,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..errors import RunDirectoryError
 from .admission import Kind, Known, admit
-from .lock import locked
+from .lock import LOCK_NAME, locked
 from .opening import Leftovers, Replay, begin, replay, resume
 from .results import NAMES
 from .rows import read_counts, read_run
@@ -44,6 +49,11 @@ PREVIOUS = "previous"
 
 MOVED = (*(f"{name}.ndjson" for name in NAMES), "summary.json", "report.html", FILE_NAME)
 """What is put aside with a run, the journal last."""
+
+WRITTEN = re.compile(
+    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME)) + r"|(?:journal|summary)\..+"
+)
+"""The names of files that are written here, SQLite's and drafts among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,7 @@ class RunDirectory:
     def __enter__(self) -> Self:
         with translated(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_planted(self.path)
 
         self._stack.enter_context(locked(self.path))
         return self
@@ -147,6 +158,12 @@ class RunDirectory:
     def _put_aside(self, run_id: str) -> None:
         """Move the run's files to `previous/<run_id>/`, the journal last, as one plain file."""
         journal = self.path / FILE_NAME
+        if not re.fullmatch(r"\w[\w.-]{0,99}", run_id):
+            raise RunDirectoryError(
+                f"{journal} calls its run {run_id!r}, which is no name we give: it was not "
+                "touched; move it away, or name another run.directory"
+            )
+
         target = self.path / PREVIOUS / run_id
         with translated(journal):
             _fold_log(journal)
@@ -161,6 +178,23 @@ class RunDirectory:
 
     def __repr__(self) -> str:
         return f"<RunDirectory {self.path}>"
+
+
+def _refuse_planted(directory: Path) -> None:
+    """Raise RunDirectoryError where writing in `directory` would write somewhere else."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            as_it_should = (
+                entry.is_dir(follow_symlinks=False)
+                if entry.name == PREVIOUS
+                else entry.is_file(follow_symlinks=False) or not WRITTEN.fullmatch(entry.name)
+            )
+            if not as_it_should:
+                kind = "a symbolic link" if entry.is_symlink() else "not a file of ours"
+                raise RunDirectoryError(
+                    f"{directory / entry.name} is {kind}: nothing was written. Move it away, or "
+                    "name another run.directory"
+                )
 
 
 def _look(directory: Path) -> Known:

@@ -29,7 +29,7 @@ def locked(directory: Path) -> Iterator[None]:
     """Hold the directory's lock; raises RunDirectoryError, naming the process that has it."""
     path = directory / LOCK_NAME
     with translated(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     try:
         _take(descriptor, path)

@@ -113,7 +113,7 @@ class _File:
     newest: int = 0
 
     def open(self) -> None:
-        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
+        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
         self.descriptor = os.open(self.path, flags, 0o600)
 
     def flush(self) -> None:

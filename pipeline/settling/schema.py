@@ -222,7 +222,7 @@ def _reading(uri: str) -> sqlite3.Connection:
 
 def _recognise(path: Path) -> None:
     """Raise RunDirectoryError unless the file's header is that of a journal we can read."""
-    with translated(path), path.open("rb") as file:
+    with translated(path), open(path, "rb", opener=_itself) as file:
         header = file.read(100)
 
     if len(header) < 100 or not header.startswith(b"SQLite format 3\x00"):
@@ -240,6 +240,10 @@ def _recognise(path: Path) -> None:
             f"{path} was written by a later journey-pipeline (format {version}, this one reads "
             f"up to {VERSION}): update the program, or name another run.directory"
         )
+
+
+def _itself(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # neither a link nor a pipe
 
 
 _WAY_OUT = "it was not touched; move it away, or name another run.directory"

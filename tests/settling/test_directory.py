@@ -79,6 +79,79 @@ def test_made_for_the_owner_alone(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
 
 
+def test_made_for_the_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    """Where new files would be everybody's, ours are not."""
+    former = os.umask(0)
+    try:
+        test_made_for_the_owner_alone(tmp_path)
+    finally:
+        os.umask(former)
+
+
+PLANTED = [
+    "run.lock",
+    "journal.db",
+    "journal.db-wal",
+    "journal.db-shm",
+    "journal.db.new",
+    "accepted.ndjson",
+    "rejected.ndjson",
+    "unknown.ndjson",
+    "summary.json",
+    "summary.json.new",
+    "report.html",
+    "previous",
+]
+
+
+@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_planted_link(tmp_path: Path, name: str, dangling: Any) -> None:
+    """No link in the directory is followed: what it points at stays as it was, or is not made."""
+    path, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    run(path, state=RunState.HALTED)
+    (path / name).unlink(missing_ok=True)
+    if not dangling:
+        elsewhere.write_text("precious")
+
+    (path / name).symlink_to(elsewhere)
+    with pytest.raises(RunDirectoryError, match=f"{name} is a symbolic link"):
+        run(path, OTHER)
+
+    assert elsewhere.exists() is not dangling
+    assert dangling or elsewhere.read_text() == "precious"
+
+
+def test_what_is_not_ours_may_be_a_link(tmp_path: Path) -> None:
+    """A link under a name of no file of ours harms nobody, nor does one to the directory."""
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "contacts.csv").symlink_to(tmp_path / "somewhere.csv")
+    (tmp_path / "spring").symlink_to(path)
+    assert run(tmp_path / "spring")[0] is Kind.NEW
+
+
+def test_a_planted_pipe(tmp_path: Path) -> None:
+    """What is no file is refused, not waited for."""
+    os.mkfifo(tmp_path / "accepted.ndjson")
+    with pytest.raises(RunDirectoryError, match="is not a file of ours"):
+        run(tmp_path)
+
+
+def test_a_run_with_the_name_of_a_way_out(tmp_path: Path) -> None:
+    """A journal that calls its run `../…` puts nothing aside outside the directory."""
+    path = tmp_path / "run"
+    run(path)
+    with closing(sqlite3.connect(path / "journal.db")) as connection:
+        connection.execute("UPDATE run SET run_id = '../../stolen'")
+        connection.commit()
+
+    with pytest.raises(RunDirectoryError, match="no name we give"):
+        run(path, OTHER)
+
+    assert {file.name for file in tmp_path.iterdir()} == {"run"}
+
+
 def test_run_id_sorts(tmp_path: Path) -> None:
     """A run is named by the second it began in, and something that tells it from others."""
     _, run_id = run(tmp_path)
