@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = (
     "BAD_CLIENT",
@@ -25,6 +25,7 @@ __all__ = (
     "NOT_FOUND",
     "NOT_FOUND_OLD",
     "Answer",
+    "StreamedAnswer",
     "json_answer",
     "of_status",
     "refusal",
@@ -43,6 +44,13 @@ class Answer:
     body: bytes
     content_type: str = "application/json; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamedAnswer(Answer):
+    """An answer whose body is `pages`, made while they are sent."""
+
+    pages: Iterator[bytes]
 
 
 def json_answer(status: int, content: object) -> Answer:

@@ -7,11 +7,13 @@ POST /_simulator/reset      forget contacts and counts, begin the schedule again
 GET  /_simulator/faults     the schedule, and how often each fault struck
 POST /_simulator/faults     {"faults": ["429:rate=0.1"], "seed": 1}: from now on, counted from 1
 POST /_simulator/revoke     end every token
+POST /_simulator/entered    {"contact_keys": ["001"], "seconds_ago": 86400}: entered before
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ def audit_routes(cloud: Cloud) -> Iterable[web.RouteDef]:
         web.get("/_simulator/faults", partial(_faults, cloud)),
         web.post("/_simulator/faults", partial(_set_faults, cloud)),
         web.post("/_simulator/revoke", partial(_revoke, cloud)),
+        web.post("/_simulator/entered", partial(_entered, cloud)),
     )
 
 
@@ -60,6 +63,18 @@ async def _reset(cloud: Cloud, _: web.Request) -> web.Response:
 async def _revoke(cloud: Cloud, _: web.Request) -> web.Response:
     cloud.tokens.revoke()
     return _json(cloud.summary()["tokens"])
+
+
+async def _entered(cloud: Cloud, request: web.Request) -> web.Response:
+    try:
+        asked = orjson.loads(await request.read())
+        keys = [str(key) for key in asked["contact_keys"]]
+        cloud.journey.enter_before(keys, time.time() - float(asked.get("seconds_ago", 86_400)))
+    except (ValueError, TypeError, KeyError):
+        example = '{"contact_keys": ["001"], "seconds_ago": 86400}'
+        return _json({"error": f"the body must be JSON as in {example}"}, 400)
+
+    return _json({"inside": len(cloud.journey.inside)})
 
 
 async def _faults(cloud: Cloud, _: web.Request) -> web.Response:

@@ -66,7 +66,7 @@ class BatchEvents:
         self._journey = journey
         self._pattern = re.compile(rules.poison_pattern) if rules.poison_pattern else None
 
-    def answer(self, content_type: str, body: bytes, *, instance_id: str) -> Answer:
+    def answer(self, content_type: str, body: bytes, *, instance_id: str, now: float) -> Answer:
         """Take the batch in `body`, or say why not. Who may ask was settled before."""
         if content_type.partition(";")[0].strip().lower() != "application/json":
             return of_status(415)
@@ -84,7 +84,7 @@ class BatchEvents:
 
         contacts = payload["BatchDetails"]
         self.count_mismatches += payload.get("RecordCount") != len(contacts)
-        self._journey.take(contacts, body)
+        self._journey.take(contacts, body, now=now)
         return self.accepted(instance_id)
 
     def accepted(self, instance_id: str) -> Answer:

@@ -6,59 +6,31 @@ A request passes through in three steps: `arrive` numbers it and draws what it w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from . import answers, definitions
-from .answers import Answer, json_answer, refusal
 from .batch_events import BatchEvents, BatchRules
 from .capacity import Capacity, Throttle
 from .faults import Fault, Kind, Scope
+from .history import History, HistoryPolicy
+from .history_routes import answer_history
 from .journey import EventDefinition, Journey
 from .ledger import Ledger
+from .lookups import answer_lookup
+from .routes import Call, Route
 from .schedule import Schedule, Strike
 from .spoiling import spoilt, too_many
 from .token_routes import answer_v1, answer_v2
 from .traffic import Traffic
 
 if TYPE_CHECKING:
+    from .answers import Answer
     from .tokens import Tokens
 
-__all__ = ("Access", "Call", "Cloud", "Route", "Visit")
-
-
-class Route(StrEnum):
-    """The routes the simulator knows."""
-
-    TOKEN = "/v1/requestToken"  # noqa: S105  # a path
-    TOKEN_V2 = "/v2/token"  # noqa: S105  # a path
-    BATCH_EVENTS = "/interaction-experimental/v1/batchcontactevents"
-    EVENT_DEFINITION = "/interaction/v1/eventDefinitions/key:"
-    FIELDS = "/data/v1/customObjects/"
-    INTERACTION = "/interaction/v1/interactions/key:"
-
-    @property
-    def scope(self) -> Scope:
-        """Which faults concern it."""
-        if self in {Route.TOKEN, Route.TOKEN_V2}:
-            return Scope.TOKEN
-
-        return Scope.CONTACTS if self is Route.BATCH_EVENTS else Scope.LOOKUP
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A request that was read. `argument` is the key or id in its path."""
-
-    route: Route
-    authorization: str = ""
-    content_type: str = ""
-    body: bytes = b""
-    argument: str = ""
-    host: str = "127.0.0.1"
+__all__ = ("Access", "Book", "Call", "Cloud", "Route", "Visit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +57,25 @@ class Access:
     v2_tokens: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What is kept of the contacts, and what is told of them later."""
+
+    keep_data: bool = False
+    history: HistoryPolicy = field(default_factory=HistoryPolicy)
+    vanishing: str | None = None
+    """Contacts whose key this regular expression finds are lost without a cause."""
+
+
+def _listening(definition: EventDefinition) -> list[tuple[str, str]]:
+    """(id, name) of each journey that contacts enter."""
+    names = [
+        definitions.journey_name(definition, number)
+        for number in range(1, definition.published_journeys + 1)
+    ]
+    return [(definitions.journey_id(name), name) for name in names]
+
+
 class Cloud:
     """One tenant: its tokens, its event definition, its ledger, and its bad days."""
 
@@ -97,14 +88,19 @@ class Cloud:
         access: Access | None = None,
         capacity: Capacity | None = None,
         schedule: Schedule | None = None,
-        keep_data: bool = False,
+        book: Book | None = None,
     ) -> None:
         self.definition = definition
         self.tokens = tokens
         self.schedule = schedule or Schedule()
         self.traffic = {scope: Traffic() for scope in Scope}
-        self.ledger = Ledger(keep_data=keep_data)
-        self.events = BatchEvents(rules or BatchRules(), Journey(definition, self.ledger))
+        book = book or Book()
+        self.ledger = Ledger(keep_data=book.keep_data)
+        self.history = History(book.history, _listening(definition))
+        self.journey = Journey(
+            definition, self.ledger, history=self.history, vanishing=book.vanishing
+        )
+        self.events = BatchEvents(rules or BatchRules(), self.journey)
         self._access = access or Access()
         self._capacity = capacity or Capacity()
         rate = self._capacity.max_requests_per_second
@@ -146,7 +142,7 @@ class Cloud:
 
     def reset(self) -> None:
         """Forget contacts and counts, and begin the schedule again; the tokens live on."""
-        self.ledger.forget()
+        self.journey.forget()
         self.events.count_mismatches = 0
         self.schedule = self.schedule.again()
         for traffic in self.traffic.values():
@@ -165,6 +161,7 @@ class Cloud:
                 "revoked": self.tokens.revoked,
             },
             "lookups": self.traffic[Scope.LOOKUP].statistics(),
+            "history": self.traffic[Scope.HISTORY].statistics(),
             "faults": self.schedule.struck(),
         }
 
@@ -178,7 +175,9 @@ class Cloud:
             self.tokens.revoke()
             return self._judge(call, now)
 
-        honest = self._judge(call, now) if strike.taken else self.events.accepted(self._guid())
+        reads = call.route.scope in {Scope.LOOKUP, Scope.HISTORY}
+        works = strike.taken or reads
+        honest = self._judge(call, now) if works else self.events.accepted(self._guid())
         return spoilt(honest, fault, now=now)
 
     def _judge(self, call: Call, now: float) -> Answer:
@@ -191,7 +190,7 @@ class Cloud:
                 self.tokens, call.body, now=now, content_type=call.content_type, host=call.host
             )
 
-        return self._gate(call, now) or self._behind_the_gate(call)
+        return self._gate(call, now) or self._behind_the_gate(call, now)
 
     def _gate(self, call: Call, now: float) -> Answer | None:
         """Endpoint, token, permission: looked at before the body is."""
@@ -207,22 +206,15 @@ class Cloud:
 
         return None if self._access.permitted else answers.FORBIDDEN
 
-    def _behind_the_gate(self, call: Call) -> Answer:
-        definition, argument = self.definition, call.argument
-        match call.route:
-            case Route.BATCH_EVENTS:
-                guid = self._guid()
-                return self.events.answer(call.content_type, call.body, instance_id=guid)
-            case Route.EVENT_DEFINITION if argument in definition.keys:
-                return json_answer(200, definitions.event_definition(definition, argument))
-            case Route.FIELDS if argument.lower() == definitions.data_extension_id(definition):
-                return json_answer(200, definitions.fields_of(definition))
-            case Route.INTERACTION:
-                return json_answer(200, definitions.interaction(definition, argument))
-            case Route.EVENT_DEFINITION:
-                return refusal(404, 30003, message="The event definition key was not found.")
-            case _:
-                return answers.NOT_FOUND
+    def _behind_the_gate(self, call: Call, now: float) -> Answer:
+        if call.route is Route.BATCH_EVENTS:
+            guid = self._guid()
+            return self.events.answer(call.content_type, call.body, instance_id=guid, now=now)
+
+        if call.route.scope is Scope.HISTORY:
+            return answer_history(self.history, call, now)
+
+        return answer_lookup(self.journey, call)
 
     def _guid(self) -> str:
         return str(UUID(int=self._guids.getrandbits(128), version=4))

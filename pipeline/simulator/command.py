@@ -51,6 +51,19 @@ def simulate(
         list[str] | None,
         typer.Option(help="A contact key whose batch is refused with 400; may be repeated."),
     ] = None,
+    entry_mode: Annotated[
+        str | None,
+        typer.Option(
+            help="MultipleEntries, OnceAndDone or SingleEntryAcrossAllVersions: who may enter again."
+        ),
+    ] = None,
+    vanishing: Annotated[
+        str | None,
+        typer.Option(help="Contacts are lost without a cause whose key this expression finds."),
+    ] = None,
+    history_lag: Annotated[
+        float | None, typer.Option(help="Seconds that the journey history is late.")
+    ] = None,
     keep_data: Annotated[
         bool | None, typer.Option("--keep-data", help="Keep the contacts' data for the audit.")
     ] = None,
@@ -83,6 +96,9 @@ def simulate(
         "answer_form": answer_form,
         "token_seconds": token_seconds,
         "poison_keys": _many(poison),
+        "entry_mode": entry_mode,
+        "vanishing": vanishing,
+        "history_lag_seconds": history_lag,
         "keep_data": keep_data,
         "seed": seed,
     }

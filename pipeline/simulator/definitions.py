@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from .fields import Field
     from .journey import EventDefinition
 
-__all__ = ("data_extension_id", "event_definition", "fields_of", "interaction")
+__all__ = (
+    "activity_id",
+    "data_extension",
+    "data_extension_id",
+    "data_extension_key",
+    "event_definition",
+    "fields_of",
+    "interaction",
+    "journey_id",
+    "journey_name",
+)
 
 _DATE: Final = "2024-05-04T05:54:44.95"
 _NO_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -30,6 +40,35 @@ def _id(kind: str, name: str) -> str:
 def data_extension_id(definition: EventDefinition) -> str:
     """The id of the event's data extension."""
     return _id("data-extension", definition.keys[0])
+
+
+def data_extension_key(definition: EventDefinition) -> str:
+    """Its external key."""
+    return _id("data-extension-key", definition.keys[0]).upper()
+
+
+def data_extension(definition: EventDefinition) -> dict[str, Any]:
+    """GET /data/v1/customObjects/{id}."""
+    return {
+        "id": data_extension_id(definition),
+        "key": data_extension_key(definition),
+        "name": f"{definition.keys[0]} - rehearsal",
+    }
+
+
+def journey_name(definition: EventDefinition, number: int) -> str:
+    """The name, which is the key as well, of the nth journey that listens to the event."""
+    return f"Rehearsal of {definition.keys[0]}" + (f" {number}" if number > 1 else "")
+
+
+def journey_id(name: str) -> str:
+    """The id of a journey."""
+    return _id("journey", name)
+
+
+def activity_id(journey: str, kind: str) -> str:
+    """The id of a journey's activity."""
+    return _id("activity", f"{journey}/{kind}")
 
 
 def event_definition(definition: EventDefinition, key: str) -> dict[str, Any]:
@@ -130,7 +169,7 @@ def interaction(definition: EventDefinition, key: str) -> dict[str, Any]:
     published = definition.published_journeys > 0
     event_key = definition.keys[0]
     return {
-        "id": _id("journey", key),
+        "id": journey_id(key),
         "key": key,
         "name": key,
         "lastPublishedDate": _DATE if published else "0001-01-01T00:00:00",
@@ -161,5 +200,6 @@ def interaction(definition: EventDefinition, key: str) -> dict[str, Any]:
         "entryMode": definition.entry_mode.value,
         "definitionType": "Multistep",
         "channel": "",
-        "status": "Published" if published else "Draft",
+        "status": definition.status if published else "Draft",
+        "definitionId": journey_id(key),
     }

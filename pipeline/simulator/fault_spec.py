@@ -22,8 +22,8 @@ Kinds:
 
 Which requests (all when none is given): `rate=` a share of them, `every=` each n-th, `at=` these
 numbers (`at=3+7`), `from=` and `to=` a window, `times=` at most so often. A fault counts the
-requests of its own kind from 1: `on=contacts` (default), `token`, or `lookup` (event
-definitions, fields, interactions).
+requests of its own kind from 1: `on=contacts` (default), `token`, `lookup` (event definitions,
+fields, interactions, memberships), or `history` (freshness, estimate, download, search).
 
 `taken=true|false|P`: whether contacts were taken before it went wrong; P is a probability. The
 answers that promise otherwise (3xx, 4xx, 503, a body that was not read) never take any.

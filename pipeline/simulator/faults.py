@@ -14,6 +14,7 @@ class Scope(StrEnum):
     CONTACTS = "contacts"
     TOKEN = "token"  # noqa: S105  # the name of a kind of request
     LOOKUP = "lookup"
+    HISTORY = "history"
 
 
 class Kind(StrEnum):

@@ -7,6 +7,7 @@ and each contact enters or is lost in silence; the ledger alone knows which.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .fields import Fields
+    from .history import History
     from .ledger import Ledger
 
 __all__ = ("EntryMode", "EventDefinition", "Journey")
@@ -34,7 +36,7 @@ class EntryMode(StrEnum):
     """Whether a contact may enter again, as the journey spells it."""
 
     ANYTIME = "MultipleEntries"
-    AFTER_EXIT = "OnceAndDone"  # nobody exits while the simulator runs: as NEVER
+    AFTER_EXIT = "OnceAndDone"  # nobody exits, unless `exit_seconds` says when
     NEVER = "SingleEntryAcrossAllVersions"
 
 
@@ -51,16 +53,42 @@ class EventDefinition:
     schema_shown: bool = True
     published_journeys: int = 1
     entry_mode: EntryMode = EntryMode.ANYTIME
+    status: str = "Published"
+    """Of its journeys: `Published`, `Paused`, `Stopped`, `Unpublished` or `Draft`."""
+    exit_seconds: float | None = None
+    """How long after entering a contact is out again; None: never."""
+
+    @property
+    def open(self) -> bool:
+        """Whether a journey lets anybody in."""
+        return self.published_journeys > 0 and self.status == "Published"
+
+    @property
+    def runs_or_pauses(self) -> bool:
+        """Whether somebody may be inside."""
+        return self.published_journeys > 0 and self.status in {"Published", "Paused"}
 
 
 class Journey:
-    """Takes contacts and lets in those who may."""
+    """Takes contacts and lets in those who may. `vanishing`: keys that are lost without a cause."""
 
-    def __init__(self, definition: EventDefinition, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        definition: EventDefinition,
+        ledger: Ledger,
+        *,
+        history: History,
+        vanishing: str | None = None,
+    ) -> None:
         self.definition = definition
         self.ledger = ledger
+        self.history = history
+        self.inside: dict[str, float] = {}
+        """Who had entered before the rehearsal began, and when."""
+        self._vanishing = re.compile(vanishing) if vanishing else None
+        self._last: dict[str, float] = {}  # kept only where somebody may exit
 
-    def take(self, contacts: Sequence[dict[str, Any]], body: bytes) -> None:
+    def take(self, contacts: Sequence[dict[str, Any]], body: bytes, *, now: float) -> None:
         """Take the contacts of a batch. `body` is the payload they came in."""
         keys, datas = _columns(contacts)
         if _keys_well(keys) and self._all_enter(keys, datas):
@@ -72,23 +100,65 @@ class Journey:
         kept = _verbatim(body) if self.ledger.keep_data else None
         if flaws is None:
             self.ledger.take(keys, kept)
+            self.history.note(now, keys)
         else:
-            self._take_singly(keys, flaws, kept=kept)
+            self._take_singly(keys, flaws, kept=kept, now=now)
+
+    def enter_before(self, keys: Sequence[str], at: float) -> None:
+        """Contacts entered at `at`, by another way than the rehearsal's."""
+        self.inside.update(dict.fromkeys(keys, at))
+        self._last.update(dict.fromkeys(keys, at))
+        self.history.note(at, list(keys))
+
+    def has(self, key: str) -> bool:
+        """Whether a contact is in the journey or was."""
+        return key in self.inside or self.ledger.entered(key) > 0
+
+    def stored(self) -> int:
+        """How many rows the event's data extension has: what was refused only at the door too."""
+        totals = self.ledger.totals()
+        lost = sum(n for cause, n in totals["lost"].items() if cause not in _AT_THE_DOOR)
+        return int(totals["taken"] - lost) + len(self.inside)
+
+    def forget(self) -> None:
+        """Let nobody have been here."""
+        self.ledger.forget()
+        self.history.forget()
+        self.inside.clear()
+        self._last.clear()
 
     def _take_singly(
-        self, keys: list[str], flaws: list[Flaw | None], *, kept: list[bytes] | None
+        self, keys: list[str], flaws: list[Flaw | None], *, kept: list[bytes] | None, now: float
     ) -> None:
         """Take contacts in their order, for one may be refused because of the one before."""
-        again = self.definition.entry_mode is EntryMode.ANYTIME
+        entered, refused = [], []
         for index, (key, flaw) in enumerate(zip(keys, flaws, strict=True)):
-            barred = flaw is None and not again and self.ledger.entered(key) > 0
+            barred = flaw is None and self._barred(key, now)
             self.ledger.take([key], None if kept is None else [kept[index]])
             if reason := (Flaw("reentry_refused") if barred else flaw):
                 self.ledger.lose(key, reason)
+                refused.append((key, reason.cause))
+            else:
+                entered.append(key)
+                if self.definition.exit_seconds is not None:
+                    self._last[key] = now
+
+        self.history.note(now, entered, refused)
+
+    def _barred(self, key: str, now: float) -> bool:
+        """Whether the entry mode keeps a contact out."""
+        definition = self.definition
+        if definition.entry_mode is EntryMode.ANYTIME or not self.has(key):
+            return False
+
+        if definition.entry_mode is EntryMode.NEVER or definition.exit_seconds is None:
+            return True
+
+        return now < self._last.get(key, now) + definition.exit_seconds
 
     def _all_enter(self, keys: list[str], datas: list[Any]) -> bool:
         definition = self.definition
-        if definition.published_journeys == 0:
+        if not definition.open or (self._vanishing and any(map(self._vanishing.search, keys))):
             return False
 
         if definition.entry_mode is not EntryMode.ANYTIME and not self._all_new(keys):
@@ -100,25 +170,46 @@ class Journey:
         return definition.fields.all_well(datas)
 
     def _all_new(self, keys: list[str]) -> bool:
-        return len(set(keys)) == len(keys) and self.ledger.taken.keys().isdisjoint(keys)
+        new = self.ledger.taken.keys().isdisjoint(keys) and self.inside.keys().isdisjoint(keys)
+        return new and len(set(keys)) == len(keys) and self.definition.exit_seconds is None
 
     def _flaw(self, key: object, data: object) -> Flaw | None:
-        if self.definition.published_journeys == 0:
-            return Flaw("no_journey_listens")
+        if not self.definition.open:
+            return Flaw(_closed(self.definition))
 
-        if key is None or key == "":
-            return Flaw("contact_key_empty")
-
-        if not isinstance(key, str):
-            return Flaw("contact_key_not_text")
-
-        if len(key) > _MAX_KEY_LENGTH:
-            return Flaw("contact_key_too_long")
+        if flaw := _key_flaw(key):
+            return flaw
 
         if self.definition.fields is not None:
-            return self.definition.fields.flaw(data)
+            flaw = self.definition.fields.flaw(data)
+        else:
+            flaw = None if isinstance(data, dict) else Flaw("data_not_an_object")
 
-        return None if isinstance(data, dict) else Flaw("data_not_an_object")
+        vanishes = self._vanishing is not None and self._vanishing.search(str(key))
+        return flaw or (Flaw("vanished") if vanishes else None)
+
+
+_AT_THE_DOOR: Final = frozenset(
+    ["reentry_refused", "no_journey_listens", "journey_paused", "journey_not_running"]
+)
+"""Causes for which a contact does not enter although its event was stored."""
+
+
+def _closed(definition: EventDefinition) -> str:
+    if definition.published_journeys == 0:
+        return "no_journey_listens"
+
+    return "journey_paused" if definition.status == "Paused" else "journey_not_running"
+
+
+def _key_flaw(key: object) -> Flaw | None:
+    if key is None or key == "":
+        return Flaw("contact_key_empty")
+
+    if not isinstance(key, str):
+        return Flaw("contact_key_not_text")
+
+    return Flaw("contact_key_too_long") if len(key) > _MAX_KEY_LENGTH else None
 
 
 def _columns(contacts: Sequence[dict[str, Any]]) -> tuple[list[Any], list[Any]]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ConfigError
 from .batch_events import AnswerForm, BatchRules
 from .capacity import Capacity, Latency
-from .cloud import Access, Cloud
+from .cloud import Access, Book, Cloud
 from .fault_spec import fault_of_table, parse_fault
 from .fields import REHEARSAL_FIELDS, Field, Fields
+from .history import HistoryPolicy
 from .journey import EntryMode, EventDefinition
 from .schedule import Schedule
 from .tokens import Package, TokenPolicy, Tokens
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
 __all__ = ("SimulatorOptions",)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class _Openness(StrEnum):
+    """Whether journey history is to be had."""
+
+    OPEN = "open"
+    FORBIDDEN = "forbidden"
+    ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +78,23 @@ class SimulatorOptions:
     published_journeys: int = 1
     """0: no journey listens, and nobody enters."""
     entry_mode: str = EntryMode.ANYTIME.value
+    journey_status: str = "Published"
+    """`Paused`, `Stopped`, `Unpublished` or `Draft`: nobody enters."""
+    exit_seconds: float | None = None
+    """How long after entering a contact is out again, where it may enter again then."""
+    vanishing: str | None = None
+    """Contacts whose key this regular expression finds are lost without a cause."""
+
+    history: str = "open"
+    """Journey history: `open`, `forbidden` (403) or `absent` (404)."""
+    history_lag_seconds: float = 0.0
+    history_file_bytes: int = 1 << 30
+    entry_seconds: float = 0.0
+    """How long after it was taken a contact enters."""
+    entry_activities: tuple[str, ...] = ("trigger",)
+    failed_rows: bool = False
+    """A contact that does not enter leaves a row in the history that says why."""
+    history_ignores_definitions: bool = False
 
     answer_form: str = "object"
     """The body of a 201: `object`, `string` (a bare GUID) or `double` (JSON in a JSON string)."""
@@ -155,7 +181,7 @@ class SimulatorOptions:
                 knee=self.knee,
             ),
             schedule=self.schedule(),
-            keep_data=self.keep_data,
+            book=self._book(),
         )
 
     def schedule(self) -> Schedule:
@@ -176,6 +202,25 @@ class SimulatorOptions:
             schema_shown=self.schema_shown,
             published_journeys=self.published_journeys,
             entry_mode=_one_of(EntryMode, self.entry_mode, name="entry_mode"),
+            status=self.journey_status,
+            exit_seconds=self.exit_seconds,
+        )
+
+    def _book(self) -> Book:
+        openness = _one_of(_Openness, self.history, name="history")
+        return Book(
+            keep_data=self.keep_data,
+            vanishing=self.vanishing,
+            history=HistoryPolicy(
+                there=openness is not _Openness.ABSENT,
+                permitted=openness is not _Openness.FORBIDDEN,
+                lag_seconds=float(self.history_lag_seconds),
+                file_bytes=self.history_file_bytes,
+                entry_seconds=self.entry_seconds,
+                activity_types=self.entry_activities,
+                failed_rows=self.failed_rows,
+                ignores_definitions=self.history_ignores_definitions,
+            ),
         )
 
     def _rules(self) -> BatchRules:

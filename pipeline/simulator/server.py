@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from . import answers
+from .answers import StreamedAnswer
 from .audit import audit_routes
 from .cloud import Call, Route
 from .faults import Kind, Stage
@@ -39,7 +40,16 @@ def application(cloud: Cloud, clock: Callable[[], float] = time.time) -> web.App
             web.post(Route.BATCH_EVENTS, front.on(Route.BATCH_EVENTS)),
             web.get(Route.EVENT_DEFINITION + "{argument}", front.on(Route.EVENT_DEFINITION)),
             web.get(Route.FIELDS + "{argument}/fields", front.on(Route.FIELDS)),
+            web.get(Route.DATA_EXTENSION + "/{argument}", front.on(Route.DATA_EXTENSION)),
+            web.get(Route.ROWSET + "{argument}/rowset", front.on(Route.ROWSET)),
             web.get(Route.INTERACTION + "{argument}", front.on(Route.INTERACTION)),
+            web.get(Route.INTERACTIONS, front.on(Route.INTERACTIONS)),
+            web.post(Route.MEMBERSHIP, front.on(Route.MEMBERSHIP)),
+            web.get(Route.FRESHNESS, front.on(Route.FRESHNESS)),
+            web.post(Route.ESTIMATE, front.on(Route.ESTIMATE)),
+            web.post(Route.DOWNLOAD, front.on(Route.DOWNLOAD)),
+            web.post(Route.SEARCH, front.on(Route.SEARCH)),
+            web.get(Route.INTERACTION_BY_ID + "{argument}", front.on(Route.INTERACTION_BY_ID)),
             *audit_routes(cloud),
             web.route("*", "/{path:.*}", _not_found),
         ]
@@ -111,6 +121,8 @@ async def _call(request: web.Request, route: Route) -> Call:
         body=await request.read(),
         argument=request.match_info.get("argument", ""),
         host=request.host,
+        query=dict(request.query),
+        direct_pipe=headers.get("x-direct-pipe", "").lower() == "true",
     )
 
 
@@ -125,7 +137,40 @@ async def _deliver(
         _hang_up(request)
         return None
 
+    if isinstance(answer, StreamedAnswer):
+        return await _streamed(request, answer, kind=kind)
+
     return await _truncated(request, answer) if kind is Kind.TRUNCATED else _response(answer)
+
+
+async def _streamed(
+    request: web.Request, answer: StreamedAnswer, *, kind: Kind | None
+) -> web.StreamResponse:
+    """Send an answer page by page, compressed where that is asked for.
+
+    `truncated` breaks off in the midst of the first page, `garbled` does and calls it the end.
+    """
+    headers = {"Content-Type": answer.content_type, **dict(answer.headers)}
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.enable_chunked_encoding()
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        response.enable_compression(web.ContentCoding.gzip)
+
+    await response.prepare(request)
+    for page in answer.pages:
+        if kind in {Kind.TRUNCATED, Kind.GARBLED}:
+            await response.write(page[: len(page) // 2])
+            break
+
+        await response.write(page)
+        await asyncio.sleep(0)
+
+    if kind is Kind.TRUNCATED:
+        _hang_up(request)
+    else:
+        await response.write_eof()
+
+    return response
 
 
 async def _truncated(request: web.Request, answer: Answer) -> web.StreamResponse:

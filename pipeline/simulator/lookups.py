@@ -1,0 +1,155 @@
+"""The routes that tell of the event, its data extension, its journeys, and who is in them.
+
+Recorded or documented: the shapes, that the list of journeys comes in pages of fifty at most and
+in its newest versions alone unless asked, that memberships are asked for in fifties and know
+journeys that run or pause. Our choice: a list tells triggers when `extras` are asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
+
+from . import answers, definitions
+from .answers import Answer, json_answer, refusal
+from .routes import Route
+
+if TYPE_CHECKING:
+    from .journey import EventDefinition, Journey
+    from .routes import Call
+
+__all__ = ("answer_lookup",)
+
+_MEMBERSHIPS: Final = 50
+_PAGE: Final = 50
+
+
+def answer_lookup(journey: Journey, call: Call) -> Answer:
+    """Answer one of the routes that change nothing."""
+    match call.route:
+        case Route.EVENT_DEFINITION:
+            return _event_definition(journey.definition, call.argument)
+        case Route.INTERACTION:
+            return json_answer(200, definitions.interaction(journey.definition, call.argument))
+        case Route.INTERACTIONS:
+            return _interactions(journey, call)
+        case Route.INTERACTION_BY_ID:
+            return _interaction(journey, call)
+        case Route.MEMBERSHIP:
+            return _memberships(journey, call.body)
+        case _:
+            return _data(journey, call)
+
+
+def _event_definition(definition: EventDefinition, key: str) -> Answer:
+    if key not in definition.keys:
+        return refusal(404, 30003, message="The event definition key was not found.")
+
+    return json_answer(200, definitions.event_definition(definition, key))
+
+
+def _data(journey: Journey, call: Call) -> Answer:
+    """What is told of the data extension."""
+    definition, argument = journey.definition, call.argument
+    mine = argument.lower() in {
+        definitions.data_extension_id(definition),
+        definitions.data_extension_key(definition).lower(),
+    }
+    match call.route:
+        case Route.FIELDS if mine:
+            return json_answer(200, definitions.fields_of(definition))
+        case Route.DATA_EXTENSION if mine:
+            return json_answer(200, definitions.data_extension(definition))
+        case Route.ROWSET if mine:
+            return json_answer(200, _rowset(definition, journey.stored()))
+        case _:
+            return answers.NOT_FOUND
+
+
+def _told(journey: Journey, number: int, *, extras: str) -> dict[str, Any]:
+    """The nth journey behind the event; `extras` as asked for."""
+    definition = journey.definition
+    name = definitions.journey_name(definition, number)
+    told = definitions.interaction(definition, name)
+    wanted = {one.strip() for one in extras.split(",")}
+    if wanted & {"stats", "all"}:
+        inside = journey.ledger.totals()["entered"] + len(journey.inside)
+        told["stats"] = {
+            "currentPopulation": inside,
+            "cumulativePopulation": inside,
+            "metGoal": 0,
+            "metExitCriteria": 0,
+            "goalPerformance": 0.0,
+        }
+
+    return told
+
+
+def _interactions(journey: Journey, call: Call) -> Answer:
+    page = max(1, int(call.query.get("$page") or 1))
+    size = min(_PAGE, max(1, int(call.query.get("$pageSize") or _PAGE)))
+    extras = call.query.get("extras", "")
+    items = [
+        _told(journey, number, extras=extras)
+        for number in range(1, max(1, journey.definition.published_journeys) + 1)
+    ]
+    if not extras:
+        for item in items:
+            for name in ("triggers", "activities"):
+                item.pop(name)
+
+    shown = items[(page - 1) * size : page * size]
+    content = {"count": len(items), "page": page, "pageSize": size, "links": {}, "items": shown}
+    return json_answer(200, content)
+
+
+def _interaction(journey: Journey, call: Call) -> Answer:
+    extras = call.query.get("extras", "")
+    for number in range(1, max(1, journey.definition.published_journeys) + 1):
+        told = _told(journey, number, extras=extras)
+        if call.argument.lower() == told["id"]:
+            return json_answer(200, told)
+
+    return answers.NOT_FOUND
+
+
+def _memberships(journey: Journey, body: bytes) -> Answer:
+    try:
+        keys = [str(key) for key in orjson.loads(body)["ContactKeyList"]]
+    except (ValueError, TypeError, KeyError):
+        return refusal(400, 10002, message="Required parameter is missing: ContactKeyList")
+
+    if len(keys) > _MEMBERSHIPS:
+        return refusal(400, 10005, message=f"ContactKeyList holds more than {_MEMBERSHIPS} keys")
+
+    definition = journey.definition
+    name = definitions.journey_name(definition, 1)
+    inside = [key for key in keys if definition.runs_or_pauses and journey.has(key)]
+    memberships = [{"contactKey": key, "definitionKey": name, "Version": 1} for key in inside]
+    missing = [key for key in keys if key not in set(inside)]
+    content = {"results": {"contactMemberships": memberships, "contactsNotFound": missing}}
+    return json_answer(200, content)
+
+
+def _rowset(definition: EventDefinition, count: int) -> dict[str, Any]:
+    """GET /data/v1/customobjectdata/key/{key}/rowset, which has no `items` where there are none.
+
+    The rows themselves are not kept: a page of one shows what its shape is.
+    """
+    key = definitions.data_extension_key(definition)
+    token = str(uuid5(NAMESPACE_URL, f"simulator/rowset/{key}/{count}"))
+    shown: dict[str, Any] = {"items": [{"keys": {}, "values": {}}]} if count else {}
+    return {
+        "links": {"self": f"/v1/customobjectdata/token/{token}/rowset?$page=1"},
+        "requestToken": token,
+        "tokenExpireDateUtc": "2024-05-05T05:54:44.95",
+        "customObjectId": definitions.data_extension_id(definition),
+        "customObjectKey": key,
+        "pageSize": 1,
+        "page": 1,
+        "count": count,
+        "top": 0,
+        **shown,
+    }

@@ -1,0 +1,59 @@
+"""The routes the simulator knows, and a request to one of them as it was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from .faults import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ("Call", "Route")
+
+
+class Route(StrEnum):
+    """The routes the simulator knows."""
+
+    TOKEN = "/v1/requestToken"  # noqa: S105  # a path
+    TOKEN_V2 = "/v2/token"  # noqa: S105  # a path
+    BATCH_EVENTS = "/interaction-experimental/v1/batchcontactevents"
+    EVENT_DEFINITION = "/interaction/v1/eventDefinitions/key:"
+    FIELDS = "/data/v1/customObjects/"
+    DATA_EXTENSION = "/data/v1/customObjects"
+    ROWSET = "/data/v1/customobjectdata/key/"
+    INTERACTION = "/interaction/v1/interactions/key:"
+    INTERACTIONS = "/interaction/v1/interactions"
+    INTERACTION_BY_ID = "/interaction/v1/interactions/"
+    MEMBERSHIP = "/interaction/v1/interactions/contactMembership"
+    FRESHNESS = "/interaction/v1/interactions/journeyhistory/freshness"
+    ESTIMATE = "/interaction/v1/interactions/journeyhistory/estimate"
+    DOWNLOAD = "/interaction/v1/interactions/journeyhistory/download"
+    SEARCH = "/interaction/v1/interactions/journeyhistory/search"
+
+    @property
+    def scope(self) -> Scope:
+        """Which faults concern it."""
+        if self in {Route.TOKEN, Route.TOKEN_V2}:
+            return Scope.TOKEN
+
+        if self in {Route.FRESHNESS, Route.ESTIMATE, Route.DOWNLOAD, Route.SEARCH}:
+            return Scope.HISTORY
+
+        return Scope.CONTACTS if self is Route.BATCH_EVENTS else Scope.LOOKUP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request that was read. `argument` is the key or id in its path."""
+
+    route: Route
+    authorization: str = ""
+    content_type: str = ""
+    body: bytes = b""
+    argument: str = ""
+    host: str = "127.0.0.1"
+    query: Mapping[str, str] = field(default_factory=dict)
+    direct_pipe: bool = False  # the header x-direct-pipe: true
