@@ -54,7 +54,7 @@ def simulate(
     entry_mode: Annotated[
         str | None,
         typer.Option(
-            help="MultipleEntries, OnceAndDone or SingleEntryAcrossAllVersions: who may enter again."
+            help="Who may enter again: MultipleEntries, OnceAndDone, SingleEntryAcrossAllVersions."
         ),
     ] = None,
     vanishing: Annotated[
