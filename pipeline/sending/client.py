@@ -3,10 +3,11 @@
 Nothing is ever sent a second time in here: no redirect is followed, and aiohttp repeats idempotent
 methods only, of which we send GET. A batch whose body has begun to leave is never taken back.
 
-An idle connection that the server has closed is the one trap that looks like a lost answer. Three
+An idle connection that the server has closed is the one trap that looks like a lost answer. Four
 things keep out of it: connections are dropped before servers usually drop them (sooner where a
-server says when), the loop is given one turn to notice the end of a connection before the body's
-first byte, and a connection found closed then counts as not begun.
+server says when, or was met closing one), the loop is given one turn to notice the end of a
+connection before the body's first byte, a connection found closed then counts as not begun, and so
+does one whose end shows that no byte of the request had come (`wire.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import anyio
@@ -25,8 +27,10 @@ from yarl import URL
 from .. import __version__
 from .endpoint import CONTENT_TYPE
 from .reply import Breakage, Broken, Reply, printable
+from .wire import Wire, in_good_order
 
 if TYPE_CHECKING:
+    from asyncio import BaseProtocol
     from collections.abc import AsyncIterator, Mapping
 
     from aiohttp.abc import AbstractStreamWriter
@@ -38,6 +42,12 @@ __all__ = ("Client", "open_client")
 
 IDLE_SECONDS: Final = 4.0
 """Below the five seconds after which the least patient common servers drop a connection."""
+
+SHORTEST_IDLE_SECONDS: Final = 0.5
+"""However early a server is met closing connections, they are used again within this."""
+
+TELLING_SECONDS: Final = 1.0
+"""A reset says that the connection had been idle too long if it was idle for so long."""
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 1 << 20
@@ -59,6 +69,20 @@ class _Body(Payload):
         super().__init__(value, content_type=CONTENT_TYPE)
         self._size: int = len(value)
         self.started = False
+        self.connection: BaseProtocol | None = None
+        self.wire: Wire | None = None
+
+    def may_have_come(self, error: BaseException) -> bool:
+        """Whether the other side may have any of it, now that its connection ended in `error`."""
+        if self.started and self.wire is not None and in_good_order(error):
+            return not self.wire.untouched()
+
+        return self.started
+
+    def let_go(self) -> None:
+        """The request is over."""
+        if self.wire is not None:
+            self.wire.close()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         text: str = self._value.decode(encoding, errors)
@@ -73,8 +97,12 @@ class _Body(Payload):
         # The headers wait in the writer for the first slice, so this is before any byte. A
         # connection that the server closed while it was idle shows only after a turn of the loop.
         await asyncio.sleep(0)
+        self.connection = getattr(writer, "protocol", None)  # there even when the transport is not
         transport = writer.transport
-        self.started = transport is not None and not transport.is_closing()
+        if transport is not None and not transport.is_closing():
+            self.wire = Wire.under(transport)
+            self.started = True
+
         if self._size <= SLICE_BYTES:
             await writer.write(self._value)
             return
@@ -103,6 +131,8 @@ class Client:
         self._session = session
         self._connector = connector
         self._clock = clock
+        self._rested: WeakKeyDictionary[BaseProtocol, float] = WeakKeyDictionary()
+        """Since when each connection that was used has been idle."""
 
     async def post(
         self, url: str, body: bytes, *, headers: Mapping[str, str], max_bytes: int = ANSWER_BYTES
@@ -134,14 +164,22 @@ class Client:
             ) as response:
                 content, whole = await _content(response, max_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            begun = body is not None and body.may_have_come(error)
+            self._learn(body, _breakage(error), began=began, begun=begun)
             return Broken(
                 breakage=_breakage(error),
                 detail=_detail(error, url=url),
-                body_started=body is not None and body.started,
+                body_started=begun,
                 seconds=self._clock.now() - began,
             )
+        finally:
+            if body is not None:
+                body.let_go()
 
         self._heed_idle_limit(response.headers)
+        if body is not None and body.connection is not None:
+            self._rested[body.connection] = self._clock.now()
+
         return Reply(
             status=response.status,
             headers=response.headers,
@@ -149,6 +187,17 @@ class Client:
             seconds=self._clock.now() - began,
             whole=whole,
         )
+
+    def _learn(self, body: _Body | None, breakage: Breakage, *, began: float, begun: bool) -> None:
+        """A connection that was idle was found ended: from now on none is kept half as long."""
+        connection = None if body is None else body.connection
+        rested = None if connection is None else self._rested.get(connection)
+        if rested is None or breakage is not Breakage.LOST:
+            return
+
+        idle = began - rested
+        if not begun or idle >= TELLING_SECONDS:
+            self._connector.shorten_idle(max(idle / 2, SHORTEST_IDLE_SECONDS))
 
     def _heed_idle_limit(self, headers: Mapping[str, str]) -> None:
         keep_alive = headers.get("Keep-Alive")

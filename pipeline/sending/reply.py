@@ -1,7 +1,8 @@
 """What comes back from an HTTP request: an answer, or none and how far the body got.
 
 The second is what the outcome of a batch turns on. As long as the first byte of its body has not
-been written, the server cannot have taken it; from then on nobody can know but the server.
+been written, or the connection's end shows that none of it had come, the server cannot have taken
+it; from then on nobody can know but the server.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """No answer came. `body_started` tells whether the body's first byte had been written."""
+    """No answer came. `body_started`: the body was under way, and the server may have it."""
 
     breakage: Breakage
     detail: str
