@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tests.fakes.program import Ran, Running
 
 CONTACTS = 8_000
+CONTACTS_OF_ONE = 1_300  # where each takes a request of its own
 MAX_RECORDS = 100
 MAX_IN_FLIGHT = 8
 POISON = (1_234, 5_678)
@@ -68,6 +69,44 @@ AMBIGUOUS = (
 """Whatever these hit may have been taken: nobody outside can tell."""
 
 
+PASSING_MEMBERS = (
+    "members:rate=0.05,errorcode=10006",
+    "members:rate=0.03,errorcode=30000,share=0.4",
+    "members:rate=0.02,share=0.05",
+)
+"""What is said of single contacts is certain: they were not taken."""
+
+MUDDLED = (
+    "muddled:rate=0.02,by=order",
+    "muddled:rate=0.02,by=length",
+    "muddled:rate=0.02,by=count",
+    "garbled:rate=0.01",
+    "empty:rate=0.01",
+)
+"""Answers of success that say of nobody whether it was taken."""
+
+
+class Endpoint(StrEnum):
+    """The way into the journey."""
+
+    BATCH = "batchcontactevents"
+    ASYNC = "async-events"
+    SINGLE = "events"
+
+    @property
+    def contacts(self) -> int:
+        """How many contacts make a story long enough."""
+        return CONTACTS_OF_ONE if self is Endpoint.SINGLE else CONTACTS
+
+    @property
+    def harmless(self) -> tuple[str, ...]:
+        return HARMLESS + (PASSING_MEMBERS if self is Endpoint.ASYNC else ())
+
+    @property
+    def ambiguous(self) -> tuple[str, ...]:
+        return AMBIGUOUS + (MUDDLED if self is Endpoint.ASYNC else ())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
     """A directory with a config, and the Marketing Cloud it leads to."""
@@ -75,6 +114,7 @@ class Stand:
     program: Program
     simulator: SimulatorProcess
     stands: dict[tuple[str, int], str | None]
+    endpoint: Endpoint = Endpoint.BATCH
 
     @property
     def run(self) -> Path:
@@ -127,11 +167,17 @@ class Kind(StrEnum):
     PARTS = "part*"  # several files, two of them compressed
 
 
-def stand(program: Program, simulator: SimulatorProcess, kind: Kind) -> Stand:
+def stand(
+    program: Program,
+    simulator: SimulatorProcess,
+    kind: Kind,
+    *,
+    endpoint: Endpoint = Endpoint.BATCH,
+) -> Stand:
     """Contacts, some of them bad."""
     stands: dict[tuple[str, int], str | None] = {}
     names = ("part1.csv", "part2.csv.gz", "part3.csv.zst") if kind is Kind.PARTS else (kind.value,)
-    each = CONTACTS // len(names)
+    each = endpoint.contacts // len(names)
     for index, name in enumerate(names):
         first, last = index * each + 1, (index + 1) * each
         lines = [line_of(number, wide=kind is Kind.WIDE) for number in range(first, last + 1)]
@@ -142,7 +188,7 @@ def stand(program: Program, simulator: SimulatorProcess, kind: Kind) -> Stand:
 
     simulator.reset()
     simulator.set_faults()
-    made = Stand(program=program, simulator=simulator, stands=stands)
+    made = Stand(program=program, simulator=simulator, stands=stands, endpoint=endpoint)
     configured(made, source=kind.value)
     return made
 
@@ -163,10 +209,12 @@ def configured(place: Stand, *, source: str, on_unknown: str = "hold") -> None:
         place.program.directory / "journey.toml",
         url=place.simulator.url,
         source=source,
-        batch={"max_records": MAX_RECORDS},
+        account={"auth": "v2" if place.endpoint is Endpoint.ASYNC else "v1"},
+        journey={"endpoint": place.endpoint.value},
+        batch={"max_records": 1 if place.endpoint is Endpoint.SINGLE else MAX_RECORDS},
         delivery={
             "max_in_flight": MAX_IN_FLIGHT,
-            "requests_per_second": 400.0,
+            "requests_per_second": 2_000.0 if place.endpoint is Endpoint.SINGLE else 400.0,
             "on_unknown": on_unknown,
         },
     )
@@ -246,17 +294,22 @@ def test_crashes(
 ) -> None:
     """Killed at any moment and run again: no contact is lost, doubled, or told of wrongly."""
     chance = Random(crash_seed)
-    place = stand(program, simulator, chance.choice(tuple(Kind)))
-    simulator.set_faults(*tell(chance, HARMLESS, AMBIGUOUS), seed=crash_seed)
+    # Every second story is the experimental endpoint's, the others take turns.
+    endpoint = tuple(Endpoint)[0 if crash_seed % 2 else 1 + crash_seed // 2 % 2]
+    place = stand(program, simulator, chance.choice(tuple(Kind)), endpoint=endpoint)
+    told = tell(chance, endpoint.harmless, endpoint.ambiguous)
+    simulator.set_faults(*told, seed=crash_seed)
     kills = chance.randint(2, 4)
     for _ in range(kills):
-        limit = ("--limit", str(chance.randint(1, CONTACTS))) if chance.random() < 0.2 else ()
+        limit = (
+            ("--limit", str(chance.randint(1, endpoint.contacts))) if chance.random() < 0.2 else ()
+        )
         with place.start(*limit) as running:
             be_unkind(running, chance, place=place, lifetime=lifetime)
 
         if (place.run / "journal.db").exists():
-            told = settled_so_far(place.run)
-            assert {place.stands[each] for each in told["accepted"]} <= place.taken()
+            settled = settled_so_far(place.run)
+            assert {place.stands[each] for each in settled["accepted"]} <= place.taken()
 
     to_the_end(place)
     place.audit()
@@ -265,7 +318,7 @@ def test_crashes(
     # An outcome is on disk two commits after its answer at the latest, and a sender begins at most
     # one batch in each: so it has three at the most that nobody would know of.
     assert len(interrupted) <= 3 * MAX_IN_FLIGHT * MAX_RECORDS * kills
-    assert len(unknown) - len(interrupted) <= MAX_RECORDS * place.strikes(AMBIGUOUS)
+    assert len(unknown) - len(interrupted) <= MAX_RECORDS * place.strikes(endpoint.ambiguous)
 
 
 def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float) -> None:

@@ -90,7 +90,7 @@ def _failure(member: dict[str, Any]) -> Refused | TryLater:
     detail = f"errorcode {code}" + (f": {printable(message)}" if message else "")
     additional = member.get("additionalerrors")
     if passes(message, code=whole_number(member["errorcode"]), additional=additional):
-        return TryLater(reason="passing_error", detail=detail)
+        return TryLater(reason="passing_error", detail=detail, alone=True)
 
     return Refused(reason="not_queued", detail=detail, alike=f"not_queued {code}")
 

@@ -166,7 +166,7 @@ class Sender:
     async def _take_apart(self, trip: Trip, verdict: Judged) -> tuple[Trip, ...]:
         """Each contact goes on by its own verdict; those that were taken first, whatever comes."""
         parts = [
-            replace(trip, batch=self._links.pick(trip.batch, indices), told=told)
+            replace(trip, batch=self._links.pick(trip.batch, indices), told=told, apart=True)
             for told, indices in by_verdict(verdict)
         ]
         await self._links.ledger.judged(trip.batch, [part.batch for part in parts], trip.attempt)
@@ -229,7 +229,9 @@ class Sender:
         self._report(trip, verdict.reason, detail=verdict.detail, delay=delay)
         # Whether others get through is judged by the last wait alone: in an outage that begins in
         # mid-run, answers to what was under way come late and prove nothing.
-        trip.accepted_before = self._probation.accepted
+        if not (trip.apart and isinstance(verdict, TryLater) and verdict.alone):
+            trip.accepted_before = self._probation.accepted
+
         trip.attempt += 1
         trip.delay, trip.renewed = delay, False
         return True

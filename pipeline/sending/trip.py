@@ -21,6 +21,7 @@ class Trip:
     attempt: int = 1
     delay: float = 0.0  # before the next attempt
     renewed: bool = False  # the token, in this attempt
+    apart: bool = False  # from a batch whose contacts were judged each
     token: str = ""  # with which the batch was posted last
     told: Verdict | None = None  # what is known already, of a part of a batch that was judged
     out: bool = False  # dispatched, and neither returned nor settled

@@ -56,13 +56,15 @@ class Refused:
 class TryLater:
     """The batch was not taken, and nothing is wrong with it.
 
-    `retry_after` is what the server asked for, in seconds; `holds_all` that it means every sender.
+    `retry_after` is what the server asked for, in seconds; `holds_all` that it means every sender;
+    `alone` that it was said of the contact, by an answer that has a verdict for each.
     """
 
     reason: str
     detail: str
     retry_after: float | None = None
     holds_all: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

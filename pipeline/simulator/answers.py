@@ -29,6 +29,7 @@ __all__ = (
     "json_answer",
     "of_status",
     "refusal",
+    "saying_of",
 )
 
 _DOCUMENTATION: Final = (
@@ -131,12 +132,19 @@ _SAYINGS: Final[Mapping[int, tuple[int, str]]] = {
 }
 
 _CODES: Final[Mapping[int, str]] = {
+    10005: "A value of the member is not valid",
     10006: "Unable to save rows for data extension ID",
+    30000: "Deadlock victim. Rerun the transaction.",
     30003: "The event definition key was not found.",
     50100: "Rate limit exceeded",
     50200: "Your requests are temporarily blocked.",
     50300: "Service Unavailable",
 }
+
+
+def saying_of(errorcode: int) -> str:
+    """The words that go with an errorcode."""
+    return _CODES.get(errorcode, "Error")
 
 
 def of_status(status: int, *, errorcode: int | None = None) -> Answer:

@@ -23,7 +23,15 @@ from .answers import Answer, json_answer, of_status, refusal
 if TYPE_CHECKING:
     from .journey import Journey
 
-__all__ = ("AnswerForm", "BatchEvents", "BatchRules")
+__all__ = (
+    "MISSING",
+    "UNKNOWN_DEFINITION",
+    "AnswerForm",
+    "BatchEvents",
+    "BatchRules",
+    "Poison",
+    "read_payload",
+)
 
 
 class AnswerForm(StrEnum):
@@ -39,8 +47,12 @@ class BatchRules:
     """What the endpoint takes, and how it answers."""
 
     max_records: int = 500
+    max_members: int = 100
+    """The same, of `async/events`; documented."""
     max_bytes: int = 5_900_000
     """Community's figure for the data routes; none is known for this one."""
+    queue_seconds: float = 0.0
+    """How long `async/events` says *queued* of what it took."""
     answer_form: AnswerForm = AnswerForm.OBJECT
     poison_keys: frozenset[str] = frozenset()
     poison_pattern: str | None = None
@@ -54,7 +66,38 @@ class BatchRules:
             ) from None
 
 
-_MISSING: Final = "Required parameter is missing: {}"
+MISSING: Final = "Required parameter is missing: {}"
+UNKNOWN_DEFINITION: Final = refusal(400, 30003, message="The event definition key was not found.")
+UNREADABLE: Final = refusal(400, 10004, message="Unable to parse JSON: it is malformed")
+
+
+class Poison:
+    """The contacts that a rehearsal has refused."""
+
+    def __init__(self, rules: BatchRules) -> None:
+        self._keys = rules.poison_keys
+        self._pattern = re.compile(rules.poison_pattern) if rules.poison_pattern else None
+
+    def __contains__(self, key: object) -> bool:
+        text = str(key)
+        return text in self._keys or bool(self._pattern and self._pattern.search(text))
+
+    def __bool__(self) -> bool:
+        return bool(self._keys or self._pattern)
+
+
+def read_payload(content_type: str, body: bytes, *, max_bytes: int) -> Any | Answer:
+    """The JSON of a request, or the answer to one that holds none."""
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        return of_status(415)
+
+    if len(body) > max_bytes:
+        return of_status(413)
+
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return UNREADABLE
 
 
 class BatchEvents:
@@ -64,20 +107,13 @@ class BatchEvents:
         self.rules = rules
         self.count_mismatches = 0
         self._journey = journey
-        self._pattern = re.compile(rules.poison_pattern) if rules.poison_pattern else None
+        self._poison = Poison(rules)
 
     def answer(self, content_type: str, body: bytes, *, instance_id: str, now: float) -> Answer:
         """Take the batch in `body`, or say why not. Who may ask was settled before."""
-        if content_type.partition(";")[0].strip().lower() != "application/json":
-            return of_status(415)
-
-        if len(body) > self.rules.max_bytes:
-            return of_status(413)
-
-        try:
-            payload = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return refusal(400, 10004, message="Unable to parse JSON: it is malformed")
+        payload = read_payload(content_type, body, max_bytes=self.rules.max_bytes)
+        if isinstance(payload, Answer):
+            return payload
 
         if refused := self._refused(payload):
             return refused
@@ -104,7 +140,7 @@ class BatchEvents:
 
         for name in ("EventDefinitionKey", "BatchDetails"):
             if not payload.get(name):
-                return refusal(400, 10002, message=_MISSING.format(name))
+                return refusal(400, 10002, message=MISSING.format(name))
 
         key, contacts = payload["EventDefinitionKey"], payload["BatchDetails"]
         if not isinstance(contacts, list) or set(map(type, contacts)) != {dict}:
@@ -115,17 +151,12 @@ class BatchEvents:
             return refusal(400, 10005, message=f"BatchDetails holds more than {most} records")
 
         if key not in self._journey.definition.keys:
-            return refusal(400, 30003, message="The event definition key was not found.")
+            return UNKNOWN_DEFINITION
 
         return self._poisoned(contacts)
 
     def _poisoned(self, contacts: list[dict[str, Any]]) -> Answer | None:
-        if not self.rules.poison_keys and self._pattern is None:
-            return None
-
-        keys = [str(contact.get("ContactKey")) for contact in contacts]
-        hit = not self.rules.poison_keys.isdisjoint(keys)
-        if hit or (self._pattern and any(map(self._pattern.search, keys))):
+        if self._poison and any(contact.get("ContactKey") in self._poison for contact in contacts):
             return refusal(400, 10005, message="A value in BatchDetails is not valid")
 
         return None

@@ -7,11 +7,13 @@ A request passes through in three steps: `arrive` numbers it and draws what it w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from . import answers, definitions
+from .async_events import AsyncEvents
 from .batch_events import BatchEvents, BatchRules
 from .capacity import Capacity, Throttle
 from .faults import Fault, Kind, Scope
@@ -20,8 +22,9 @@ from .history_routes import answer_history
 from .journey import EventDefinition, Journey
 from .ledger import Ledger
 from .lookups import answer_lookup
-from .routes import Call, Route
+from .routes import CONTACT_ROUTES, Call, Route
 from .schedule import Schedule, Strike
+from .single_events import SingleEvents
 from .spoiling import spoilt, too_many
 from .token_routes import answer_v1, answer_v2
 from .traffic import Traffic
@@ -100,13 +103,17 @@ class Cloud:
         self.journey = Journey(
             definition, self.ledger, history=self.history, vanishing=book.vanishing
         )
-        self.events = BatchEvents(rules or BatchRules(), self.journey)
+        self._guids = Random(f"{self.schedule.seed}/guid")
+        self._members = Random(f"{self.schedule.seed}/members")
+        rules = rules or BatchRules()
+        self.events = BatchEvents(rules, self.journey)
+        self._async = AsyncEvents(rules, self.journey, guid=self._guid)
+        self._single = SingleEvents(rules, self.journey)
         self._access = access or Access()
         self._capacity = capacity or Capacity()
         rate = self._capacity.max_requests_per_second
         self._throttle = Throttle(rate) if rate else None
         self._latencies = Random(f"{self.schedule.seed}/latency")
-        self._guids = Random(f"{self.schedule.seed}/guid")
 
     def __repr__(self) -> str:
         contacts = self.traffic[Scope.CONTACTS]
@@ -144,6 +151,7 @@ class Cloud:
         """Forget contacts and counts, and begin the schedule again; the tokens live on."""
         self.journey.forget()
         self.events.count_mismatches = 0
+        self._async.forget()
         self.schedule = self.schedule.again()
         for traffic in self.traffic.values():
             traffic.forget()
@@ -175,13 +183,25 @@ class Cloud:
             self.tokens.revoke()
             return self._judge(call, now)
 
+        if fault.kind is Kind.MEMBERS:
+            return self._judge(call, now, fault)
+
         reads = call.route.scope in {Scope.LOOKUP, Scope.HISTORY}
-        works = strike.taken or reads
-        honest = self._judge(call, now) if works else self.events.accepted(self._guid())
+        honest = self._judge(call, now) if strike.taken or reads else self._untaken(call)
         return spoilt(honest, fault, now=now)
 
-    def _judge(self, call: Call, now: float) -> Answer:
-        """The ordinary answer."""
+    def _untaken(self, call: Call) -> Answer:
+        """What would be said if the contacts were taken."""
+        match call.route:
+            case Route.ASYNC_EVENTS:
+                return self._async.accepted(call.body)
+            case Route.EVENTS:
+                return self._single.accepted(self._guid())
+            case _:
+                return self.events.accepted(self._guid())
+
+    def _judge(self, call: Call, now: float, fault: Fault | None = None) -> Answer:
+        """The ordinary answer, but for what `fault` says of single contacts."""
         if call.route is Route.TOKEN:
             return answer_v1(self.tokens, call.body, now=now)
 
@@ -190,11 +210,25 @@ class Cloud:
                 self.tokens, call.body, now=now, content_type=call.content_type, host=call.host
             )
 
-        return self._gate(call, now) or self._behind_the_gate(call, now)
+        if refused := self._gate(call, now):
+            return refused
+
+        contacts = call.route in CONTACT_ROUTES
+        return self._take(call, now, fault) if contacts else self._tell(call, now)
+
+    def _tell(self, call: Call, now: float) -> Answer:
+        """The answer to a question."""
+        if call.route is Route.ASYNC_STATUS:
+            return self._async.status(call.query, now=now)
+
+        if call.route.scope is Scope.HISTORY:
+            return answer_history(self.history, call, now)
+
+        return answer_lookup(self.journey, call)
 
     def _gate(self, call: Call, now: float) -> Answer | None:
         """Endpoint, token, permission: looked at before the body is."""
-        contacts = call.route is Route.BATCH_EVENTS
+        contacts = call.route is Route.BATCH_EVENTS  # the experimental endpoint
         if contacts and not self._access.endpoint_there:
             return answers.NOT_FOUND
 
@@ -206,15 +240,23 @@ class Cloud:
 
         return None if self._access.permitted else answers.FORBIDDEN
 
-    def _behind_the_gate(self, call: Call, now: float) -> Answer:
-        if call.route is Route.BATCH_EVENTS:
-            guid = self._guid()
-            return self.events.answer(call.content_type, call.body, instance_id=guid, now=now)
+    def _take(self, call: Call, now: float, fault: Fault | None) -> Answer:
+        """The contacts of a request to one of the three endpoints."""
+        kind, body = call.content_type, call.body
+        match call.route:
+            case Route.ASYNC_EVENTS:
+                trouble = None if fault is None else partial(self._troubled, fault)
+                return self._async.answer(kind, body, now=now, trouble=trouble)
+            case Route.EVENTS:
+                return self._single.answer(kind, body, instance_id=self._guid(), now=now)
+            case _:
+                return self.events.answer(kind, body, instance_id=self._guid(), now=now)
 
-        if call.route.scope is Scope.HISTORY:
-            return answer_history(self.history, call, now)
-
-        return answer_lookup(self.journey, call)
+    def _troubled(self, fault: Fault, members: int) -> dict[int, tuple[int, str]]:
+        """Some of so many members, at least one, with the error that each of them has."""
+        code = fault.errorcode or 0
+        chosen = self._members.sample(range(members), max(1, round(fault.share * members)))
+        return dict.fromkeys(chosen, (code, answers.saying_of(code)))
 
     def _guid(self) -> str:
         return str(UUID(int=self._guids.getrandbits(128), version=4))

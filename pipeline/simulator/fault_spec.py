@@ -19,6 +19,10 @@ Kinds:
     close        the connection ends: `before_body`, `during_body`, `after_body` (default)
     hang         no answer for `seconds=` (3600), then the connection ends
     slow         the ordinary answer, `seconds=` (5) late
+    members      async-events: a `share=` (0.1) of the contacts is not queued, each told so by
+                 `errorcode=` (10005; 10006 and 30000 pass: "Unable to save rows",
+                 "Rerun the transaction.")
+    muddled      async-events: all are queued, and the verdicts contradict `by=order|length|count`
 
 Which requests (all when none is given): `rate=` a share of them, `every=` each n-th, `at=` these
 numbers (`at=3+7`), `from=` and `to=` a window, `times=` at most so often. A fault counts the
@@ -36,7 +40,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigError
-from .faults import Fault, Kind, RetryAfterForm, Scope, Stage
+from .faults import Fault, Kind, Muddle, RetryAfterForm, Scope, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,6 +148,8 @@ _OWN: Final[Mapping[Kind, Readers]] = {
     Kind.CLOSE: {"stage": ("stage", Stage), **_TAKEN},
     Kind.HANG: {"seconds": ("seconds", _seconds), **_TAKEN},
     Kind.SLOW: {"seconds": ("seconds", _seconds)},
+    Kind.MEMBERS: {"errorcode": ("errorcode", int), "share": ("share", _share)},
+    Kind.MUDDLED: {"by": ("by", Muddle)},
 }
 # What holds where the fault does not say: an answer of success took the contacts, a failure after
 # the body took them half of the time, and nobody outside can tell.
@@ -155,6 +161,8 @@ _UNSAID: Final[Mapping[Kind, Mapping[str, Any]]] = {
     Kind.CLOSE: {"taken": 0.5},
     Kind.HANG: {"taken": 0.5, "seconds": 3600.0},
     Kind.SLOW: {"seconds": 5.0},
+    Kind.MEMBERS: {"taken": 1.0, "errorcode": 10005},
+    Kind.MUDDLED: {"taken": 1.0},
 }
 
 

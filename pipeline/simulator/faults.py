@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ("Fault", "Kind", "RetryAfterForm", "Scope", "Stage")
+__all__ = ("Fault", "Kind", "Muddle", "RetryAfterForm", "Scope", "Stage")
 
 
 class Scope(StrEnum):
@@ -29,6 +29,8 @@ class Kind(StrEnum):
     CLOSE = "close"
     HANG = "hang"
     SLOW = "slow"
+    MEMBERS = "members"
+    MUDDLED = "muddled"
 
 
 class Stage(StrEnum):
@@ -45,6 +47,14 @@ class RetryAfterForm(StrEnum):
     HEADER = "header"  # seconds in the header, and in the body, as documented
     DATE = "date"  # an HTTP date in the header
     BODY = "body"  # `retryAfter` in the body alone
+
+
+class Muddle(StrEnum):
+    """How the verdicts of an answer contradict the request, or each other."""
+
+    ORDER = "order"
+    LENGTH = "length"
+    COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +77,8 @@ class Fault:
     errorcode: int | None = None
     stage: Stage = Stage.AFTER_BODY
     seconds: float = 0.0
+    share: float = 0.1
+    by: Muddle = Muddle.ORDER
 
     def __str__(self) -> str:
         return self.spec

@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from .history import History
     from .ledger import Ledger
 
-__all__ = ("EntryMode", "EventDefinition", "Journey")
+__all__ = ("EntryMode", "EventDefinition", "Journey", "Names")
 
 _MAX_KEY_LENGTH: Final = 254
 _NOTHING: Final[dict[str, Any]] = {}
-_KEY: Final = itemgetter("ContactKey")
-_DATA: Final = itemgetter("Data")
 
 
 class EntryMode(StrEnum):
@@ -69,6 +67,18 @@ class EventDefinition:
         return self.published_journeys > 0 and self.status in {"Published", "Paused"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """How a route spells a contact, and where in its body the contacts stand (None: it is one)."""
+
+    key: str = "ContactKey"
+    data: str = "Data"
+    listed: str | None = "BatchDetails"
+
+
+EXPERIMENTAL: Final = Names()
+
+
 class Journey:
     """Takes contacts and lets in those who may. `vanishing`: keys that are lost without a cause."""
 
@@ -88,21 +98,41 @@ class Journey:
         self._vanishing = re.compile(vanishing) if vanishing else None
         self._last: dict[str, float] = {}  # kept only where somebody may exit
 
-    def take(self, contacts: Sequence[dict[str, Any]], body: bytes, *, now: float) -> None:
-        """Take the contacts of a batch. `body` is the payload they came in."""
-        keys, datas = _columns(contacts)
+    def take(
+        self,
+        contacts: Sequence[dict[str, Any]],
+        body: bytes,
+        *,
+        now: float,
+        names: Names = EXPERIMENTAL,
+    ) -> list[Flaw | None]:
+        """Take the contacts of a batch. `body` is the payload they came in.
+
+        Returns for each why it is lost, but not whether it was kept out; nothing where all enter.
+        """
+        keys, datas = _columns(contacts, names)
         if _keys_well(keys) and self._all_enter(keys, datas):
             flaws = None
         else:
             flaws = [self._flaw(key, data) for key, data in zip(keys, datas, strict=True)]
             keys = [key if isinstance(key, str) else _as_key(key) for key in keys]
 
-        kept = _verbatim(body) if self.ledger.keep_data else None
+        kept = _verbatim(body, names) if self.ledger.keep_data else None
         if flaws is None:
             self.ledger.take(keys, kept)
             self.history.note(now, keys)
         else:
             self._take_singly(keys, flaws, kept=kept, now=now)
+
+        return flaws or []
+
+    def broken(self, contact: dict[str, Any], names: Names) -> Flaw | None:
+        """What breaks the data of a contact, whether or not a journey listens."""
+        flaw = _key_flaw(contact.get(names.key))
+        if flaw is not None or self.definition.fields is None:
+            return flaw
+
+        return self.definition.fields.flaw(contact.get(names.data, _NOTHING))
 
     def enter_before(self, keys: Sequence[str], at: float) -> None:
         """Contacts entered at `at`, by another way than the rehearsal's."""
@@ -212,12 +242,13 @@ def _key_flaw(key: object) -> Flaw | None:
     return Flaw("contact_key_too_long") if len(key) > _MAX_KEY_LENGTH else None
 
 
-def _columns(contacts: Sequence[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+def _columns(contacts: Sequence[dict[str, Any]], names: Names) -> tuple[list[Any], list[Any]]:
     try:
-        return list(map(_KEY, contacts)), list(map(_DATA, contacts))
+        keys = list(map(itemgetter(names.key), contacts))
+        return keys, list(map(itemgetter(names.data), contacts))
     except KeyError:
-        keys = [contact.get("ContactKey") for contact in contacts]
-        return keys, [contact.get("Data", _NOTHING) for contact in contacts]
+        keys = [contact.get(names.key) for contact in contacts]
+        return keys, [contact.get(names.data, _NOTHING) for contact in contacts]
 
 
 def _keys_well(keys: list[Any]) -> bool:
@@ -228,7 +259,8 @@ def _as_key(key: object) -> str:
     return "" if key is None else orjson.dumps(key).decode()
 
 
-def _verbatim(body: bytes) -> list[bytes]:
+def _verbatim(body: bytes, names: Names) -> list[bytes]:
     """Each contact's data with its numbers as they were written: orjson would round long ones."""
     payload = json.loads(body, parse_int=orjson.Fragment, parse_float=orjson.Fragment)
-    return [orjson.dumps(contact.get("Data", _NOTHING)) for contact in payload["BatchDetails"]]
+    contacts = [payload] if names.listed is None else payload[names.listed]
+    return [orjson.dumps(contact.get(names.data, _NOTHING)) for contact in contacts]

@@ -100,6 +100,8 @@ class SimulatorOptions:
     """The body of a 201: `object`, `string` (a bare GUID) or `double` (JSON in a JSON string)."""
     max_records: int = 500
     max_bytes: int = 5_900_000
+    queue_seconds: float = 0.0
+    """How long the status route of `async/events` says *queued* of a contact."""
     poison_keys: tuple[str, ...] = ()
     """Contacts whose batch is refused as a whole, 400."""
     poison_pattern: str | None = None
@@ -227,6 +229,7 @@ class SimulatorOptions:
         return BatchRules(
             max_records=self.max_records,
             max_bytes=self.max_bytes,
+            queue_seconds=self.queue_seconds,
             answer_form=_one_of(AnswerForm, self.answer_form, name="answer_form"),
             poison_keys=frozenset(self.poison_keys),
             poison_pattern=self.poison_pattern,

@@ -11,7 +11,7 @@ from .faults import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ("Call", "Route")
+__all__ = ("CONTACT_ROUTES", "Call", "Route")
 
 
 class Route(StrEnum):
@@ -20,6 +20,9 @@ class Route(StrEnum):
     TOKEN = "/v1/requestToken"  # noqa: S105  # a path
     TOKEN_V2 = "/v2/token"  # noqa: S105  # a path
     BATCH_EVENTS = "/interaction-experimental/v1/batchcontactevents"
+    ASYNC_EVENTS = "/interaction/v1/async/events"
+    ASYNC_STATUS = "/interaction/v1/async/events/status"
+    EVENTS = "/interaction/v1/events"
     EVENT_DEFINITION = "/interaction/v1/eventDefinitions/key:"
     FIELDS = "/data/v1/customObjects/"
     DATA_EXTENSION = "/data/v1/customObjects"
@@ -42,7 +45,11 @@ class Route(StrEnum):
         if self in {Route.FRESHNESS, Route.ESTIMATE, Route.DOWNLOAD, Route.SEARCH}:
             return Scope.HISTORY
 
-        return Scope.CONTACTS if self is Route.BATCH_EVENTS else Scope.LOOKUP
+        return Scope.CONTACTS if self in CONTACT_ROUTES else Scope.LOOKUP
+
+
+CONTACT_ROUTES = frozenset((Route.BATCH_EVENTS, Route.ASYNC_EVENTS, Route.EVENTS))
+"""Where contacts are taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from aiohttp import web
 from . import answers
 from .answers import StreamedAnswer
 from .audit import audit_routes
-from .cloud import Call, Route
 from .faults import Kind, Stage
+from .routes import CONTACT_ROUTES, Call, Route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +37,8 @@ def application(cloud: Cloud, clock: Callable[[], float] = time.time) -> web.App
             web.post(Route.TOKEN, front.on(Route.TOKEN)),
             web.get(Route.TOKEN, _not_found_old),
             web.post(Route.TOKEN_V2, front.on(Route.TOKEN_V2)),
-            web.post(Route.BATCH_EVENTS, front.on(Route.BATCH_EVENTS)),
+            *(web.post(route, front.on(route)) for route in sorted(CONTACT_ROUTES)),
+            web.get(Route.ASYNC_STATUS, front.on(Route.ASYNC_STATUS)),
             web.get(Route.EVENT_DEFINITION + "{argument}", front.on(Route.EVENT_DEFINITION)),
             web.get(Route.FIELDS + "{argument}/fields", front.on(Route.FIELDS)),
             web.get(Route.DATA_EXTENSION + "/{argument}", front.on(Route.DATA_EXTENSION)),

@@ -11,7 +11,7 @@ import orjson
 
 from . import answers
 from .answers import Answer, of_status
-from .faults import Kind, RetryAfterForm
+from .faults import Kind, Muddle, RetryAfterForm
 
 if TYPE_CHECKING:
     from .faults import Fault
@@ -40,8 +40,23 @@ def spoilt(honest: Answer, fault: Fault, *, now: float) -> Answer:
             return replace(honest, body=b"")
         case Kind.GARBLED if success:
             return replace(honest, body=honest.body[: len(honest.body) // 2])
+        case Kind.MUDDLED if success and b'"members"' in honest.body:
+            return _muddled(honest, fault.by)
         case _:
             return honest
+
+
+def _muddled(honest: Answer, by: Muddle) -> Answer:
+    content = orjson.loads(honest.body)
+    match by:
+        case Muddle.ORDER:
+            content["members"].append(content["members"].pop(0))
+        case Muddle.LENGTH:
+            content["members"].pop()
+        case Muddle.COUNT:
+            content["notQueuedCount"] += 1
+
+    return replace(honest, body=orjson.dumps(content))
 
 
 def _of_fault(fault: Fault, now: float) -> Answer:

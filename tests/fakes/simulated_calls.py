@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pipeline.simulator.cloud import Call, Route
+from pipeline.simulator.routes import Call, Route
 
 if TYPE_CHECKING:
     from pipeline.simulator.answers import Answer

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 
-from pipeline.simulator.cloud import Call, Cloud, Route
 from pipeline.simulator.options import SimulatorOptions
+from pipeline.simulator.routes import Call, Route
 from tests.fakes.simulated_calls import batch, contact, post_batch, send
+
+if TYPE_CHECKING:
+    from pipeline.simulator.cloud import Cloud
 
 DOCUMENTATION = (
     "https://developer.salesforce.com/docs/atlas.en-us.mc-apis.meta/mc-apis/error-handling.htm"
