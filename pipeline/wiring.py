@@ -15,7 +15,7 @@ from .sending.courier import Courier
 from .sending.links import Links
 from .sending.lookup import Lookup
 from .sending.pace import Pace
-from .sending.probation import Probation
+from .sending.probation import Probation, patience_for
 from .sending.sender import Sender
 from .sending.token import TokenKeeper, token_from
 from .settling.budget import Budget
@@ -49,7 +49,11 @@ class Wiring:
         self._emit = emit
         self._next_id = count(replay.next_batch_id).__next__
         self.clock = Clock()
-        self.probation = Probation(accepted=replay.counts.accepted)
+        config = plan.config
+        self.probation = Probation(
+            accepted=replay.counts.accepted,
+            patience=patience_for(config.batch.max_records, max_errors=config.delivery.max_errors),
+        )
         counts = replay.counts
         self.settler = Settler(
             journal=journal,

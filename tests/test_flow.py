@@ -420,6 +420,50 @@ async def test_all_refused(tmp_path: Path) -> None:
         stand.audit(source)
 
 
+@pytest.mark.parametrize("in_flight", [1, 8])
+async def test_something_that_changes_in_mid_run(in_flight: int, tmp_path: Path) -> None:
+    """An event that begins to refuse everybody costs nobody: the run halts, and later goes on."""
+    source = contacts(tmp_path, 600)
+    async with standing(tmp_path, "400:from=11,errorcode=10005") as stand:
+        injected = await stand.inject(delivery={"max_in_flight": in_flight})
+        assert isinstance(injected.error, EndpointError)
+        assert "errorcode 10005" in str(injected.error)
+        assert "data extension" in str(injected.error)
+        assert (injected.exit_code, injected.summary["state"]) == (3, "halted")
+        assert injected.counts[1:4] == (100, 0, 0)
+        assert injected.summary["requests"] < 10 + 3 * 100 + 20 * in_flight
+        stand.cloud.schedule = stand.cloud.schedule.__class__()
+        resumed = await stand.inject(delivery={"max_in_flight": in_flight})
+        assert (resumed.exit_code, resumed.counts) == (0, (600, 600, 0, 0, 0))
+        stand.audit(source)
+
+
+async def test_many_at_fault_together(tmp_path: Path) -> None:
+    """Whole batches of contacts at fault are rejected one by one, if they are not too many."""
+    source = contacts(tmp_path, 300)
+    bad = range(95, 185)
+    async with standing(tmp_path, poison_keys=tuple(map(key, bad))) as stand:
+        injected = await stand.inject(delivery={"max_in_flight": 1})
+        assert injected.counts == (300, 210, 90, 0, 0)
+        assert {line["contact_key"] for line in injected.lines("rejected")} == set(map(key, bad))
+        stand.audit(source)
+
+
+async def test_too_many_at_fault_together(tmp_path: Path) -> None:
+    """More in a row halt the run, until it is told that every contact may fail."""
+    source = contacts(tmp_path, 300)
+    bad = range(95, 205)
+    async with standing(tmp_path, poison_keys=tuple(map(key, bad))) as stand:
+        injected = await stand.inject(delivery={"max_in_flight": 1})
+        assert injected.exit_code == 3
+        assert "from record 95 of contacts.csv" in str(injected.error)
+        assert injected.counts[1:4] == (94, 0, 0)
+        told = {"max_in_flight": 1, "max_errors": "100%"}
+        resumed = await stand.inject(delivery=told)
+        assert (resumed.exit_code, resumed.counts) == (1, (300, 190, 110, 0, 0))
+        stand.audit(source)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "named"),
     [

@@ -46,7 +46,8 @@ class DeliveryPolicy:
 
     max_errors: int | str | None = None
     """Contacts that may be rejected or unknown before the run stops: a count, or a share such as
-    "5%". Absent: any number."""
+    "5%", judged once a thousand have an outcome. Absent: any number, but for some whole batches
+    that are refused alike to the last contact: that halts the run. "100%" lets even those pass."""
 
     def __post_init__(self) -> None:
         for name in ("max_in_flight", "max_attempts"):

@@ -166,7 +166,13 @@ class Sender:
     async def _take_apart(self, trip: Trip, verdict: Judged) -> tuple[Trip, ...]:
         """Each contact goes on by its own verdict; those that were taken first, whatever comes."""
         parts = [
-            replace(trip, batch=self._links.pick(trip.batch, indices), told=told, apart=True)
+            replace(
+                trip,
+                batch=self._links.pick(trip.batch, indices),
+                told=told,
+                apart=True,
+                in_company=verdict.takes_some,
+            )
             for told, indices in by_verdict(verdict)
         ]
         await self._links.ledger.judged(trip.batch, [part.batch for part in parts], trip.attempt)
@@ -185,7 +191,7 @@ class Sender:
             return tuple(map(self._trip, halves))
 
         outcome = Rejected(reason=verdict.reason, detail=verdict.detail)
-        if self._probation.cleared or trip.doubt is not None:
+        if trip.in_company or trip.doubt is not None:
             await self._settle(trip, outcome)
             return ()
 
@@ -233,7 +239,7 @@ class Sender:
             trip.accepted_before = self._probation.accepted
 
         trip.attempt += 1
-        trip.delay, trip.renewed = delay, False
+        trip.delay, trip.renewed, trip.in_company = delay, False, False
         return True
 
     def _hold(self, verdict: TryLater | Ambiguous, *, seconds: float) -> None:

@@ -24,5 +24,6 @@ class Trip:
     apart: bool = False  # from a batch whose contacts were judged each
     token: str = ""  # with which the batch was posted last
     told: Verdict | None = None  # what is known already, of a part of a batch that was judged
+    in_company: bool = False  # judged in an answer that took others
     out: bool = False  # dispatched, and neither returned nor settled
     doubt: Ambiguous | None = None  # an attempt that may have been taken, where those are resent

@@ -85,6 +85,11 @@ class Judged:
 
     verdicts: tuple[OneVerdict, ...]
 
+    @property
+    def takes_some(self) -> bool:
+        """Whether some were taken: then the request is right, and who is refused is at fault."""
+        return any(isinstance(verdict, Taken) for verdict in self.verdicts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fatal:
