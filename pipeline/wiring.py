@@ -10,6 +10,7 @@ from .events import FieldsRead, FieldsUnreadable
 from .mapping.target import Target, parse_fields
 from .packing.batcher import Batcher
 from .packing.payload import halve, pick
+from .sending.address import Address
 from .sending.clock import Clock
 from .sending.courier import Courier
 from .sending.links import Links
@@ -88,9 +89,8 @@ class Wiring:
     ) -> Sender:
         """What takes batches to their outcome, shared by all sending tasks."""
         config = self._plan.config
-        courier = Courier(
-            config.account, config.journey, client=client, emit=self._emit, clock=self.clock
-        )
+        address = Address(config.account, keeper)
+        courier = Courier(address, config.journey, client=client, emit=self._emit, clock=self.clock)
         return Sender(
             config.delivery,
             post=courier.post,

@@ -18,6 +18,10 @@ from ..errors import ConfigError
 
 __all__ = ("Account", "AuthVersion")
 
+_MARKETING_CLOUD = re.compile(
+    r"https://[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.rest\.marketingcloudapis\.com",
+    re.IGNORECASE,
+)
 _SECRET_BYTES = 4096  # a client secret has about 24 characters
 _log = logging.getLogger(__name__)
 
@@ -61,6 +65,9 @@ class Account:
     account_id: str | None = None
     """The business unit's MID; v2 only, optional."""
 
+    scope: str | None = None
+    """Permissions to ask for, separated by blanks; v2 only. Absent: all the package has."""
+
     def __post_init__(self) -> None:
         if self.auth not in tuple(AuthVersion):
             raise ValueError(f'auth must be "v1" or "v2", not {self.auth!r}')
@@ -90,6 +97,16 @@ class Account:
     def rest_base(self) -> str:
         """Where everything else is asked for, without a slash at the end."""
         return self._base(self.rest_url, "rest")
+
+    def trusted(self, told: object) -> str | None:
+        """The base of a REST host that a token came with, if the token may travel there.
+
+        A Marketing Cloud host, and only instead of the subdomain's: an address that the config
+        spells out is the user's decision. Everything else is None, and told to nobody.
+        """
+        text = told.rstrip("/") if isinstance(told, str) else ""
+        known = self.subdomain is not None and _MARKETING_CLOUD.fullmatch(text)
+        return text.lower() if known else None
 
     def _base(self, url: str | None, role: str) -> str:
         if url is not None:

@@ -12,7 +12,7 @@ from .reply import Reply
 if TYPE_CHECKING:
     from ..events import Emit
     from ..packing.batch import Batch
-    from .account import Account
+    from .address import Addressed
     from .client import Client
     from .clock import Clock
     from .endpoint import JourneyPolicy
@@ -26,14 +26,15 @@ class Courier:
 
     def __init__(
         self,
-        account: Account,
+        address: Addressed,
         journey: JourneyPolicy,
         *,
         client: Client,
         emit: Emit,
         clock: Clock,
     ) -> None:
-        self._url = batch_url(account, journey)
+        self._address = address
+        self._journey = journey
         self._read = journey.profile.read
         self._key = journey.event_definition_key
         self._client = client
@@ -47,7 +48,8 @@ class Courier:
         began = self._clock.now()
         status: int | None = None
         try:
-            reply = await self._client.post(self._url, batch.payload, headers=bearer(token))
+            url = batch_url(self._address, self._journey)
+            reply = await self._client.post(url, batch.payload, headers=bearer(token))
             if isinstance(reply, Reply):
                 status = reply.status
         finally:

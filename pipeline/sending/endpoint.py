@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .account import Account
+    from .address import Addressed
     from .verdict import Verdict
 
 __all__ = (
@@ -142,32 +143,32 @@ class JourneyPolicy:
         return self.profile.envelope(self.event_definition_key)
 
 
-def batch_url(account: Account, journey: JourneyPolicy) -> str:
+def batch_url(address: Addressed, journey: JourneyPolicy) -> str:
     """Where batches are posted."""
-    return account.rest_base + journey.profile.path
+    return address.rest_base + journey.profile.path
 
 
-def event_definition_url(account: Account, key: str) -> str:
+def event_definition_url(address: Addressed, key: str) -> str:
     """Where an event definition is read."""
-    return f"{account.rest_base}/interaction/v1/eventDefinitions/key:{quote(key, safe='')}"
+    return f"{address.rest_base}/interaction/v1/eventDefinitions/key:{quote(key, safe='')}"
 
 
-def fields_url(account: Account, data_extension_id: str) -> str:
+def fields_url(address: Addressed, data_extension_id: str) -> str:
     """Where the fields of a data extension are read."""
-    return f"{account.rest_base}/data/v1/customObjects/{quote(data_extension_id, safe='')}/fields"
+    return f"{address.rest_base}/data/v1/customObjects/{quote(data_extension_id, safe='')}/fields"
 
 
-def interactions_url(account: Account, page: int) -> str:
+def interactions_url(address: Addressed, page: int) -> str:
     """Where a page of the tenant's journeys is read, every version with all it tells."""
     asked = f"$page={page}&$pageSize=50&mostRecentVersionOnly=false&extras=all"
-    return f"{account.rest_base}/interaction/v1/interactions?{asked}"
+    return f"{address.rest_base}/interaction/v1/interactions?{asked}"
 
 
-def interaction_url(account: Account, interaction_id: str, *, version: int | None) -> str:
+def interaction_url(address: Addressed, interaction_id: str, *, version: int | None) -> str:
     """Where one version of a journey is read."""
     chosen = "" if version is None else f"&versionNumber={version}"
     place = f"/interaction/v1/interactions/{quote(interaction_id, safe='')}"
-    return f"{account.rest_base}{place}?extras=all{chosen}"
+    return f"{address.rest_base}{place}?extras=all{chosen}"
 
 
 def token_url(account: Account) -> str:
@@ -189,6 +190,9 @@ def token_body(account: Account, secret: str) -> bytes:
     }
     if account.account_id:
         body["account_id"] = account.account_id
+
+    if account.scope:
+        body["scope"] = account.scope
 
     return orjson.dumps(body)
 

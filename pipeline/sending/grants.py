@@ -74,7 +74,9 @@ def _grant(reply: Reply, *, account: Account) -> Granted | Fatal:
         )
 
     return Granted(
-        token=token, lifetime_seconds=_lifetime(fields.get("expiresIn" if v1 else "expires_in"))
+        token=token,
+        lifetime_seconds=_lifetime(fields.get("expiresIn" if v1 else "expires_in")),
+        rest_base=account.trusted(fields.get("rest_instance_url")),
     )
 
 
@@ -96,7 +98,8 @@ def _refusal(said: Said, *, text: str, account: Account) -> HaltError:
     if said.code == 10007 or "not eligible to use the legacy" in text:
         return CredentialsError(
             f"These credentials belong to an enhanced package, and account.auth says v1 {why}. "
-            "batchcontactevents needs a legacy package; for another endpoint set account.auth to v2"
+            "batchcontactevents needs a legacy package; for async-events or events set "
+            "account.auth to v2"
         )
 
     if re.search(r"\bIP address\b|allow-?list|white-?list", text, re.IGNORECASE):
@@ -108,7 +111,8 @@ def _refusal(said: Said, *, text: str, account: Account) -> HaltError:
     if said.status in {400, 401, 403}:
         return CredentialsError(
             f"Marketing Cloud refuses the credentials {why}. Look at account.client_id and "
-            f"account.client_secret, and whether they belong to this {_place(account)}"
+            f"account.client_secret, whether they belong to this {_place(account)}, and whether "
+            f"their package is of the kind that account.auth says ({account.auth})"
         )
 
     return EndpointError(f"There is no token route {why}. Look at {_place(account)}")

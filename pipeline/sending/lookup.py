@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import EndpointError
+from .address import Address
 from .asking import Asker
 from .endpoint import event_definition_url, fields_url, interaction_url, interactions_url
 from .journeys import Journey, journeys_of, listens, tells_triggers
@@ -41,7 +42,7 @@ class Lookup:
         clock: Clock,
         attempts: int = ATTEMPTS,
     ) -> None:
-        self._account = account
+        self._address = Address(account, keeper)
         self._asker = Asker(client=client, keeper=keeper, clock=clock, attempts=attempts)
 
     async def event_definition(self, key: str) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class Lookup:
             UnavailableError: No answer could be had.
             CredentialsError: No token could be had.
         """
-        url = event_definition_url(self._account, key)
+        url = event_definition_url(self._address, key)
         return await self._asker.get(url, subject=_DEFINITION, key=key)
 
     async def fields(self, definition: dict[str, Any]) -> list[dict[str, Any]]:
@@ -73,7 +74,7 @@ class Lookup:
         if data_extension_id is None:
             raise EndpointError("The event definition names no data extension")
 
-        url = fields_url(self._account, data_extension_id)
+        url = fields_url(self._address, data_extension_id)
         content = await self._asker.get(url, subject=_FIELDS)
         if (fields := _objects(content.get("fields"))) is None:
             raise EndpointError(f"The answer to a request for {_FIELDS} holds no fields")
@@ -100,7 +101,7 @@ class Lookup:
         """Every interaction of the tenant; the list ends with a page that brings nothing new."""
         seen: set[tuple[str, str]] = set()
         for page in range(1, _MAX_PAGES):
-            url = interactions_url(self._account, page)
+            url = interactions_url(self._address, page)
             content = await self._asker.get(url, subject=_JOURNEYS)
             items = content.get("items")
             fresh = [
@@ -120,7 +121,7 @@ class Lookup:
     async def _interaction(self, item: dict[str, Any]) -> dict[str, Any]:
         version = item.get("version")
         url = interaction_url(
-            self._account,
+            self._address,
             str(item.get("id") or item.get("definitionId")),
             version=version if isinstance(version, int) else None,
         )

@@ -55,6 +55,7 @@ class TokenKeeper:
         self._clock = clock
         self._lock = anyio.Lock()
         self._held: str | None = None
+        self._rest_base: str | None = None
         self._early = 0.0
         self._end = 0.0
         self._renewals = 0
@@ -68,6 +69,11 @@ class TokenKeeper:
     def ready(self) -> bool:
         """Whether there is a token that has not ended."""
         return self._held is not None and self._clock.now() < self._end
+
+    @property
+    def rest_base(self) -> str | None:
+        """The REST host that the current token came with, if it is to be used."""
+        return self._rest_base
 
     def holds(self, token: str) -> bool:
         """Whether `token` is the current one."""
@@ -121,6 +127,7 @@ class TokenKeeper:
             # Counted from the answer, not from the question: the early mark is wider than any trip.
             now = self._clock.now()
             self._held = granted.token
+            self._rest_base = granted.rest_base
             self._end = now + granted.lifetime_seconds
             self._early = self._end - early_seconds(granted.lifetime_seconds)
             self._renewals += 1

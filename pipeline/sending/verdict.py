@@ -100,10 +100,11 @@ class Fatal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """A token, and how long it lives."""
+    """A token, and how long it lives. `rest_base` is the host it is for, where that is told."""
 
     token: str = field(repr=False)
     lifetime_seconds: float
+    rest_base: str | None = None
 
 
 def by_verdict(judged: Judged) -> list[tuple[OneVerdict, list[int]]]:

@@ -60,6 +60,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "client_secret": '"…"',
         "client_secret_file": '"/run/secrets/mc"',
         "account_id": '"510000000"',
+        "scope": '"journeys_read journeys_execute data_extensions_read"',
     },
     "journey": {"event_definition_key": '"APIEvent-…"'},
     "source": {
