@@ -15,7 +15,7 @@ from rich.console import Console
 from . import __version__, terminal
 from .config import load
 from .errors import JourneyError, UsageError
-from .flow import INTERRUPTED_CODE, RunOptions
+from .legs import INTERRUPTED_CODE, RunOptions
 from .simulator.command import simulate
 
 # The verbs but `run` import what they need when they are called: a run starts sooner for it.
@@ -45,6 +45,13 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     UNKNOWN = "unknown"
     UNPROCESSED = "unprocessed"
+
+
+class Retried(StrEnum):
+    """Which contacts `retry` sends again."""
+
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
 
 
 class Format(StrEnum):
@@ -155,6 +162,29 @@ def run(
         )
 
     options = RunOptions(again=again, limit=limit)
+    raise typer.Exit(terminal.in_loop(partial(terminal.run, config, options, json=json)))
+
+
+@app.command()
+def retry(
+    config: ConfigFile,
+    of: Annotated[Retried, typer.Option("--of", help="Which contacts.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many contacts.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Send contacts of a run again: those refused, once what they were refused for is mended, or
+    those whose fate is unknown, if the journey can bear it that some of them come twice.
+
+    Their records are read again from the source, which must be as it was, and mapped as the config
+    says now; their new outcome stands instead of the old one. Goes on where an earlier retry
+    stopped. Exit codes as those of `run`.
+
+    \b
+    Examples:
+      journey-pipeline retry journey.toml --of rejected
+      journey-pipeline retry journey.toml --of unknown --limit 500
+    """
+    options = RunOptions(retry=of.value, limit=limit)
     raise typer.Exit(terminal.in_loop(partial(terminal.run, config, options, json=json)))
 
 

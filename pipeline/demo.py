@@ -27,7 +27,8 @@ from rich.text import Text
 from .config import load
 from .errors import JourneyError
 from .events import Emitter
-from .flow import RunOptions, run
+from .flow import run
+from .legs import RunOptions
 from .watching.progress import draw
 from .watching.summary import print_summary
 from .watching.tally import Tally

@@ -28,8 +28,10 @@ __all__ = (
     "LeftoversFound",
     "RequestEnded",
     "RequestStarted",
+    "RetryStarted",
     "RunEnded",
     "RunHalted",
+    "RunPutAside",
     "RunStarted",
     "TokenRenewed",
 )
@@ -43,6 +45,23 @@ class RunStarted:
     resumed: bool
     settled: int
     total: int | None  # contacts expected, where it can be known
+    directory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryStarted:
+    """Contacts that have an outcome are sent again; `continued`: an earlier process began it."""
+
+    run_id: str
+    outcome: str
+    contacts: int
+    continued: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPutAside:
+    """The run that was in the run directory lies in `directory` now."""
+
     directory: str
 
 
@@ -191,6 +210,8 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | RetryStarted
+    | RunPutAside
     | LeftoversFound
     | FieldsRead
     | FieldsUnreadable

@@ -13,7 +13,6 @@ whatever the size of the input. The end of a stream is the end of the work.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,15 +32,15 @@ from .errors import (
     SourceError,
     ungrouped,
 )
-from .events import LeftoversFound, RunEnded, RunStarted
+from .events import RunEnded
+from .legs import Ended, announce, open_leg
 from .mapping.contacts import Contacts
 from .mapping.encoder import open_encoder
 from .packing.batch import Batch
 from .plan import Plan
 from .sending.client import open_client
-from .settling.directory import Kind, RunDirectory
+from .settling.directory import RunDirectory
 from .settling.journal import Journal
-from .settling.opening import Leftovers
 from .settling.settler import Item
 from .settling.summary import RunState
 from .settling.tally import Tally
@@ -55,50 +54,17 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .events import Emit, Emitter
+    from .legs import RunOptions
     from .mapping.encoder import Encoder
     from .sending.client import Client
     from .sending.token import TokenKeeper
-    from .settling.directory import Opened
     from .settling.opening import Replay
     from .settling.summary import Summary
 
-__all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "run")
+__all__ = ("run",)
 
 CHUNKS_AHEAD = 2
 """Chunks that may wait between reading and packing: the next is read while one is packed."""
-
-
-INTERRUPTED_CODE = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a run is asked beyond its config."""
-
-    again: bool = False
-    """Begin anew although the run is finished, or another one is unfinished in the directory."""
-
-    limit: int | None = None
-    """Stop after so many contacts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a run ended: its books, and the error that halted it, if one did."""
-
-    summary: Summary
-    error: JourneyError | None
-
-    @property
-    def exit_code(self) -> int:
-        """What the process says at its end (CONTRACT: exit codes)."""
-        if self.error is not None:
-            return self.error.exit_code
-
-        if self.summary.state is RunState.INTERRUPTED:
-            return INTERRUPTED_CODE
-
-        return 1 if self.summary.rejected or self.summary.unknown else 0
 
 
 async def run(
@@ -150,11 +116,11 @@ async def _run(
     async with AsyncExitStack() as stack:
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))
-        opened = await to_thread.run_sync(partial(_open, directory, plan, options=options))
+        opened = await to_thread.run_sync(open_leg, directory, plan, options)
         tally = Tally(opened.replay.counters)
         emitter.subscribe(tally.observe)
         journal = await stack.enter_async_context(Journal(opened.store, tally=tally))
-        _announce(opened, directory=config.run.directory, emit=emitter.emit)
+        announce(opened, directory=config.run.directory, emit=emitter.emit)
 
         # 2. The work; beside it whoever watches. `everything` is left at once on a second signal.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
@@ -191,6 +157,9 @@ class Injection:
     async def work(self, emit: Emit) -> None:
         """Read, pack, send and settle until the sources end or the run stops."""
         wiring = self._wiring
+        if self._replay.idle:
+            return
+
         async with open_client(self._plan.config.delivery, clock=wiring.clock) as client:
             keeper = wiring.keeper(client)
             try:
@@ -207,8 +176,7 @@ class Injection:
 
             encoding = self._plan.encoding(
                 target=target,
-                done=self._replay.done,
-                starts=self._replay.starts,
+                replay=self._replay,
                 limit=self._options.limit,
             )
             size_bytes = self._plan.size_bytes
@@ -257,6 +225,9 @@ class Injection:
 
     async def close_books(self) -> Summary:
         """Write down how this leg ended. Raises ConservationError if the books do not balance."""
+        if self._replay.idle:
+            return await self._wiring.settler.summary()
+
         error = self._stop.error
         if isinstance(error, BudgetError):
             state = RunState.OVER_BUDGET
@@ -272,27 +243,3 @@ class Injection:
         except BudgetError as overdrawn:
             self._stop.halt(overdrawn)
             return await self.close_books()
-
-
-def _open(directory: RunDirectory, plan: Plan, *, options: RunOptions) -> Opened:
-    return directory.open(
-        plan.identity,
-        endpoint=plan.config.journey.endpoint,
-        again=options.again,
-        leftovers=Leftovers(plan.config.delivery.on_unknown),
-    )
-
-
-def _announce(opened: Opened, *, directory: str, emit: Emit) -> None:
-    replay = opened.replay
-    emit(
-        RunStarted(
-            run_id=opened.run_id,
-            resumed=opened.kind is Kind.CONTINUED,
-            settled=replay.counts.settled,
-            total=None,
-            directory=directory,
-        )
-    )
-    if replay.leftover_batches:
-        emit(LeftoversFound(batches=replay.leftover_batches, contacts=replay.leftover_contacts))

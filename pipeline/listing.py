@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from .errors import SourceError
-from .intake.ranges import Ranges
 from .plan import Plan
 from .settling.identity import paired
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .config import Config
+    from .intake.ranges import Ranges
     from .intake.source import FileSource
     from .mapping.mapper import Mapper
     from .settling.view import JournalView
@@ -89,17 +89,8 @@ def _unprocessed(view: JournalView, config: Config) -> Iterator[dict[str, Any]]:
 
 
 def _read_again(source: FileSource, wanted: Ranges, mapper: Mapper) -> Iterator[dict[str, Any]]:
-    spans = list(wanted)
-    _, last = spans[-1]
-    others = Ranges()
-    before = 0
-    for first, end in spans:
-        if before + 1 < first:
-            others.add(before + 1, first - 1)
-
-        before = end
-
-    for chunk in source.chunks(others):
+    *_, (_, last) = wanted
+    for chunk in source.chunks(wanted.gaps(last)):
         contacts = mapper.map(chunk)
         keys = dict(zip(contacts.positions, contacts.keys, strict=True))
         for position, record in zip(chunk.positions, chunk.records, strict=True):

@@ -18,12 +18,11 @@ from .mapping.mapper import Mapper
 from .settling.identity import Identity, rest_host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .config import Config
-    from .intake.source import FileSource, Fingerprint, Mark
+    from .intake.source import FileSource, Fingerprint
     from .mapping.target import Target
     from .packing.payload import Envelope
+    from .settling.opening import Replay
 
 __all__ = ("Plan",)
 
@@ -106,27 +105,34 @@ class Plan:
         self,
         *,
         target: Target | None = None,
-        done: Mapping[str, Ranges] | None = None,
-        starts: Mapping[str, Mark] | None = None,
+        replay: Replay | None = None,
         limit: int | None = None,
     ) -> Encoding:
-        """What the encoder is told: everything that is not `done`, read from `starts` on."""
+        """What the encoder is told: everything, or what is not done or is wanted by `replay`."""
         whole = self.size_bytes
-        readings = tuple(
-            Reading(
-                source=source,
-                # A copy: it is read in a thread while the checkpoint's own goes on growing.
-                after=Ranges((done or {}).get(source.name, ())),
-                start=(starts or {}).get(source.name, START),
-                weight=(fingerprint.size or 0) / whole if whole else None,
-            )
+        readings = (
+            _reading(source, replay, weight=(fingerprint.size or 0) / whole if whole else None)
             for source, fingerprint in zip(self.sources, self.fingerprints, strict=True)
         )
         return Encoding(
-            readings=readings,
+            readings=tuple(reading for reading in readings if reading.last != 0),
             mapping=self.config.mapping,
             shape=self.config.journey.shape,
             target=target,
             max_contact_bytes=self.max_contact_bytes,
             limit=limit,
         )
+
+
+def _reading(source: FileSource, replay: Replay | None, *, weight: float | None) -> Reading:
+    if replay is None:
+        return Reading(source=source, after=Ranges(), weight=weight)
+
+    return Reading(
+        source=source,
+        # A copy: it is read in a thread while the checkpoint's own goes on growing.
+        after=Ranges(replay.done.get(source.name, ())),
+        start=replay.starts.get(source.name, START),
+        last=None if replay.retry is None else replay.retry.last(source.name),
+        weight=weight,
+    )

@@ -20,8 +20,8 @@ from rich.text import Text
 from .config import load
 from .errors import InterruptedRunError, UsageError
 from .events import Emitter
-from .flow import INTERRUPTED_CODE, RunOptions
 from .flow import run as inject
+from .legs import INTERRUPTED_CODE, RunOptions
 from .watching.logs import logging_to
 from .watching.progress import draw
 from .watching.summary import print_summary

@@ -58,10 +58,12 @@ class Wiring:
         counts = replay.counts
         self.settler = Settler(
             journal=journal,
-            checkpoint=Checkpoint(replay.done),
+            checkpoint=Checkpoint(None if replay.retry else replay.done),
             emit=emit,
+            replay=replay,
             budget=Budget.parse(
-                plan.config.delivery.max_errors,
+                # A retry can but mend: it makes no failure that was not one before.
+                None if replay.retry else plan.config.delivery.max_errors,
                 settled=counts.settled,
                 failed=counts.rejected + counts.unknown,
             ),

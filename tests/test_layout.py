@@ -27,6 +27,7 @@ RANKS = {
     "stop": 9,
     "plan": 9,
     "stages": 10,
+    "legs": 10,
     "wiring": 10,
     "flow": 11,
     "preflight": 12,

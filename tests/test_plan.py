@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,9 @@ from pipeline.config import load
 from pipeline.errors import MappingError, UsageError
 from pipeline.intake.ranges import Ranges
 from pipeline.plan import Plan
+from pipeline.settling.opening import replay
 from tests.fakes.configs import write_config, write_contacts
+from tests.fakes.runs import begun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +46,9 @@ def test_what_is_done_is_the_encoders_own(tmp_path: Path) -> None:
     """It is looked up in a thread: a set that others add to meanwhile would leave records out."""
     write_contacts(tmp_path / "contacts.csv", range(3))
     done = Ranges([(1, 1)])
-    (reading,) = planned(tmp_path, "contacts.csv").encoding(done={"contacts.csv": done}).readings
+    with closing(begun(tmp_path)) as store:
+        there = replace(replay(store.connection), done={"contacts.csv": done})
+
+    (reading,) = planned(tmp_path, "contacts.csv").encoding(replay=there).readings
     done.add(3, 3)
     assert reading.after == Ranges([(1, 1)])

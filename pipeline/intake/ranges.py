@@ -88,6 +88,20 @@ class Ranges:
 
         return 1
 
+    def gaps(self, last: int) -> Ranges:
+        """The positions from 1 to `last` that are not in the set."""
+        gaps, begin = Ranges(), 1
+        for low, high in self:
+            if begin < low and begin <= last:
+                gaps.add(begin, min(low - 1, last))
+
+            begin = high + 1
+
+        if begin <= last:
+            gaps.add(begin, last)
+
+        return gaps
+
     def __len__(self) -> int:
         """How many positions the set holds (not how many ranges)."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from ..intake.ranges import Ranges
+    from ..intake.source import Chunk
     from .contacts import Contacts, ContactShape
     from .rules import MappingPolicy
     from .target import Target
@@ -38,15 +39,24 @@ MESSAGE_BYTES = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A source, what of it is done already, and where to begin reading.
+    """A source, what of it is done already, where to begin reading, and where to end.
 
-    `weight` is its part of all sources' bytes (0 to 1), for the share read; None if unknown.
+    `last` is the last position of interest, None for all. `weight` is its part of all sources'
+    bytes (0 to 1), for the share read; None if unknown.
     """
 
     source: FileSource
     after: Ranges
     start: Mark = START
+    last: int | None = None
     weight: float | None = None
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield what is to be read."""
+        for chunk in self.source.chunks(self.after, self.start):
+            yield chunk
+            if self.last is not None and chunk.mark.position >= self.last:
+                return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,7 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
     share_before: float | None = 0.0
     for reading in encoding.readings:
         weight = reading.weight
-        for chunk in reading.source.chunks(reading.after, reading.start):
+        for chunk in reading.chunks():
             contacts = mapper.map(chunk)
             if share_before is not None and weight is not None and chunk.share is not None:
                 contacts.share = share_before + weight * chunk.share

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .identity import Identity
     from .rows import Counts, RunRow
 
-__all__ = ("Kind", "Known", "admit")
+__all__ = ("Kind", "Known", "admit", "admit_retry")
 
 
 class Kind(StrEnum):
@@ -32,6 +32,7 @@ class Kind(StrEnum):
 
     NEW = "new"  # from the first record on
     CONTINUED = "continued"  # where an earlier process left it
+    RETRIED = "retried"  # with contacts that have an outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,23 @@ def admit(present: Known | None, previous: Iterable[Known], wanted: Identity) ->
     return Kind.NEW
 
 
+def admit_retry(present: Known, wanted: Identity) -> Kind:
+    """Let contacts of the directory's run be sent again, if `wanted` is this run.
+
+    Raises RunDirectoryError: their records are read again, by their positions.
+    """
+    differences = present.differences(wanted) + present.run.identity.readings_changed(wanted)
+    if differences:
+        raise RunDirectoryError(
+            f"{present.directory} holds run {present.run.run_id}, and its contacts cannot be found "
+            f"again: {'; '.join(differences)}. A retry reads them from what the run has read: put "
+            "that back. To send mended records, take `results --of rejected` for a file of their "
+            "own, with a run.directory of its own"
+        )
+
+    return Kind.RETRIED
+
+
 def _refuse_other_reading(known: Known, wanted: Identity) -> None:
     changed = known.run.identity.readings_changed(wanted)
     if changed and known.counts.read:
@@ -103,8 +121,15 @@ def _injected(known: Known) -> str:
         f"{run.identity.names}: already injected on {ended:%Y-%m-%d at %H:%M} UTC into "
         f"{run.identity.event_definition_key} (run {run.run_id} in {known.directory}: "
         f"{counts.accepted:,} accepted, {counts.rejected:,} rejected, {counts.unknown:,} unknown); "
-        "--again starts a new run"
+        f"{_retrying(run)}--again starts a new run"
     )
+
+
+def _retrying(run: RunRow) -> str:
+    if run.retrying is None:
+        return ""
+
+    return f"`retry --of {run.retrying}` goes on with the retry that was begun; "
 
 
 def _another(known: Known, differences: list[str]) -> str:

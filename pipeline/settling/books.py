@@ -34,8 +34,8 @@ class Books:
     def __init__(self, connection: sqlite3.Connection, results: ResultFiles) -> None:
         self._connection = connection
         self._results = results
-        self.retried = False
-        """An outcome was superseded: the files of failed contacts are to be written anew."""
+        self.outdated: set[str] = set()
+        """Result files in which an outcome was overtaken: to be written anew."""
         self.load()
 
     def load(self) -> None:
@@ -56,6 +56,10 @@ class Books:
     def result_files(self) -> list[tuple[str, int, int]]:
         """(name, bytes, seq) of each result file, as the tables remember it."""
         return self._connection.execute("SELECT name, bytes, seq FROM result_file").fetchall()
+
+    def outdate(self, *names: str) -> None:
+        """An outcome that these result files tell of was overtaken."""
+        self.outdated.update(names)
 
     def read_to(self, ordinal: int, position: int) -> None:
         """The source is known to have been read as far as `position`."""
@@ -109,7 +113,7 @@ class Books:
     def _remember(self, least_bytes: int) -> None:
         for name, written, seq in self._results.positions():
             known, _ = self._remembered[name]
-            if self.retried and name != "accepted":
+            if name in self.outdated:
                 now = (-1, 0)
             elif 0 <= known <= written < known + least_bytes:
                 continue

@@ -27,6 +27,7 @@ __all__ = (
     "as_json",
     "as_text",
     "failed_rows",
+    "in_doubt",
     "interrupted_rows",
     "outcome_name",
     "rejection_row",
@@ -37,6 +38,9 @@ INTERRUPTED = (
     "the process ended while the batch was in flight: the contact may have been taken",
 )
 """Reason and detail of a contact that was dispatched and never heard of again."""
+
+DOUBT = "; an earlier attempt may have been taken"
+"""What is added to the refusal of a contact that was unknown before."""
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -124,6 +128,20 @@ def interrupted_rows(
         )
         for (ordinal, position), key in contacts
     ]
+
+
+def in_doubt(row: FailedRow) -> FailedRow:
+    """The row of a contact that was unknown before it was sent again, or was to be.
+
+    Refused by Marketing Cloud, it is rejected, but an earlier attempt may have been taken. What
+    was not sent this time is as unknown as before.
+    """
+    outcome, ordinal, position, key, stage, reason, detail, *rest = row
+    if outcome != "rejected":
+        return row
+
+    fate = "rejected" if stage == Stage.DELIVERY else "unknown"
+    return (fate, ordinal, position, key, stage, reason, detail + DOUBT, *rest)
 
 
 def outcome_name(outcome: Outcome) -> str:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..errors import RunDirectoryError
-from .admission import Kind, Known, admit
+from .admission import Kind, Known, admit, admit_retry
 from .lock import LOCK_NAME, locked
 from .opening import Leftovers, Replay, begin, replay, resume
 from .results import NAMES
@@ -79,6 +79,7 @@ class Opened:
     run_id: str
     store: JournalStore
     replay: Replay
+    put_aside: Path | None = None  # where the run lies that was here before
 
 
 class RunDirectory:
@@ -114,33 +115,49 @@ class RunDirectory:
         *,
         endpoint: str,
         again: bool = False,
+        retry: str | None = None,
         leftovers: Leftovers = Leftovers.HOLD,
     ) -> Opened:
         """Begin the run, or go on with it; reads and writes files, so not for the event loop.
 
-        `again` puts aside whatever run is here and begins anew. Otherwise raises
-        AlreadyInjectedError where this run is finished, here or put aside, and RunDirectoryError
-        where another run is unfinished here, or the journal is not one.
+        `again` puts aside whatever run is here and begins anew; `retry` sends the contacts of this
+        outcome again. Otherwise raises AlreadyInjectedError where this run is finished, here or
+        put aside. Raises RunDirectoryError where another run is unfinished here, or the journal is
+        not one.
         """
-        journal = self.path / FILE_NAME
-        present = _look(self.path) if journal.exists() else None
-        kind = Kind.NEW if again else admit(present, self._previous(), identity)
-        if kind is Kind.CONTINUED:
+        present = _look(self.path) if (self.path / FILE_NAME).exists() else None
+        kind = self._admit(present, identity, again=again, retry=retry)
+        put_aside = None
+        if kind is Kind.NEW:
+            if present is not None:
+                put_aside = self._put_aside(present.run.run_id)
+
+            store, replayed = self._begin(identity, endpoint)
+        else:
             store, replayed = resume(
                 self.path,
                 identity=identity,
                 endpoint=endpoint,
                 leftovers=leftovers,
+                retry=retry,
                 clock=self._clock,
             )
-        else:
-            if present is not None:
-                self._put_aside(present.run.run_id)
-
-            store, replayed = self._begin(identity, endpoint)
 
         self._stack.callback(store.close)
-        return Opened(kind=kind, run_id=replayed.run_id, store=store, replay=replayed)
+        return Opened(
+            kind=kind, run_id=replayed.run_id, store=store, replay=replayed, put_aside=put_aside
+        )
+
+    def _admit(
+        self, present: Known | None, identity: Identity, *, again: bool, retry: str | None
+    ) -> Kind:
+        if retry is None:
+            return Kind.NEW if again else admit(present, self._previous(), identity)
+
+        if present is None:
+            raise RunDirectoryError(f"{self.path} holds no run yet: there is nobody to send again")
+
+        return admit_retry(present, identity)
 
     def _begin(self, identity: Identity, endpoint: str) -> tuple[JournalStore, Replay]:
         started = datetime.fromtimestamp(self._clock(), UTC)
@@ -155,7 +172,7 @@ class RunDirectory:
         journals = sorted(self.path.glob(f"{PREVIOUS}/*/{FILE_NAME}"), reverse=True)
         return (_look(journal.parent) for journal in journals)
 
-    def _put_aside(self, run_id: str) -> None:
+    def _put_aside(self, run_id: str) -> Path:
         """Move the run's files to `previous/<run_id>/`, the journal last, as one plain file."""
         journal = self.path / FILE_NAME
         if not re.fullmatch(r"\w[\w.-]{0,99}", run_id):
@@ -175,6 +192,8 @@ class RunDirectory:
 
             for directory in (target, target.parent, self.path):
                 sync_directory(directory)
+
+        return target
 
     def __repr__(self) -> str:
         return f"<RunDirectory {self.path}>"

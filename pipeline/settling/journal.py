@@ -1,8 +1,8 @@
 """The journal: `journal.db`, the truth about a run. This module's docstring is its format.
 
-The format, version 1
+The format, version 2
 ---------------------
-An SQLite file (tables in schema.py), application id `JPJ1`, user version 1. A position is a
+An SQLite file (tables in schema.py), application id `JPJ1`, user version 2. A position is a
 record's number in its source, from 1; sources are referred to by ordinal, and recognised by
 content.
 
@@ -12,6 +12,8 @@ content.
     batch       written BEFORE a batch's first byte leaves: spans, contact keys, attempt
     settlement  a batch's outcome, in the order of settling
     contact     a row a contact, for the rejected and the unknown alone
+    retry       a row a round of contacts that are sent again
+    overtaken   accepted contacts that were sent again
     result_file how many bytes of each result file are written, and up to which settlement
 
 A batch with no settlement is in flight. One that was certainly not taken (`returned`), or that
@@ -21,8 +23,11 @@ replaced by its parts in one transaction (`judged`).
 
 What is done of a source = the positions of its accepted batches and of its `contact` rows that
 are not superseded. These sets are disjoint, and their size is accepted + rejected + unknown; what
-is read and not done is unprocessed. A retry (round 1, 2, …) supersedes: the contact's old row
-gets the number of the batch that carried it again, and its new outcome stands instead.
+is read and not done is unprocessed.
+
+A retry (round 1, 2, …) sends contacts again that are done, and changes nothing of what is read or
+done: a contact's new outcome stands instead of its old one, whose row gets the number of the round
+(`overtaken` does that for a contact of an accepted batch). Retrying.py tells whose turn it is.
 
 Writing
 -------
@@ -181,15 +186,11 @@ class Journal:
         )
 
     async def ended(self, state: RunState, *, exhausted: bool, detail: str | None = None) -> None:
-        """This leg of the run is over. `exhausted`: the sources were read to their end."""
+        """This leg of the run is over. `exhausted`: all that it was to read was read."""
         counters = self._counters()
         await self._do(
             partial(self._store.ended, state, exhausted=exhausted, detail=detail, counters=counters)
         )
-
-    async def begin_retry(self) -> int:
-        """From now on a batch's outcome supersedes its contacts' earlier ones; the round."""
-        return await self._do(self._store.begin_retry)
 
     async def summary(self) -> Summary:
         """The run in numbers. Raises ConservationError if they do not add up."""

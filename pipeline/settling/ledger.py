@@ -14,14 +14,16 @@ import orjson
 
 from ..errors import ConservationError
 from ..sending.outcome import Accepted
-from .contacts import as_text, failed_rows, outcome_name
-from .results import accepted_lines, contact_line
+from .contacts import as_text, failed_rows, in_doubt, outcome_name, rejection_row
+from .results import NAMES, accepted_lines, contact_line
+from .retrying import MISSING
 from .rows import AcceptedBatch, ContactRow
 from .spans import pack_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..intake.source import Rejection
     from ..packing.batch import Batch
     from ..sending.outcome import Settlement
     from .books import Books
@@ -40,10 +42,14 @@ INSERT_SETTLEMENT = (
 )
 INSERT_CONTACT = (
     "INSERT INTO contact (seq, outcome, source, position, contact_key, stage, reason, detail,"
-    " record, batch_id, attempt, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " record, batch_id, attempt, round, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 SUPERSEDE = (
     "UPDATE contact SET superseded = ? WHERE source = ? AND position = ? AND superseded IS NULL"
+)
+OVERTAKE = (
+    "INSERT INTO overtaken VALUES (?, ?, ?, 1) ON CONFLICT (source, position)"
+    " DO UPDATE SET round = excluded.round, times = times + 1"
 )
 
 
@@ -63,7 +69,8 @@ class Ledger:
         self._results = results
         self._clock = clock
         self.round = 0
-        """0 for a run; n while the nth retry's batches are written."""
+        """0 for a run; n while the nth retry's batches are written. Set by `enter`."""
+        self._retried = ""  # the outcome of those whom this round sends again
         self.load()
 
     def load(self) -> None:
@@ -71,6 +78,14 @@ class Ledger:
         query = self._connection.execute
         (self._settlements,) = query("SELECT coalesce(max(seq), 0) FROM settlement").fetchone()
         (self._contacts,) = query("SELECT coalesce(max(seq), 0) FROM contact").fetchone()
+
+    def enter(self, round_number: int) -> None:
+        """What is written from now on belongs to this round; 0 is the run itself."""
+        self.round = round_number
+        row = self._connection.execute(
+            "SELECT outcome FROM retry WHERE round = ?", (round_number,)
+        ).fetchone()
+        self._retried = row[0] if row else ""
 
     def write_ahead(self, batch: Batch, attempt: int) -> None:
         """Put `batch` in as dispatched; a later attempt takes the earlier one's place."""
@@ -94,14 +109,18 @@ class Ledger:
             event_instance_id=outcome.event_instance_id if isinstance(outcome, Accepted) else None,
             why=None if isinstance(outcome, Accepted) else (outcome.reason, outcome.detail),
         )
-        if self.round:
-            ordinals = self._books.ordinals
-            self.supersede(batch.batch_id, [(ordinals[name], at) for name, at in batch.places()])
-
         if isinstance(outcome, Accepted):
+            if self.round:
+                ordinals = self._books.ordinals
+                self._supersede([(ordinals[name], at) for name, at in batch.places()])
+
             self._add_lines(batch, outcome)
         else:
             self.fail(failed_rows(settlement, outcome, self._books.ordinals))
+
+    def reject(self, rejections: Sequence[Rejection]) -> None:
+        """Write records that will not be sent."""
+        self.fail([rejection_row(one, self._books.ordinals) for one in rejections])
 
     def record(
         self,
@@ -137,8 +156,14 @@ class Ledger:
 
     def fail(self, rows: Sequence[FailedRow]) -> None:
         """Write rejected or unknown contacts, a row and a line each."""
-        at = self._clock()
-        numbered = [(seq, *row, at) for seq, row in enumerate(rows, self._contacts + 1)]
+        if self.round:
+            self._supersede([(ordinal, position) for _, ordinal, position, *_ in rows])
+
+        if self._retried == "unknown":
+            rows = [in_doubt(row) for row in rows]
+
+        end = (self.round, self._clock())
+        numbered = [(seq, *row, *end) for seq, row in enumerate(rows, self._contacts + 1)]
         self._connection.executemany(INSERT_CONTACT, numbered)
         self._contacts += len(numbered)
         for seq, outcome, ordinal, *rest in numbered:
@@ -146,18 +171,23 @@ class Ledger:
             self._results.add(outcome, seq, contact_line(row))
             self._books.read_to(ordinal, row.position)
 
-    def supersede(self, batch_id: int, places: Sequence[tuple[int, int]]) -> None:
-        """The outcomes of (ordinal, position) are overtaken by that of a later round's batch."""
-        cursor = self._connection.executemany(
-            SUPERSEDE, [(batch_id, ordinal, position) for ordinal, position in places]
-        )
-        if cursor.rowcount != len(places):
-            raise ConservationError(
-                f"batch {batch_id} retries {len(places)} contacts, but only {cursor.rowcount} of "
-                "them are rejected or unknown"
-            )
+    def _supersede(self, places: Sequence[tuple[int, int]]) -> None:
+        """The outcomes of (ordinal, position) are overtaken; each must have one.
 
-        self._books.retried = True
+        Raises ConservationError if one of them is none of those that this round sends again.
+        """
+        missing = self._retried == MISSING
+        self._books.outdate(*(NAMES if missing else NAMES[1:]))
+        execute = self._connection.execute
+        left = [at for at in places if not execute(SUPERSEDE, (self.round, *at)).rowcount]
+        if missing:
+            self._connection.executemany(OVERTAKE, [(*place, self.round) for place in left])
+        elif left:
+            raise ConservationError(
+                f"retry {self.round} sends {len(places)} contacts again, but only "
+                f"{len(places) - len(left)} of them are rejected or unknown; the journal stands "
+                "as it was"
+            )
 
     def _insert_batch(self, otherwise: str, batch: Batch, attempt: int) -> None:
         spans = pack_spans(batch.spans, self._books.ordinals)

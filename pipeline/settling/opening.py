@@ -8,7 +8,7 @@ done, so that they are not sent a second time.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,9 @@ from ..intake.source import START, Mark
 from .contacts import INTERRUPTED, interrupted_rows
 from .identity import paired
 from .results import NAMES
+from .retrying import Retry, wanted
 from .rows import done_ranges, read_counts, read_run, read_sources
-from .schema import create, translated
+from .schema import create
 from .spans import positions_of
 from .store import FILE_NAME, JournalStore
 from .summary import RunState
@@ -50,7 +51,8 @@ class Replay:
     """What a journal says about a run: where it stands, and how it goes on.
 
     `done` and `starts` are by source name; reading source s goes on with
-    `chunks(done[s], starts[s])`. Leftovers are counted in `unknown` already.
+    `chunks(done[s], starts[s])`. Leftovers are counted in `unknown` already. In a `retry`, what
+    need not be read is `done`, and that is all but what is wanted.
     """
 
     run_id: str
@@ -62,6 +64,12 @@ class Replay:
     next_batch_id: int
     leftover_batches: int = 0
     leftover_contacts: int = 0
+    retry: Retry | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do: a retry that nobody is to be sent again in."""
+        return self.retry is not None and not self.retry.contacts
 
 
 def begin(
@@ -76,7 +84,7 @@ def begin(
 
     def fill(connection: sqlite3.Connection) -> None:
         connection.execute(
-            "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, 0, NULL, ?, NULL, 0, 0, 0, 0, 0, 0.0)",
+            "INSERT INTO run VALUES (1, ?, ?, ?, ?, ?, 0, NULL, ?, NULL, 0, 0, 0, 0, 0.0)",
             (
                 run_id,
                 identity.event_definition_key,
@@ -109,36 +117,76 @@ def resume(
     identity: Identity,
     endpoint: str,
     leftovers: Leftovers = Leftovers.HOLD,
+    retry: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> tuple[JournalStore, Replay]:
-    """Open the journal of an unfinished run and settle what was in flight.
+    """Open the journal of an earlier process and settle what was in flight.
 
-    The sources are those of the journal by their content; they take the names `identity` gives
-    them now. Raises RunDirectoryError, and ConservationError if the journal does not balance.
+    The run is gone on with; with `retry`, its contacts of that outcome are sent again instead,
+    whether the run is finished or not. The sources are those of the journal by their content; they
+    take the names `identity` gives them now. Raises RunDirectoryError, and ConservationError if
+    the journal does not balance.
     """
     store = JournalStore(directory, clock=clock)
     try:
         with store.transaction():
             _rename_sources(store.connection, identity)
-            store.connection.execute(
-                "UPDATE run SET state = ?, exhausted = 0, detail = NULL, ended_at = NULL,"
-                " endpoint = ?, resumptions = resumptions + 1",
-                (RunState.RUNNING, endpoint),
-            )
 
         store.reload()
         store.catch_up()
         with store.transaction():
             batches, contacts = _settle_leftovers(store, leftovers)
 
-        store.rewrite_retried()
-        with translated(store.path):
-            return store, replay(
+        store.rewrite_outdated()
+        with store.transaction():
+            replayed = replay(
                 store.connection, leftover_batches=batches, leftover_contacts=contacts
             )
+            if retry is not None:
+                resend = leftovers is Leftovers.RESEND
+                replayed = _retried(store, replayed, outcome=retry, resend=resend)
+
+            if replayed.idle:
+                _leave(store)
+            else:
+                replayed = _go_on(store.connection, replayed, endpoint=endpoint)
     except BaseException:
         store.close()
         raise
+
+    return store, replayed
+
+
+def _go_on(connection: sqlite3.Connection, replayed: Replay, *, endpoint: str) -> Replay:
+    if replayed.retry is None:
+        connection.execute("UPDATE run SET exhausted = 0")
+
+    connection.execute(
+        "UPDATE run SET state = ?, detail = NULL, ended_at = NULL, endpoint = ?,"
+        " resumptions = resumptions + 1",
+        (RunState.RUNNING, endpoint),
+    )
+    return replace(replayed, resumptions=replayed.resumptions + 1)
+
+
+def _leave(store: JournalStore) -> None:
+    """A retry of nobody is over at once, and the run stands as it stood."""
+    (state,) = store.connection.execute("SELECT state FROM run").fetchone()
+    interrupted = state == RunState.RUNNING  # by a process that is gone
+    end = "UPDATE retry SET ended_at = ? WHERE ended_at IS NULL"
+    store.connection.execute(end, (store.clock(),))
+    store.connection.execute(
+        "UPDATE run SET state = ?", (RunState.INTERRUPTED if interrupted else state,)
+    )
+
+
+def _retried(store: JournalStore, replayed: Replay, *, outcome: str, resend: bool) -> Replay:
+    """What is to be read for a retry, which is begun or gone on with."""
+    number, continued = store.begin_retry(outcome)
+    wants = wanted(store.connection, outcome, round_number=number, resend=resend)
+    retry = Retry(round=number, outcome=outcome, continued=continued, wanted=wants)
+    others = {name: retry.others(name) for name in replayed.done}
+    return replace(replayed, retry=retry, done=others, starts=_starts(store.connection, others))
 
 
 def replay(
@@ -201,17 +249,17 @@ def _settle_leftovers(store: JournalStore, leftovers: Leftovers) -> tuple[int, i
         " WHERE batch_id NOT IN (SELECT batch_id FROM settlement) ORDER BY batch_id"
     ).fetchall()
     for batch_id, attempt, round_number, _, spans, keys in rows:
-        places = list(positions_of(spans))
-        if round_number:
-            store.ledger.supersede(batch_id, places)
-        elif leftovers == Leftovers.RESEND:
+        if leftovers == Leftovers.RESEND and not round_number:
             store.ledger.erase(batch_id)
             continue
 
+        store.ledger.enter(round_number)
+        places = list(positions_of(spans))
         store.ledger.record(
             batch_id, attempt=attempt, outcome="unknown", contacts=len(places), why=INTERRUPTED
         )
         contacts = zip(places, orjson.loads(keys), strict=True)
         store.ledger.fail(interrupted_rows(batch_id, attempt, contacts))
 
+    store.ledger.enter(0)
     return len(rows), sum(contacts for _, _, _, contacts, _, _ in rows)

@@ -6,13 +6,15 @@ that may yield much are iterators over a cursor and hold one row at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from ..intake.ranges import Ranges, runs_of
 from ..intake.source import Fingerprint
 from .identity import Identity
-from .spans import unpack_spans
+from .spans import NO_SPANS, pack_places, positions_of, unpack_spans
 from .summary import RunState
 from .tally import Counters
 
@@ -47,7 +49,10 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """Whose journal it is, and how far the run is."""
+    """Whose journal it is, and how far the run is.
+
+    `retrying`: the outcome whose contacts are being sent again, and not all of them are yet.
+    """
 
     run_id: str
     identity: Identity
@@ -57,14 +62,14 @@ class RunRow:
     detail: str | None
     started_at: float
     ended_at: float | None
-    round: int
+    retrying: str | None
     resumptions: int
     counters: Counters
 
     @property
     def finished(self) -> bool:
-        """Completed, with nothing of its sources left to read."""
-        return self.state is RunState.COMPLETED and self.exhausted
+        """Completed, with nothing of its sources left to read, whatever is sent again since."""
+        return self.exhausted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,7 @@ class ContactRow:
     record: str
     batch: int | None
     attempt: int | None
+    round: int
     at: float
 
     @classmethod
@@ -141,7 +147,8 @@ def read_run(connection: sqlite3.Connection) -> RunRow:
     """The run this journal is of."""
     row = connection.execute(
         "SELECT run_id, event_definition_key, rest_host, endpoint, state, exhausted, detail,"
-        " started_at, ended_at, round, resumptions, requests, retries, tokens, seconds FROM run"
+        " started_at, ended_at, resumptions, requests, retries, tokens, seconds,"
+        " (SELECT outcome FROM retry WHERE retry.ended_at IS NULL) FROM run"
     ).fetchone()
     sources = tuple(source.fingerprint for source in read_sources(connection))
     return RunRow(
@@ -153,9 +160,9 @@ def read_run(connection: sqlite3.Connection) -> RunRow:
         detail=row[6],
         started_at=row[7],
         ended_at=row[8],
-        round=row[9],
-        resumptions=row[10],
-        counters=Counters(requests=row[11], retries=row[12], tokens=row[13], seconds=row[14]),
+        retrying=row[14],
+        resumptions=row[9],
+        counters=Counters(requests=row[10], retries=row[11], tokens=row[12], seconds=row[13]),
     )
 
 
@@ -163,7 +170,8 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
     """Count; a pass over the batches and the failed contacts, but over no key."""
     (read,) = connection.execute("SELECT coalesce(sum(read), 0) FROM source").fetchone()
     accepted, batches = connection.execute(
-        "SELECT coalesce(sum(iif(outcome = 'accepted', contacts, 0)), 0), count(*) FROM settlement"
+        "SELECT coalesce(sum(iif(outcome = 'accepted', contacts, 0)), 0)"
+        " - (SELECT coalesce(sum(times), 0) FROM overtaken), count(*) FROM settlement"
     ).fetchone()
     failed = dict(
         connection.execute(
@@ -180,20 +188,44 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
 
 
 def accepted_batches(connection: sqlite3.Connection, after: int = 0) -> Iterator[AcceptedBatch]:
-    """Yield the accepted batches settled after `after`, in the order of settlement."""
+    """Yield the accepted batches settled after `after`, in the order of settlement.
+
+    Contacts that a later round has overtaken are left out of them.
+    """
+    overtaken = connection.execute("SELECT source, position, round FROM overtaken").fetchall()
+    gone: dict[int, set[tuple[int, int]]] = {}  # from the batches of each round
     rows = connection.execute(
-        "SELECT s.seq, s.batch_id, s.event_instance_id, b.spans, b.keys FROM settlement s"
+        "SELECT s.seq, s.batch_id, s.event_instance_id, b.spans, b.keys, b.round FROM settlement s"
         " JOIN batch b USING (batch_id) WHERE s.seq > ? AND s.outcome = 'accepted' ORDER BY s.seq",
         (after,),
     )
-    for seq, batch_id, event_instance_id, spans, keys in rows:
-        yield AcceptedBatch(
+    for seq, batch_id, event_instance_id, spans, keys, round_number in rows:
+        batch = AcceptedBatch(
             seq=seq,
             batch_id=batch_id,
             event_instance_id=event_instance_id,
             spans=spans,
             keys=keys,
         )
+        if overtaken:
+            if round_number not in gone:
+                gone[round_number] = {(at, p) for at, p, by in overtaken if by > round_number}
+
+            batch = _without(batch, gone[round_number])
+
+        if batch.spans != NO_SPANS:
+            yield batch
+
+
+def _without(batch: AcceptedBatch, gone: set[tuple[int, int]]) -> AcceptedBatch:
+    places = list(positions_of(batch.spans))
+    if gone.isdisjoint(places):
+        return batch
+
+    pairs = zip(places, orjson.loads(batch.keys), strict=True)
+    kept = [(place, key) for place, key in pairs if place not in gone]
+    spans = pack_places(place for place, _ in kept)
+    return replace(batch, spans=spans, keys=orjson.dumps([key for _, key in kept]))
 
 
 def contact_rows(
@@ -202,7 +234,7 @@ def contact_rows(
     """Yield the contacts whose outcome is `outcome` today, in the order of settlement."""
     rows = connection.execute(
         "SELECT c.seq, outcome, name, position, contact_key, stage, reason, detail, record,"
-        " batch_id, attempt, at FROM contact c JOIN source ON ordinal = source"
+        " batch_id, attempt, c.round, at FROM contact c JOIN source ON ordinal = source"
         " WHERE c.seq > ? AND outcome = ? AND superseded IS NULL ORDER BY c.seq",
         (after, outcome),
     )

@@ -32,8 +32,8 @@ __all__ = (
 APPLICATION_ID = 0x4A504A31
 """`JPJ1`: SQLite's mark of whose file it is."""
 
-VERSION = 1
-"""The format's version: a program refuses what is later than its own."""
+VERSION = 2
+"""The format's version: a program refuses what is of another than its own."""
 
 BUSY_SECONDS = 5.0
 """How long an opening waits for a reader that holds the file for a moment."""
@@ -50,7 +50,6 @@ CREATE TABLE run (                    -- one row: whose journal this is, and how
     detail TEXT,                      -- why the last leg ended as it did
     started_at REAL NOT NULL,         -- Unix seconds, as every time here
     ended_at REAL,
-    round INTEGER NOT NULL,           -- 0: the run; n: the nth retry of its contacts
     resumptions INTEGER NOT NULL,
     requests INTEGER NOT NULL,        -- these four over all legs
     retries INTEGER NOT NULL,
@@ -76,7 +75,7 @@ CREATE TABLE mark (                   -- one in about 50,000 positions: where a 
 CREATE TABLE batch (                  -- written ahead of the first byte, never changed
     batch_id INTEGER PRIMARY KEY,
     attempt INTEGER NOT NULL,
-    round INTEGER NOT NULL,
+    round INTEGER NOT NULL,           -- 0: the run; n: the nth retry of its contacts
     contacts INTEGER NOT NULL,
     at REAL NOT NULL,
     spans TEXT NOT NULL,              -- as told in spans.py
@@ -105,10 +104,24 @@ CREATE TABLE contact (                -- a row a contact, for the rejected and t
     record TEXT NOT NULL,             -- JSON: the record as read, or the contact as sent
     batch_id INTEGER,
     attempt INTEGER,
-    superseded INTEGER,               -- the batch that carried the contact in a later round
-    at REAL NOT NULL
+    round INTEGER NOT NULL,           -- in which it was settled
+    at REAL NOT NULL,
+    superseded INTEGER                -- the later round whose outcome stands instead
 );
 CREATE UNIQUE INDEX one_outcome ON contact (source, position) WHERE superseded IS NULL;
+CREATE TABLE retry (                  -- a row a round, from 1
+    round INTEGER PRIMARY KEY,
+    outcome TEXT NOT NULL,            -- whose contacts are sent again
+    began_at REAL NOT NULL,
+    ended_at REAL                     -- NULL: not all of them yet; the newest row alone
+);
+CREATE TABLE overtaken (              -- accepted contacts that a retry has sent once more
+    source INTEGER NOT NULL REFERENCES source,
+    position INTEGER NOT NULL,
+    round INTEGER NOT NULL,           -- what was accepted in earlier ones counts no more
+    times INTEGER NOT NULL,           -- how many accepted outcomes that is
+    PRIMARY KEY (source, position)
+) WITHOUT ROWID;
 CREATE TABLE result_file (            -- how far each file derived from the tables is written
     name TEXT PRIMARY KEY,
     bytes INTEGER NOT NULL,           -- -1: to be written anew
@@ -238,7 +251,13 @@ def _recognise(path: Path) -> None:
     if version > VERSION:
         raise RunDirectoryError(
             f"{path} was written by a later journey-pipeline (format {version}, this one reads "
-            f"up to {VERSION}): update the program, or name another run.directory"
+            f"{VERSION}): update the program, or name another run.directory"
+        )
+
+    if version < VERSION:
+        raise RunDirectoryError(
+            f"{path} was begun by an earlier journey-pipeline (format {version}, this one reads "
+            f"{VERSION}): finish it with that one, or name another run.directory"
         )
 
 

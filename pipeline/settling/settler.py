@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .budget import Budget
     from .checkpoint import Checkpoint
     from .journal import Journal
+    from .opening import Replay
     from .summary import RunState, Summary
 
 __all__ = ("Item", "Read", "Settler")
@@ -45,8 +46,17 @@ class Settler:
     """Writes outcomes down. One task calls it; nothing is settled until `settle` has returned."""
 
     def __init__(
-        self, *, journal: Journal, checkpoint: Checkpoint, emit: Emit, budget: Budget
+        self,
+        *,
+        journal: Journal,
+        checkpoint: Checkpoint,
+        emit: Emit,
+        budget: Budget,
+        replay: Replay | None = None,
     ) -> None:
+        """`replay`: where the journal stood; a retry settles anew what was settled by then."""
+        self._retry = None if replay is None else replay.retry
+        self._before = 0 if replay is None else replay.counts.settled
         self._journal = journal
         self._checkpoint = checkpoint
         self._emit = emit
@@ -75,10 +85,16 @@ class Settler:
 
         Raises SourceError if a contact that was read before is not among it.
         """
-        if missing := (await self._journal.summary()).unprocessed:
+        if self._retry is None:
+            missing = (await self._journal.summary()).unprocessed
+        else:
+            missing = self._retry.contacts - self._checkpoint.settled
+
+        if missing:
             raise SourceError(
                 f"the source ended, but {missing:,} contacts that were read of it before did not "
-                "come again: is it the same input, and whole? `run` with all of it sends them"
+                "come again: is it the same input, and whole? The same command sends them once "
+                "all of it is there"
             )
 
     async def finish(
@@ -96,13 +112,18 @@ class Settler:
         await self._journal.ended(state, exhausted=exhausted, detail=detail)
         summary = await self._journal.summary()
         settled = summary.accepted + summary.rejected + summary.unknown
-        if settled != self._checkpoint.settled:
+        known = self._checkpoint.settled if self._retry is None else self._before
+        if settled != known:
             raise ConservationError(
                 f"run {summary.run_id}: the journal has {settled:,} outcomes, the checkpoint "
-                f"{self._checkpoint.settled:,}; the journal stands"
+                f"{known:,}; the journal stands"
             )
 
         return summary
+
+    async def summary(self) -> Summary:
+        """The run in numbers."""
+        return await self._journal.summary()
 
     def _report(self, settlements: Sequence[Settlement], rejections: Sequence[Rejection]) -> None:
         for settlement in settlements:
@@ -111,12 +132,13 @@ class Settler:
             contacts = len(settlement.batch)
             self._budget.add(settled=contacts, failed=0 if taken else contacts)
 
+        in_doubt = self._retry is not None and self._retry.outcome == "unknown"
         alike = Counter((one.reason, one.detail) for one in rejections)
         for (reason, detail), contacts in alike.items():
             self._emit(
                 BatchSettled(
                     batch_id=None,
-                    outcome="rejected",
+                    outcome="unknown" if in_doubt else "rejected",
                     contacts=contacts,
                     reason=reason,
                     detail=detail,

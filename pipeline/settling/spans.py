@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from ..packing.batch import Span
 
-__all__ = ("pack_spans", "positions_of", "runs", "unpack_spans")
+__all__ = ("NO_SPANS", "pack_places", "pack_spans", "positions_of", "runs", "unpack_spans")
+
+NO_SPANS = "[]"
 
 
 def runs(positions: Sequence[int]) -> Iterable[tuple[int, int]]:
@@ -43,6 +45,20 @@ def pack_spans(spans: Iterable[Span], ordinals: Mapping[str, int]) -> str:
             row.extend(run)
 
         packed.append(row)
+
+    return orjson.dumps(packed).decode()
+
+
+def pack_places(places: Iterable[tuple[int, int]]) -> str:
+    """The spans of (ordinal, position) pairs, as JSON; `positions_of` gives the pairs back."""
+    packed: list[list[int]] = []
+    for ordinal, position in places:
+        if not packed or packed[-1][0] != ordinal or position <= packed[-1][-1]:
+            packed.append([ordinal, position, position])
+        elif position == packed[-1][-1] + 1:
+            packed[-1][-1] = position
+        else:
+            packed[-1] += (position, position)
 
     return orjson.dumps(packed).decode()
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConservationError, RunDirectoryError
 from .books import Books
-from .contacts import rejection_row
 from .ledger import Ledger
 from .results import ResultFiles
+from .retrying import begin_round
 from .rows import read_counts, read_run
 from .schema import opened_to_write, translated
 from .summary import Summary
@@ -124,10 +124,11 @@ class JournalStore:
             self.ledger.settle(settlement)
 
         if rejections:
-            self.ledger.fail([rejection_row(one, self._books.ordinals) for one in rejections])
+            self.ledger.reject(rejections)
 
-        for source, mark in reads.items():
-            self._books.mark(self._books.ordinals[source], mark)
+        if not self.ledger.round:  # what a retry reads was read before
+            for source, mark in reads.items():
+                self._books.mark(self._books.ordinals[source], mark)
 
         self._books.count(counters)
 
@@ -139,21 +140,27 @@ class JournalStore:
         detail: str | None = None,
         counters: Counters | None = None,
     ) -> None:
-        """This leg of the run is over. `exhausted`: the sources were read to their end."""
+        """This leg of the run is over. `exhausted`: all that it was to read was read."""
+        now = self.clock()
         self.connection.execute(
-            "UPDATE run SET state = ?, exhausted = ?, detail = ?, ended_at = ?",
-            (state, exhausted, detail, self.clock()),
+            "UPDATE run SET state = ?, detail = ?, ended_at = ?", (state, detail, now)
         )
+        if not self.ledger.round:
+            self.connection.execute("UPDATE run SET exhausted = ?", (exhausted,))
+        elif exhausted:
+            end = "UPDATE retry SET ended_at = ? WHERE round = ?"
+            self.connection.execute(end, (now, self.ledger.round))
+
         self._books.count(counters)
 
-    def begin_retry(self) -> int:
-        """From now on batches carry contacts that have an outcome, which theirs supersedes.
+    def begin_retry(self, outcome: str) -> tuple[int, bool]:
+        """From now on batches carry contacts that have this outcome, which theirs overtakes.
 
-        Returns the round's number, from 1.
+        Returns the round's number, from 1, and whether it was begun before.
         """
-        self.connection.execute("UPDATE run SET round = round + 1")
-        self.ledger.round = read_run(self.connection).round
-        return self.ledger.round
+        number, continued = begin_round(self.connection, outcome, at=self.clock())
+        self.ledger.enter(number)
+        return number, continued
 
     def summary(self) -> Summary:
         """The run in numbers, this transaction's writes included."""
@@ -166,12 +173,12 @@ class JournalStore:
         with translated(self.path):
             self._results.catch_up(self.connection, self._books.result_files())
 
-        self._books.retried = False
+        self._books.outdated.clear()
         self._remember()
 
-    def rewrite_retried(self) -> None:
-        """Write the files of failed contacts anew if an outcome in them was superseded."""
-        if self._books.retried:
+    def rewrite_outdated(self) -> None:
+        """Write the result files anew in which an outcome was overtaken."""
+        if self._books.outdated:
             self.catch_up()
 
     def close(self) -> None:
@@ -179,7 +186,7 @@ class JournalStore:
         try:
             if self._sound and self._results.opened:
                 self._remember()
-                self.rewrite_retried()
+                self.rewrite_outdated()
         finally:
             self._sound = False
             self._results.close()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..errors import RunDirectoryError
-from ..intake.ranges import Ranges
 from .lock import holder
 from .rows import (
     accepted_batches,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
+    from ..intake.ranges import Ranges
     from .rows import ContactRow, RunRow
 
 __all__ = ("AcceptedContact", "JournalView", "LastError", "UnsettledBatch", "viewed")
@@ -159,21 +159,6 @@ class JournalView:
         with translated(self._path):
             done = done_ranges(self._connection)
             return {
-                source.fingerprint.name: _missing(done[source.fingerprint.name], source.read)
+                source.fingerprint.name: done[source.fingerprint.name].gaps(source.read)
                 for source in read_sources(self._connection)
             }
-
-
-def _missing(done: Ranges, read: int) -> Ranges:
-    """The positions from 1 to `read` that are not in `done`."""
-    missing, begin = Ranges(), 1
-    for first, last in done:
-        if begin < first and begin <= read:
-            missing.add(begin, min(first - 1, read))
-
-        begin = last + 1
-
-    if begin <= read:
-        missing.add(begin, read)
-
-    return missing

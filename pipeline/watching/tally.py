@@ -23,7 +23,9 @@ from ..events import (
     LeftoversFound,
     RequestEnded,
     RequestStarted,
+    RetryStarted,
     RunHalted,
+    RunPutAside,
     RunStarted,
     TokenRenewed,
 )
@@ -219,6 +221,12 @@ def _notice_of(event: Event) -> Notice | None:
         case RunStarted(resumed=True):
             tone = Tone.NEWS
             text = f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
+        case RetryStarted():
+            tone = Tone.NEWS
+            text = _retry(event)
+        case RunPutAside():
+            tone = Tone.NEWS
+            text = f"the run that was here before lies in {event.directory} now"
         case LeftoversFound():
             text = _leftovers(event)
         case FieldsUnreadable():
@@ -237,6 +245,15 @@ def _notice_of(event: Event) -> Notice | None:
             return None
 
     return Notice(text, tone)
+
+
+def _retry(event: RetryStarted) -> str:
+    if not event.contacts:
+        return f"run {event.run_id} has no {event.outcome} contacts: there is nobody to send again"
+
+    verb = "going on to send" if event.continued else "sending"
+    noun = "contact" if event.contacts == 1 else "contacts"
+    return f"{verb} {event.contacts:,} {event.outcome} {noun} of run {event.run_id} again"
 
 
 def _leftovers(event: LeftoversFound) -> str:

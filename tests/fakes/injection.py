@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import load
 from pipeline.events import Emitter
-from pipeline.flow import RunOptions, run
+from pipeline.flow import run
+from pipeline.legs import RunOptions
 from pipeline.simulator.options import SimulatorOptions
 from pipeline.simulator.serving import running
 from tests.fakes.audit import audit

@@ -24,7 +24,7 @@ FINISHED = Known(
         detail=None,
         started_at=DAY - 100,
         ended_at=DAY,
-        round=0,
+        retrying=None,
         resumptions=0,
         counters=Counters(),
     ),

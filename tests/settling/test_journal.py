@@ -100,7 +100,6 @@ async def test_every_call(tmp_path: Path) -> None:
         await journal.judged(halves[1], parts, 2)
         rows = store.connection.execute("SELECT batch_id, attempt FROM batch").fetchall()
         assert rows == [(4, 2), (5, 2)]
-        assert await journal.begin_retry() == 1
         await journal.ended(RunState.HALTED, exhausted=False, detail="why")
 
 

@@ -19,7 +19,8 @@ from pipeline.errors import ConservationError, RunDirectoryError
 from pipeline.intake.ranges import Ranges
 from pipeline.settling import books
 from pipeline.settling.contacts import outcome_name
-from pipeline.settling.opening import replay
+from pipeline.settling.opening import Leftovers, replay
+from pipeline.settling.summary import RunState
 from pipeline.settling.tally import Counters
 from pipeline.settling.view import viewed
 from tests.fakes.runs import (
@@ -545,7 +546,7 @@ def test_retry_supersedes(tmp_path: Path) -> None:
     first = make_batch(1)
     write(store, lambda: store.dispatched(first, 1))
     write(store, lambda: store.settle([settlement(first, REFUSED)], (), read_away(3)))
-    write(store, store.begin_retry)
+    write(store, lambda: store.begin_retry("rejected"))
     second = make_batch(2, [1, 3])
     write(store, lambda: store.dispatched(second, 2))
     write(store, lambda: store.settle([settlement(second, attempt=2)], (), {}))
@@ -559,10 +560,10 @@ def test_retry_supersedes(tmp_path: Path) -> None:
 
 def test_retry_of_what_has_no_outcome(store: JournalStore) -> None:
     """A retry carries only contacts that failed."""
-    write(store, store.begin_retry)
+    write(store, lambda: store.begin_retry("rejected"))
     batch = make_batch(1)
     write(store, lambda: store.dispatched(batch, 1))
-    with pytest.raises(ConservationError, match="retries 3 contacts, but only 0 of them"):
+    with pytest.raises(ConservationError, match="sends 3 contacts again, but only 0 of them"):
         write(store, lambda: store.settle([settlement(batch)], (), {}))
 
 
@@ -572,7 +573,7 @@ def test_retry_killed(tmp_path: Path) -> None:
     first = make_batch(1)
     write(store, lambda: store.dispatched(first, 1))
     write(store, lambda: store.settle([settlement(first, REFUSED)], (), read_away(3)))
-    write(store, store.begin_retry)
+    write(store, lambda: store.begin_retry("rejected"))
     write(store, lambda: store.dispatched(make_batch(2, [2]), 2))
     left = survivors(tmp_path, tmp_path / "left")
     store.close()
@@ -581,6 +582,80 @@ def test_retry_killed(tmp_path: Path) -> None:
     store.close()
     assert [line["position"] for line in lines_of(left, "rejected")] == [1, 3]
     assert [line["position"] for line in lines_of(left, "unknown")] == [2]
+
+
+def test_retry_goes_on(tmp_path: Path) -> None:
+    """A retry that was killed goes on with whom it had not come to."""
+    store = begun(tmp_path)
+    first = make_batch(1)
+    write(store, lambda: store.dispatched(first, 1))
+    write(store, lambda: store.settle([settlement(first, REFUSED)], (), read_away(3)))
+    write(store, lambda: store.begin_retry("rejected"))
+    write(store, lambda: store.dispatched(make_batch(2, [2]), 1))
+    left = survivors(tmp_path, tmp_path / "left")
+    store.close()
+    store, replayed = resumed(left, retry="rejected")
+    assert replayed.retry is not None
+    assert (replayed.retry.round, replayed.retry.continued) == (1, True)
+    assert replayed.retry.wanted == {"contacts.csv": Ranges([(1, 1), (3, 3)])}
+    assert replayed.done["contacts.csv"].gaps(5) == Ranges([(1, 1), (3, 3)])
+    write(store, lambda: store.settle((), [rejection(1), rejection(3)], {}))
+    write(store, lambda: store.ended(RunState.COMPLETED, exhausted=True))
+    store.close()
+    store, replayed = resumed(left, retry="rejected")
+    assert replayed.retry is not None
+    assert (replayed.retry.round, replayed.retry.continued) == (2, False)
+    store.close()
+
+
+@pytest.mark.parametrize(("leftovers", "contacts"), [(Leftovers.HOLD, 1), (Leftovers.RESEND, 2)])
+def test_retry_killed_where_doubles_do_not_matter(
+    leftovers: Leftovers, contacts: int, tmp_path: Path
+) -> None:
+    """With on_unknown = "resend" those who were in flight belong to whom a retry goes on with."""
+    store = begun(tmp_path)
+    write(store, lambda: store.settle((), [rejection(1), rejection(2)], read_away(3)))
+    write(store, lambda: store.begin_retry("rejected"))
+    write(store, lambda: store.dispatched(make_batch(1, [2]), 1))
+    left = survivors(tmp_path, tmp_path / "left")
+    store.close()
+    store, replayed = resumed(left, retry="rejected", leftovers=leftovers)
+    assert replayed.retry is not None
+    assert (replayed.counts.rejected, replayed.counts.unknown) == (1, 1)
+    assert replayed.retry.contacts == contacts
+    store.close()
+
+
+def retry(store: JournalStore, batch: Batch, outcome: Outcome) -> None:
+    """A whole round, of contacts that were accepted and did not enter."""
+    write(
+        store,
+        lambda: store.begin_retry("missing"),
+        lambda: store.dispatched(batch, 1),
+        lambda: store.settle([settlement(batch, outcome)], (), {}),
+        lambda: store.ended(RunState.COMPLETED, exhausted=True),
+    )
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, REFUSED, UNHEARD])
+def test_retry_of_the_accepted(outcome: Outcome, tmp_path: Path) -> None:
+    """An accepted contact that is sent again counts once, by what became of it last."""
+    store = begun(tmp_path)
+    first = make_batch(1)
+    write(store, lambda: store.dispatched(first, 1))
+    write(store, lambda: store.settle([settlement(first)], (), read_away(3)))
+    retry(store, make_batch(2, [2]), ACCEPTED)
+    retry(store, make_batch(3, [2]), outcome)
+    counts = replay(store.connection).counts
+    assert (counts.settled, counts.accepted) == (3, 3 if outcome is ACCEPTED else 2)
+    store.close()
+    with viewed(tmp_path) as view:
+        accepted = {contact.position: contact.batch for contact in view.accepted()}
+
+    assert accepted == {1: 1, 3: 1} | ({2: 3} if outcome is ACCEPTED else {})
+    lines = {line["batch"]: line["contact_keys"] for line in lines_of(tmp_path, "accepted")}
+    one, two, three = first.keys
+    assert lines == {1: [one, three]} | ({3: [two]} if outcome is ACCEPTED else {})
 
 
 def test_disk_full(store: JournalStore) -> None:

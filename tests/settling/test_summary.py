@@ -24,7 +24,7 @@ RUN = RunRow(
     detail=None,
     started_at=DAY,
     ended_at=DAY + 2.5,
-    round=0,
+    retrying=None,
     resumptions=0,
     counters=Counters(requests=9, retries=2, tokens=1, seconds=2.0),
 )

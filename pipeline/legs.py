@@ -1,0 +1,99 @@
+"""Legs: what one process is asked to do for a run, how the run is opened for it, how it ended.
+
+A run has as many legs as processes worked on it: one that begins it, others that go on with it or
+send contacts of it again (a retry).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .events import LeftoversFound, RetryStarted, RunPutAside, RunStarted
+from .settling.directory import Kind
+from .settling.opening import Leftovers
+from .settling.summary import RunState
+
+if TYPE_CHECKING:
+    from .errors import JourneyError
+    from .events import Emit
+    from .plan import Plan
+    from .settling.directory import Opened, RunDirectory
+    from .settling.summary import Summary
+
+__all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "announce", "open_leg")
+
+INTERRUPTED_CODE = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked beyond its config."""
+
+    again: bool = False
+    """Begin anew although the run is finished, or another one is unfinished in the directory."""
+
+    retry: str | None = None
+    """Send the contacts that have this outcome again, and nobody else."""
+
+    limit: int | None = None
+    """Stop after so many contacts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended: its books, and the error that halted it, if one did."""
+
+    summary: Summary
+    error: JourneyError | None
+
+    @property
+    def exit_code(self) -> int:
+        """What the process says at its end (CONTRACT: exit codes)."""
+        if self.error is not None:
+            return self.error.exit_code
+
+        if self.summary.state is RunState.INTERRUPTED:
+            return INTERRUPTED_CODE
+
+        return 1 if self.summary.rejected or self.summary.unknown else 0
+
+
+def open_leg(directory: RunDirectory, plan: Plan, options: RunOptions) -> Opened:
+    """Open the run for what is asked; raises as `RunDirectory.open` does."""
+    return directory.open(
+        plan.identity,
+        endpoint=plan.config.journey.endpoint,
+        again=options.again,
+        retry=options.retry,
+        leftovers=Leftovers(plan.config.delivery.on_unknown),
+    )
+
+
+def announce(opened: Opened, *, directory: str, emit: Emit) -> None:
+    """Report what was found in the run directory, and what is about to be done."""
+    replay, retry = opened.replay, opened.replay.retry
+    emit(
+        RunStarted(
+            run_id=opened.run_id,
+            resumed=opened.kind is Kind.CONTINUED,
+            settled=replay.counts.settled if retry is None else 0,
+            total=None if retry is None else retry.contacts,
+            directory=directory,
+        )
+    )
+    if opened.put_aside is not None:
+        emit(RunPutAside(directory=str(opened.put_aside)))
+
+    if replay.leftover_batches:
+        emit(LeftoversFound(batches=replay.leftover_batches, contacts=replay.leftover_contacts))
+
+    if retry is not None:
+        emit(
+            RetryStarted(
+                run_id=opened.run_id,
+                outcome=retry.outcome,
+                contacts=retry.contacts,
+                continued=retry.continued,
+            )
+        )

@@ -1,0 +1,108 @@
+"""Retrying: whose contacts are sent again, as a round of the run that is in the journal.
+
+A round is begun by `retry --of …` and is over when every contact that had this outcome has been
+settled anew. Until then the same command goes on with it: whoever was settled in this round is not
+sent in it again, whatever came of it. A retry of another outcome closes it and begins the next.
+
+A contact that is unknown may have been taken. If a retry of it ends in a refusal, it was not taken
+by that attempt, but what is told of it says that an earlier one may have been; and if its record
+can no longer be sent at all, it stays unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..intake.ranges import Ranges, runs_of
+from .rows import source_names
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+__all__ = ("MISSING", "WANTED", "Retry", "begin_round", "wanted")
+
+ENDLESS = 1 << 62
+"""Beyond every position, and SQLite can hold it."""
+
+MISSING = "missing"
+"""Contacts that were accepted and did not enter: what a retry of them overtakes is an accepted
+outcome, and the ledger writes it as such."""
+
+_FAILED = (
+    "SELECT position FROM contact WHERE source = :source AND superseded IS NULL"
+    " AND outcome = '{}' AND round < :round"
+)
+WANTED = {outcome: _FAILED.format(outcome) for outcome in ("rejected", "unknown")}
+"""Whose contacts can be sent again: what selects their positions in a source, but for those that
+were settled in the round already."""
+
+_BROKEN_OFF = (
+    "SELECT position FROM contact WHERE source = :source AND superseded IS NULL"
+    " AND round = :round AND reason = 'interrupted'"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A round, and what of it is still to do. `wanted` is by source name."""
+
+    round: int
+    outcome: str
+    continued: bool
+    wanted: Mapping[str, Ranges]
+
+    @property
+    def contacts(self) -> int:
+        """How many are to be sent again."""
+        return sum(map(len, self.wanted.values()))
+
+    def others(self, source: str) -> Ranges:
+        """Every position of a source that is not wanted."""
+        wanted = self.wanted.get(source, Ranges())
+        last = self.last(source)
+        others = wanted.gaps(last)
+        others.add(last + 1, ENDLESS)
+        return others
+
+    def last(self, source: str) -> int:
+        """The last position of a source that is wanted, or 0."""
+        return max((last for _, last in self.wanted.get(source, ())), default=0)
+
+
+def begin_round(connection: sqlite3.Connection, outcome: str, *, at: float) -> tuple[int, bool]:
+    """Go on with the open round of `outcome`, or begin one; its number, and whether it goes on."""
+    row = connection.execute(
+        "SELECT round FROM retry WHERE ended_at IS NULL AND outcome = ?", (outcome,)
+    ).fetchone()
+    if row:
+        return row[0], True
+
+    connection.execute("UPDATE retry SET ended_at = ? WHERE ended_at IS NULL", (at,))
+    cursor = connection.execute(
+        "INSERT INTO retry (outcome, began_at) VALUES (?, ?)", (outcome, at)
+    )
+    return cursor.lastrowid or 0, False
+
+
+def wanted(
+    connection: sqlite3.Connection, outcome: str, *, round_number: int, resend: bool
+) -> dict[str, Ranges]:
+    """The contacts of `outcome` that were not settled in the round yet, by source.
+
+    `resend`: those too that were in flight in it when a process ended.
+    """
+    queries = (WANTED[outcome], _BROKEN_OFF) if resend else (WANTED[outcome],)
+    found: dict[str, Ranges] = {}
+    for ordinal, name in source_names(connection).items():
+        ranges = Ranges()
+        for query in queries:
+            rows = connection.execute(query, {"source": ordinal, "round": round_number})
+            for first, last in runs_of(sorted(position for (position,) in rows)):
+                ranges.add(first, last)
+
+        if ranges:
+            found[name] = ranges
+
+    return found
