@@ -8,11 +8,13 @@ things keep out of it: connections are dropped before servers usually drop them 
 server says when, or was met closing one), the loop is given one turn to notice the end of a
 connection before the body's first byte, a connection found closed then counts as not begun, and so
 does one whose end shows that no byte of the request had come (`wire.py`).
+
+An answer that lies on a connection before anything was asked is nobody's: it is never read as that
+of the next request (`connection.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from contextlib import asynccontextmanager
@@ -21,19 +23,15 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 import anyio
-from aiohttp.payload import Payload
 from yarl import URL
 
 from .. import __version__
-from .endpoint import CONTENT_TYPE
+from .connection import Body, Connector
 from .reply import Breakage, Broken, Reply, printable
-from .wire import Wire, in_good_order
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol
     from collections.abc import AsyncIterator, Mapping
-
-    from aiohttp.abc import AbstractStreamWriter
 
     from .clock import Clock
     from .policy import DeliveryPolicy
@@ -53,80 +51,15 @@ CONNECT_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 1 << 20
 """More of an answer is not read, unless asked for; no answer to a batch comes near it."""
 
-SLICE_BYTES: Final = 1 << 18
-"""A body is handed over in slices, so that a large one is not copied whole for each request."""
-
 CLOSING_SECONDS: Final = 2.0
 _IDLE_LIMIT: Final = re.compile(r"timeout\s*=\s*(\d{1,6})", re.IGNORECASE)
-
-
-class _Body(Payload):
-    """A request's body that knows whether its first byte was written."""
-
-    _autoclose = True
-
-    def __init__(self, value: bytes) -> None:
-        super().__init__(value, content_type=CONTENT_TYPE)
-        self._size: int = len(value)
-        self.started = False
-        self.connection: BaseProtocol | None = None
-        self.wire: Wire | None = None
-
-    def may_have_come(self, error: BaseException) -> bool:
-        """Whether the other side may have any of it, now that its connection ended in `error`."""
-        if self.started and self.wire is not None and in_good_order(error):
-            return not self.wire.untouched()
-
-        return self.started
-
-    def let_go(self) -> None:
-        """The request is over."""
-        if self.wire is not None:
-            self.wire.close()
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        text: str = self._value.decode(encoding, errors)
-        return text
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        await self.write_with_length(writer, None)
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        # The headers wait in the writer for the first slice, so this is before any byte. A
-        # connection that the server closed while it was idle shows only after a turn of the loop.
-        await asyncio.sleep(0)
-        self.connection = getattr(writer, "protocol", None)  # there even when the transport is not
-        transport = writer.transport
-        if transport is not None and not transport.is_closing():
-            self.wire = Wire.under(transport)
-            self.started = True
-
-        if self._size <= SLICE_BYTES:
-            await writer.write(self._value)
-            return
-
-        view = memoryview(self._value)
-        for begin in range(0, len(view), SLICE_BYTES):
-            await writer.write(view[begin : begin + SLICE_BYTES])
-
-
-class _Connector(aiohttp.TCPConnector):
-    """A connector whose idle limit can be lowered while it works."""
-
-    _keepalive_timeout: float
-
-    def shorten_idle(self, seconds: float) -> None:
-        """From now on drop connections that were idle for `seconds`."""
-        self._keepalive_timeout = min(self._keepalive_timeout, seconds)
 
 
 class Client:
     """Requests of one run, over its own connections. Make it with `open_client`."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, connector: _Connector, *, clock: Clock
+        self, session: aiohttp.ClientSession, connector: Connector, *, clock: Clock
     ) -> None:
         self._session = session
         self._connector = connector
@@ -139,7 +72,7 @@ class Client:
     ) -> Reply | Broken:
         """POST `body` once. Raises nothing that a network can do."""
         return await self._request(
-            "POST", url, body=_Body(body), headers=headers, max_bytes=max_bytes
+            "POST", url, body=Body(body), headers=headers, max_bytes=max_bytes
         )
 
     async def get(
@@ -153,7 +86,7 @@ class Client:
         method: str,
         url: str,
         *,
-        body: _Body | None,
+        body: Body | None,
         headers: Mapping[str, str],
         max_bytes: int,
     ) -> Reply | Broken:
@@ -162,6 +95,9 @@ class Client:
             async with self._session.request(
                 method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
             ) as response:
+                if body is not None and not body.started:
+                    raise aiohttp.ClientConnectionError("an answer came before the request")
+
                 content, whole = await _content(response, max_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             begun = body is not None and body.may_have_come(error)
@@ -188,7 +124,7 @@ class Client:
             whole=whole,
         )
 
-    def _learn(self, body: _Body | None, breakage: Breakage, *, began: float, begun: bool) -> None:
+    def _learn(self, body: Body | None, breakage: Breakage, *, began: float, begun: bool) -> None:
         """A connection that was idle was found ended: from now on none is kept half as long."""
         connection = None if body is None else body.connection
         rested = None if connection is None else self._rested.get(connection)
@@ -266,7 +202,7 @@ async def open_client(
 
     `trust_env` lets proxies and netrc of the environment count; they do not by default.
     """
-    connector = _Connector(
+    connector = Connector(
         limit=policy.max_in_flight + 1,  # one more, so that a token never waits for the batches
         keepalive_timeout=IDLE_SECONDS,
     )

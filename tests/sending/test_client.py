@@ -12,8 +12,9 @@ import pytest
 import trustme
 
 from pipeline import __version__
-from pipeline.sending.client import ANSWER_BYTES, IDLE_SECONDS, SLICE_BYTES, open_client
+from pipeline.sending.client import ANSWER_BYTES, IDLE_SECONDS, open_client
 from pipeline.sending.clock import Clock
+from pipeline.sending.connection import SLICE_BYTES
 from pipeline.sending.policy import DeliveryPolicy
 from pipeline.sending.reply import Breakage, Broken, Reply
 from tests.fakes.loopback import Exchange, Loopback

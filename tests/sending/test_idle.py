@@ -26,13 +26,14 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.loopback import Exchange, Loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from pipeline.sending.client import Client
 
 BODY = b"x" * 2_000
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 
 
 class Threaded:
@@ -44,9 +45,14 @@ class Threaded:
     """
 
     def __init__(
-        self, rest: Callable[[socket.socket, int], bool], *, tls: ssl.SSLContext | None = None
+        self,
+        rest: Callable[[socket.socket, int], bool],
+        *,
+        tls: ssl.SSLContext | None = None,
+        answers: Sequence[bytes] = (),
     ) -> None:
         self._rest = rest
+        self._answers = list(answers)
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
@@ -89,7 +95,7 @@ class Threaded:
                 read = 0
                 while size := self._read(connection):
                     read += size
-                    connection.sendall(ANSWER)
+                    connection.sendall(self._answers.pop(0) if self._answers else ANSWER)
                     if not self._rest(connection, read):
                         return
 
@@ -247,3 +253,48 @@ async def test_a_reset_in_the_middle_teaches_nothing() -> None:
         assert isinstance(lost, Broken)
         assert (lost.body_started, server.connections) == (True, 1)
         assert client._connector._keepalive_timeout == IDLE_SECONDS
+
+
+STALE = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\n"
+
+
+@pytest.mark.parametrize("stale", [STALE + b'"1"', STALE, STALE[:9], b"bye"])
+@pytest.mark.parametrize("moment", ["with the answer", "while idle", "unseen"])
+async def test_an_answer_to_nobody(moment: str, stale: bytes) -> None:
+    """What comes unasked is nobody's verdict: each request gets its own answer, or none."""
+    stuttered, seen = threading.Event(), threading.Event()
+    aside = moment == "with the answer"
+
+    def stutter(connection: socket.socket, read: int) -> bool:
+        del read
+        if moment == "unseen":
+            seen.wait(10)
+
+        connection.sendall(b"" if aside else stale)
+        stuttered.set()
+        return True
+
+    answers = [ANSWER + (stale if aside else b""), REFUSAL, REFUSAL]
+    with Threaded(stutter, answers=answers) as server:
+        async with open_client(policy(), clock=Clock()) as client:
+            first = await post(client, server)
+            seen.set()
+            if moment == "unseen":
+                stuttered.wait(10)  # blocks the loop on purpose: it cannot see what came
+            else:
+                await anyio.sleep(0.05)
+
+            second = await post(client, server)
+            if isinstance(second, Broken) and not second.body_started:
+                assert server.touched == 1
+                second = await post(client, server)
+
+    assert status_of(first) in {201, None}
+    assert status_of(second) in {400, None}
+    if stale.startswith(STALE):
+        assert isinstance(second, Reply)
+        assert server.whole == 2
+
+
+def status_of(answer: Reply | Broken) -> int | None:
+    return answer.status if isinstance(answer, Reply) else None
