@@ -11,6 +11,8 @@ from __future__ import annotations
 import gzip
 import signal
 import time
+from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -19,8 +21,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.settling.schema import opened_to_read
 from tests.fakes.audit import audit, settled_so_far
 from tests.fakes.configs import write_config, zstd_compressed
+from tests.fakes.figures import FIGURES
 from tests.fakes.processes import alive, children, heeds, kill
 from tests.fakes.program import Program, eventually
 from tests.fakes.runs import lines_of
@@ -120,13 +124,22 @@ class Stand:
     def run(self) -> Path:
         return self.program.directory / "run"
 
-    def start(self, *options: str) -> Running:
-        return self.program.start("run", "journey.toml", "--json", *options)
+    def start(self, *options: str, verb: str = "run") -> Running:
+        FIGURES["processes"] += 1
+        return self.program.start(verb, "journey.toml", "--json", *options)
 
     def audit(self, *, resent: bool = False) -> None:
         """The audit, once the simulator has done with the requests of the dead."""
         eventually(lambda: not self.simulator.summary()["requests"]["in_flight"])
         audit(self.run, self.stands, self.simulator.contacts(), resent=resent)
+        FIGURES["stories"] += 1
+        FIGURES["contacts"] += len(self.stands)
+        FIGURES["faults met"] += sum(self.simulator.summary()["faults"].values())
+
+    def set_faults(self, *specs: str, seed: int = 0) -> None:
+        """Replace the schedule; what it did so far is counted."""
+        FIGURES["faults met"] += sum(self.simulator.summary()["faults"].values())
+        self.simulator.set_faults(*specs, seed=seed)
 
     def taken(self) -> set[str]:
         return {line["contact_key"] for line in self.simulator.contacts()}
@@ -274,12 +287,13 @@ def tell(chance: Random, *kinds: tuple[str, ...]) -> list[str]:
     return [spec for specs in kinds for spec in chance.sample(specs, chance.randrange(4))]
 
 
-def to_the_end(place: Stand) -> Ran | None:
-    """Run until everything is settled; None if it already was."""
-    ran = place.start().ended()
+def to_the_end(place: Stand, *command: str) -> Ran | None:
+    """Run until everything is settled, or as `command` says; None if it already was."""
+    verb, *options = command or ("run",)
+    ran = place.start(*options, verb=verb).ended()
     while ran.code == 3:  # by the contract: two tokens in a row were revoked
         assert "refuses a fresh token" in ran.stderr
-        ran = place.start().ended()
+        ran = place.start(*options, verb=verb).ended()
 
     if ran.code == 2:
         assert "already injected on" in ran.stderr
@@ -298,7 +312,7 @@ def test_crashes(
     endpoint = tuple(Endpoint)[0 if crash_seed % 2 else 1 + crash_seed // 2 % 2]
     place = stand(program, simulator, chance.choice(tuple(Kind)), endpoint=endpoint)
     told = tell(chance, endpoint.harmless, endpoint.ambiguous)
-    simulator.set_faults(*told, seed=crash_seed)
+    place.set_faults(*told, seed=crash_seed)
     kills = chance.randint(2, 4)
     for _ in range(kills):
         limit = (
@@ -328,6 +342,7 @@ def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float
         Moment(chance, lifetime).wait_for(running, place)
         for child in children(running.pid):
             kill(child)
+            FIGURES["kills"] += 1
 
     if victims == "encoder":
         ran = running.ended()
@@ -337,7 +352,74 @@ def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float
     Moment(chance, lifetime).wait_for(running, place)
     orphans = children(running.pid)
     kill(running.pid)
+    FIGURES["kills"] += 1
     eventually(lambda: not any(map(alive, orphans)))
+
+
+def test_crashes_and_retries(
+    kinder_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
+) -> None:
+    """A retry that is killed goes on: nobody is sent again who was sent in it, or not meant."""
+    chance = Random(f"retry {kinder_seed}")
+    endpoint = chance.choice((Endpoint.BATCH, Endpoint.BATCH, Endpoint.ASYNC))
+    place = stand(program, simulator, chance.choice(tuple(Kind)), endpoint=endpoint)
+    certain = chance.choice(AMBIGUOUS)
+    place.set_faults(certain, *tell(chance, endpoint.harmless), seed=kinder_seed)
+    if chance.random() < 0.5:
+        with place.start() as running:
+            be_unkind(running, chance, place=place, lifetime=lifetime)
+
+    unfinished = chance.random() < 0.3  # and finished after the retries
+    if not unfinished:
+        to_the_end(place)
+
+    for number in range(chance.randint(1, 3)):
+        faults = tell(chance, endpoint.harmless, endpoint.ambiguous)
+        place.set_faults(*faults, seed=kinder_seed + number)
+        retry = ("retry", "--of", chance.choice(("unknown", "unknown", "rejected")))
+        retry_and_be_killed(place, retry, chance=chance, lifetime=lifetime)
+
+    to_the_end(place)
+    audit_retried(place)
+
+
+def retry_and_be_killed(
+    place: Stand, retry: tuple[str, ...], *, chance: Random, lifetime: float
+) -> None:
+    """A retry that dies some times, a `run` between, and comes to its end."""
+    if not (place.run / "journal.db").exists():
+        return  # the run was killed so early that there is nobody to send again
+
+    verb, *options = retry
+    for _ in range(chance.randint(0, 3)):
+        limit = ("--limit", str(chance.randint(1, 500))) if chance.random() < 0.3 else ()
+        with place.start(*options, *limit, verb=verb) as running:
+            be_unkind(running, chance, place=place, lifetime=0.7 * lifetime)
+
+        if chance.random() < 0.2:
+            with place.start() as running:
+                be_unkind(running, chance, place=place, lifetime=lifetime)
+
+        settled_so_far(place.run)
+
+    if chance.random() < 0.8:
+        ran = place.start(*options, verb=verb).ended()
+        assert ran.code in {0, 1, 3, 5}, ran.stderr
+
+
+def audit_retried(place: Stand) -> None:
+    """Each time a contact was taken is one that was accepted or is told of as unknown."""
+    place.audit(resent=True)
+    with closing(opened_to_read(place.run / "journal.db")) as connection:
+        rows = connection.execute(
+            "SELECT name, position, outcome, superseded FROM contact, source WHERE ordinal = source"
+        ).fetchall()
+
+    in_doubt = Counter(place.stands[row[:2]] for row in rows if row[2] == "unknown")
+    failed = {place.stands[row[:2]] for row in rows if row[3] is None}
+    for line in place.simulator.contacts():
+        key = line["contact_key"]
+        assert line["taken"] <= in_doubt[key] + (key not in failed), key
 
 
 def test_crashes_and_resending(
@@ -348,7 +430,7 @@ def test_crashes_and_resending(
     kind = chance.choice(tuple(Kind))
     place = stand(program, simulator, kind)
     configured(place, source=kind.value, on_unknown="resend")
-    simulator.set_faults(*tell(chance, HARMLESS, AMBIGUOUS), seed=kinder_seed)
+    place.set_faults(*tell(chance, HARMLESS, AMBIGUOUS), seed=kinder_seed)
     for _ in range(2):
         with place.start() as running:
             be_unkind(running, chance, place=place, lifetime=lifetime)
@@ -365,7 +447,7 @@ def test_signals(
     chance = Random(-kinder_seed)
     place = stand(program, simulator, chance.choice(tuple(Kind)))
     kinds = (HARMLESS, AMBIGUOUS) if chance.random() < 0.5 else (HARMLESS,)
-    simulator.set_faults(*tell(chance, *kinds), seed=kinder_seed)
+    place.set_faults(*tell(chance, *kinds), seed=kinder_seed)
     for _ in range(chance.randint(1, 3)):
         number = chance.choice((signal.SIGTERM, signal.SIGINT))
         running = place.start()
@@ -403,7 +485,7 @@ def assert_drained(ran: Ran, number: signal.Signals, place: Stand) -> None:
 def test_two_signals(program: Program, simulator: SimulatorProcess) -> None:
     """A second signal leaves at once: what was under way is unknown, everything else is not."""
     place = stand(program, simulator, Kind.NARROW)
-    simulator.set_faults("hang:from=21")
+    place.set_faults("hang:from=21")
     running = place.start()
     hanging = 20 + MAX_IN_FLIGHT
     eventually(lambda: simulator.summary()["requests"]["requests"] == hanging)
@@ -412,7 +494,7 @@ def test_two_signals(program: Program, simulator: SimulatorProcess) -> None:
     running.signal(signal.SIGINT)
     ran = running.ended()
     assert (ran.code, ran.json["state"]) == (5, "interrupted")
-    simulator.set_faults()
+    place.set_faults()
     to_the_end(place)
     place.audit()
     unknown = lines_of(place.run, "unknown")
