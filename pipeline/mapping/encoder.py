@@ -45,6 +45,8 @@ _BOOTSTRAP = (
     "from pipeline.mapping.encoding import main; main(int(sys.argv[1]))"
 )
 
+_ACCOUNT = "JOURNEY_ACCOUNT"
+
 # Thousands of short-lived contacts make glibc give the top of its heap back to the system with
 # each chunk and fault it in again with the next: keeping it saves a third of the encoder's time.
 _MEMORY = {
@@ -192,6 +194,11 @@ class ChildEncoder:
         self._child = await to_thread.run_sync(_start, self._encoding)
 
 
+def _environment() -> dict[str, str]:
+    """The environment without the account's secrets: the child runs rules, and needs none."""
+    return {name: text for name, text in os.environ.items() if _ACCOUNT not in name.upper()}
+
+
 def _start(encoding: Encoding) -> _Child:
     ours, theirs = Pipe(duplex=True)
     # The child must import this very package, whatever lies in the current directory.
@@ -199,7 +206,7 @@ def _start(encoding: Encoding) -> _Child:
     process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own code
         [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), json.dumps(search)],
         pass_fds=(theirs.fileno(),),
-        env=_MEMORY | os.environ,
+        env=_MEMORY | _environment(),
     )
     theirs.close()
     with suppress(BrokenPipeError, ConnectionResetError):  # it died at once: `recv` will tell

@@ -23,15 +23,18 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 import anyio
+from multidict import CIMultiDict
 from yarl import URL
 
 from .. import __version__
 from .connection import Body, Connector
-from .reply import Breakage, Broken, Reply, printable
+from .reply import Breakage, Broken, Reply, blotted, printable
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol
     from collections.abc import AsyncIterator, Mapping
+
+    from multidict import CIMultiDictProxy
 
     from .clock import Clock
     from .policy import DeliveryPolicy
@@ -47,6 +50,7 @@ SHORTEST_IDLE_SECONDS: Final = 0.5
 TELLING_SECONDS: Final = 1.0
 """A reset says that the connection had been idle too long if it was idle for so long."""
 
+SHORTEST_TOKEN: Final = 8
 CONNECT_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 1 << 20
 """More of an answer is not read, unless asked for; no answer to a batch comes near it."""
@@ -116,10 +120,11 @@ class Client:
         if body is not None and body.connection is not None:
             self._rested[body.connection] = self._clock.now()
 
+        token = _told(headers)
         return Reply(
             status=response.status,
-            headers=response.headers,
-            body=content,
+            headers=_without(token, response.headers),
+            body=blotted(content, token),
             seconds=self._clock.now() - began,
             whole=whole,
         )
@@ -140,6 +145,21 @@ class Client:
         if keep_alive and (said := _IDLE_LIMIT.search(keep_alive)):
             limit = float(said[1])
             self._connector.shorten_idle(max(limit - 1.0, limit / 2))
+
+
+def _told(headers: Mapping[str, str]) -> str:
+    """The token that a request carried; none is shorter than a word that means something else."""
+    token = headers.get("Authorization", "").partition(" ")[2]
+    return token if len(token) >= SHORTEST_TOKEN else ""
+
+
+def _without(token: str, headers: CIMultiDictProxy[str]) -> Mapping[str, str]:
+    """The headers, and no token in the one that messages quote."""
+    there = headers.get("Location", "").encode("utf-8", "replace")
+    if (clean := blotted(there, token)) == there:
+        return headers
+
+    return CIMultiDict({**headers, "Location": clean.decode()})
 
 
 async def _content(response: aiohttp.ClientResponse, max_bytes: int) -> tuple[bytes, bool]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import CredentialsError, EndpointError, HaltError
 from .account import AuthVersion
 from .answers import Said, parse
-from .reply import Breakage, Broken, Reply
+from .reply import Breakage, Broken, Reply, blotted
 from .verdict import Fatal, Granted, TryLater
 
 if TYPE_CHECKING:
@@ -39,16 +39,12 @@ def read_grant(
         return _grant(reply, account=account)
 
     # Blotted before it is read: a cut text could end within the secret.
-    blotted = replace(reply, body=_blot(reply.body, secret))
-    said = Said.of(blotted, now=now)
+    safe = replace(reply, body=blotted(reply.body, secret))
+    said = Said.of(safe, now=now)
     if said.status in {408, 429} or said.status >= 500:
         return TryLater(reason="no_token", detail=said.detail, retry_after=said.retry_after)
 
-    return Fatal(error=_refusal(said, text=blotted.excerpt(), account=account))
-
-
-def _blot(body: bytes, secret: str) -> bytes:
-    return body.replace(secret.encode(), b"***") if secret else body
+    return Fatal(error=_refusal(said, text=safe.excerpt(), account=account))
 
 
 def _no_answer(broken: Broken, *, account: Account) -> TryLater | Fatal:

@@ -7,16 +7,22 @@ it; from then on nobody can know but the server.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ("Breakage", "Broken", "Reply", "printable")
+__all__ = ("Breakage", "Broken", "Reply", "blotted", "printable")
 
 EXCERPT_CHARACTERS = 200
+BROKEN_OFF = 6
+"""So much of a secret at the end of a text is taken for the beginning of it."""
 
 
 class Breakage(StrEnum):
@@ -55,6 +61,26 @@ class Broken:
     detail: str
     body_started: bool
     seconds: float = 0.0
+
+
+def blotted(text: bytes, secret: str) -> bytes:
+    """`text` without `secret`, as it was sent or as JSON, URLs and base64 write it.
+
+    A server, or a proxy that explains itself, may give back what it was sent.
+    """
+    if not secret:
+        return text
+
+    raw = secret.encode()
+    in_json = orjson.dumps(secret)[1:-1]
+    forms = {raw, in_json, in_json.replace(b"/", b"\\/"), quote(secret, safe="").encode()}
+    for form in sorted({*forms, b64encode(raw).rstrip(b"=")}, key=len, reverse=True):
+        text = text.replace(form, b"***")
+
+    # Where the text breaks off, so may the secret.
+    ends = (raw[:length] for length in range(len(raw) - 1, BROKEN_OFF - 1, -1))
+    end = next(filter(text.endswith, ends), b"")
+    return text.removesuffix(end) + b"***" if end else text
 
 
 def printable(text: str, limit: int = EXCERPT_CHARACTERS) -> str:
