@@ -66,7 +66,8 @@ class Blocks:
     def __init__(self, stream: Stream, sizes: Sizes, line_ends: tuple[bytes, ...]) -> None:
         self._stream = stream
         self._sizes = sizes
-        self._line_ends = line_ends  # b"\n", and b"\r" where it may stand alone
+        # b"\n", and b"\r" where it may stand alone; none: a block may end anywhere
+        self._line_ends = line_ends
         self._data = b""
         self._block = b""
         self._held = 0  # bytes of _data that hold no complete record
@@ -129,6 +130,9 @@ class Blocks:
 
         A carriage return at the limit itself may be half of a line end, and is left out.
         """
+        if not self._line_ends:
+            return limit
+
         cut = self._data.rfind(b"\n", 0, limit) + 1
         if cut <= self._held and b"\r" in self._line_ends:
             return self._data.rfind(b"\r", self._held, max(limit - 1, self._held)) + 1

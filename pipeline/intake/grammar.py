@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .opening import Head
     from .source import SourcePolicy
 
-__all__ = ("Grammar", "Layout", "read_layout")
+__all__ = ("Grammar", "Layout", "check_names", "read_layout")
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LOOKED_AT: Final = 50  # lines that a delimiter is judged by
@@ -122,12 +122,17 @@ def _header(grammar: Grammar, lines: list[bytes], label: str) -> tuple[tuple[str
             "Mend its quotes, or set [source] quote and delimiter."
         ) from error
 
-    _check_names(names, label)
+    check_names(names, label)
     return tuple(names), reader.line_num
 
 
-def _check_names(names: Sequence[str], label: str) -> None:
-    way_out = "Nothing was sent. Mend the header, or name the columns in [source] columns."
+def check_names(
+    names: Sequence[str],
+    label: str,
+    way_out: str = "Mend the header, or name the columns in [source] columns.",
+) -> None:
+    """Raises SourceError for a column without a name, or a name that two columns have."""
+    way_out = f"Nothing was sent. {way_out}"
     for number, name in enumerate(names, start=1):
         if "\0" in name:
             raise SourceError(

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from ..errors import SourceError
-from .csv import CsvSource
-from .ndjson import NdjsonSource
-from .opening import Compression
+from .archive import ENDING, members_of
+from .formats import ENDINGS, format_of, source_of
 from .origin import PathOrigin, StdinOrigin
 from .source import Format
 
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
     from .source import FileSource, SourcePolicy
 
 __all__ = ("locate",)
-
-_FORMATS: Final = {
-    ".csv": Format.CSV,
-    ".txt": Format.CSV,
-    ".tsv": Format.TSV,
-    ".ndjson": Format.NDJSON,
-    ".jsonl": Format.NDJSON,
-}
 
 # What other URLs stand for. A kind that can be read moves from here into `locate`.
 _NOT_YET: Final = {
@@ -51,13 +42,27 @@ def locate(policy: SourcePolicy) -> list[FileSource]:
     Raises SourceError where there is nothing, or something that cannot be read.
     """
     if policy.url == "-":
-        return [_source("stdin", StdinOrigin(), policy, written=policy.format or Format.CSV)]
+        policy = replace(policy, format=policy.format or Format.CSV)
+        return [source_of("stdin", StdinOrigin(), policy)]
 
     paths = _paths(_local(policy.url))
-    return [
-        _source(name, PathOrigin(path), policy, written=policy.format or _format_of(path))
-        for name, path in zip(_names(paths), paths, strict=True)
-    ]
+    sources: list[FileSource] = []
+    for name, path in zip(_names(paths), paths, strict=True):
+        sources += _sources(name, PathOrigin(path), policy)
+
+    return sources
+
+
+def _sources(name: str, origin: Origin, policy: SourcePolicy) -> list[FileSource]:
+    """The source that a file is, or those that lie in an archive."""
+    if not name.lower().endswith(ENDING):
+        return [source_of(name, origin, policy)]
+
+    members = members_of(origin, lambda member: policy.format or format_of(member))
+    if not members:
+        raise SourceError(f"{origin.label} holds no file ending in {ENDINGS}. Check [source] url.")
+
+    return [source_of(f"{name}/{member.name}", member, policy) for member in members]
 
 
 def _local(url: str) -> str:
@@ -92,9 +97,9 @@ def _paths(place: str) -> list[Path]:
         paths = [
             each
             for each in sorted(path.iterdir())
-            if each.is_file() and not each.name.startswith(".") and _known_format(each)
+            if each.is_file() and not each.name.startswith(".") and _is_data(each.name)
         ]
-        nothing = f"{place} holds no file ending in {_endings()} (.gz and .zst allowed)"
+        nothing = f"{place} holds no file ending in {ENDINGS} or {ENDING} (.gz and .zst allowed)"
     elif path.exists() or not glob.has_magic(place):
         paths, nothing = [path], ""
     else:
@@ -121,6 +126,10 @@ def _check_readable(path: Path) -> None:
     PathOrigin(path).open().close()
 
 
+def _is_data(name: str) -> bool:
+    return format_of(name) is not None or name.lower().endswith(ENDING)
+
+
 def _names(paths: list[Path]) -> list[str]:
     """The base names; where one occurs twice, the path below the directory all lie in."""
     times = Counter(path.name for path in paths)
@@ -130,42 +139,3 @@ def _names(paths: list[Path]) -> list[str]:
         path.name if times[path.name] == 1 else path.relative_to(parent).as_posix()
         for path in absolute
     ]
-
-
-def _known_format(path: Path) -> Format | None:
-    name = path.name.lower()
-    for compression in Compression:
-        name = name.removesuffix(compression.ending)
-
-    return _FORMATS.get(Path(name).suffix)
-
-
-def _format_of(path: Path) -> Format:
-    found = _known_format(path)
-    if found is None:
-        raise SourceError(
-            f"the name {path} does not tell its format: {_endings()} do. "
-            'Set [source] format to "csv", "tsv" or "ndjson".'
-        )
-
-    return found
-
-
-def _endings() -> str:
-    return ", ".join(_FORMATS)
-
-
-def _source(name: str, origin: Origin, policy: SourcePolicy, *, written: Format) -> FileSource:
-    match written:
-        case Format.NDJSON:
-            if policy.columns or policy.delimiter:
-                raise SourceError(
-                    f"[source] columns and delimiter are for delimited text: {name} is NDJSON, "
-                    "whose records name their own fields. Leave them out."
-                )
-
-            return NdjsonSource(name=name, origin=origin, policy=policy)
-        case Format.TSV:
-            policy = replace(policy, delimiter=policy.delimiter or "\t")
-
-    return CsvSource(name=name, origin=origin, policy=policy)

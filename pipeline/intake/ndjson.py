@@ -2,23 +2,21 @@
 
 A block in which all is well is parsed line by line in one call; only a block that shows trouble
 is walked in Python. Lines end in LF (a CR before it is white space); blank lines are not records
-and take no position. Of a name that an object holds twice, the last counts. Numbers arrive exactly
-as they stand (`precision.py`).
+and take no position.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
 from .blocks import Sizes
+from .json_text import mend_numbers, parse_object
 from .opening import open_text, peek
-from .precision import check_text, inexact_places, loads_exactly
+from .precision import inexact_places
 from .reading import Fault, Parsed, Place, offset_of, read_chunks
 from .source import START
 
@@ -31,16 +29,6 @@ if TYPE_CHECKING:
     from .source import Chunk, Fingerprint, Mark, Rejection, SourcePolicy
 
 __all__ = ("NdjsonParser", "NdjsonSource")
-
-_KINDS: Final = {
-    list: "array",
-    str: "string",
-    int: "number",
-    float: "number",
-    Decimal: "number",
-    bool: "boolean",
-    type(None): "null",
-}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -116,7 +104,9 @@ class NdjsonParser:
             if set(map(type, records)) != {dict}:
                 return None
 
-            _mend_numbers(block, lines, records)
+            if places := list(inexact_places(block)):
+                starts = [0, *accumulate(len(line) + 1 for line in lines)]
+                mend_numbers(records, lines, starts=starts, places=places)
         except ValueError:
             return None
 
@@ -159,45 +149,4 @@ class NdjsonParser:
         if len(line) > self._sizes.line_bytes:
             return Fault("line_too_long", f"is longer than {self._sizes.line_bytes} bytes")
 
-        try:
-            value = orjson.loads(line)
-            if any(True for _ in inexact_places(line)):
-                value = loads_exactly(line)
-        except ValueError as error:
-            value = _second_opinion(line, error)
-
-        if not isinstance(value, dict | Fault):
-            return Fault("not_an_object", f"holds a JSON {_KINDS[type(value)]}, not an object")
-
-        return value
-
-
-def _second_opinion(line: bytes, error: ValueError) -> Any:
-    """Parse what orjson refuses, or say why: a number beyond a double is JSON all the same."""
-    try:
-        value = loads_exactly(line)
-        check_text(value)
-    except UnicodeDecodeError:
-        return Fault("invalid_encoding", "holds bytes that are not text in its encoding")
-    except ValueError:
-        return Fault("malformed_json", _sentence(error))
-
-    return value
-
-
-def _sentence(error: ValueError) -> str:
-    if isinstance(error, orjson.JSONDecodeError):
-        return f"is no JSON: {error.msg}, at column {error.colno}"
-
-    return f"is no JSON: {error}"
-
-
-def _mend_numbers(block: bytes, lines: list[bytes], records: list[Any]) -> None:
-    """Read again the lines in which orjson may have changed a number."""
-    places = list(inexact_places(block))
-    if not places:
-        return
-
-    starts = [0, *accumulate(len(line) + 1 for line in lines)]
-    for number in {bisect_right(starts, place) - 1 for place in places}:
-        records[number] = loads_exactly(lines[number])
+        return parse_object(line)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import gzip
 import sys
-import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import SourceError
+from .archive import DAMAGES
 from .encoding import UTF8_BOM, Transcoder, codec_of, transcode
 from .origin import HEAD_BYTES
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .origin import Origin
 
 __all__ = ("Compression", "Head", "compression_of", "open_text", "peek")
+
+
+_NO_TEXT = {b"PK\x03\x04": "a zip archive or a spreadsheet", b"PAR1": "a Parquet file"}
 
 
 class Compression(Enum):
@@ -78,6 +81,13 @@ def peek(origin: Origin, encoding: str | None) -> Head:
     """
     with _stored(origin, preview=True) as stream:
         data, whole = _gather(stream)
+
+    for magic, kind in _NO_TEXT.items():
+        if data.startswith(magic):
+            raise SourceError(
+                f"{origin.label} is {kind}, and would be read as text. Nothing was sent. "
+                "Give the file the ending of what it is, or mend [source] format."
+            )
 
     codec = codec_of(data, encoding)
     text = data if codec is None else transcode(data, codec, whole=whole)
@@ -188,7 +198,7 @@ def _damages() -> tuple[type[Exception], ...]:
     modules = [("isal.igzip_lib", "IsalError"), ("backports.zstd", "ZstdError")]
     modules.append(("compression.zstd", "ZstdError"))
     loaded = (getattr(sys.modules.get(module), name, None) for module, name in modules)
-    return (EOFError, NotImplementedError, OSError, zlib.error, *filter(None, loaded))
+    return (*DAMAGES, NotImplementedError, *filter(None, loaded))
 
 
 def _first_bytes(raw: io.RawIOBase) -> bytes:

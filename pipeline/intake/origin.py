@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-__all__ = ("HEAD_BYTES", "Origin", "PathOrigin", "StdinOrigin")
+__all__ = ("HEAD_BYTES", "Origin", "PathOrigin", "StdinOrigin", "read_up_to")
 
 HEAD_BYTES: Final = 64 * 1024
 _PATIENCE_SECONDS: Final = 0.05  # how long a half-filled block waits for more of a live stdin
@@ -86,10 +86,10 @@ class PathOrigin:
         digest = hashlib.blake2b(digest_size=20)
         with self.open() as raw:
             try:
-                digest.update(_read_up_to(raw, HEAD_BYTES))
+                digest.update(read_up_to(raw, HEAD_BYTES))
                 size = raw.seek(0, os.SEEK_END)
                 raw.seek(max(0, size - HEAD_BYTES))
-                digest.update(_read_up_to(raw, HEAD_BYTES))
+                digest.update(read_up_to(raw, HEAD_BYTES))
             except OSError as error:
                 raise self._unreadable(error) from error
 
@@ -141,7 +141,7 @@ class StdinOrigin:
 
     def fingerprint(self, name: str) -> Fingerprint:
         with self.preview() as raw:
-            head = _read_up_to(raw, HEAD_BYTES)
+            head = read_up_to(raw, HEAD_BYTES)
 
         digest = hashlib.blake2b(head, digest_size=20).hexdigest()
         return Fingerprint(name=name, size=None, digest=digest)
@@ -193,7 +193,7 @@ class _Replay(io.RawIOBase):
         return data
 
 
-def _read_up_to(raw: io.RawIOBase, size: int) -> bytes:
+def read_up_to(raw: io.RawIOBase, size: int) -> bytes:
     """Read `size` bytes, fewer only where the end comes first."""
     pieces = []
     while size and (piece := raw.read(size)):

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from .encoding import Stream
     from .source import FileSource
 
-__all__ = ("Fault", "Parsed", "Parser", "Place", "head", "offset_of", "read_chunks")
+__all__ = (
+    "SHOWN_BYTES",
+    "Fault",
+    "Parsed",
+    "Parser",
+    "Place",
+    "head",
+    "leave_out",
+    "offset_of",
+    "read_chunks",
+)
 
 SHOWN_BYTES: Final = 1024  # of a line that is too long to be kept
 
@@ -109,7 +119,7 @@ def read_chunks(
             continue
 
         size = sizes.next_block(parsed.consumed, parsed.count)
-        _leave_out(parsed, after, position)
+        leave_out(parsed, after, position)
         position += parsed.count
         yield Chunk(
             source=parser.source,
@@ -130,7 +140,7 @@ def offset_of(start: Mark, first: int) -> int:
     return max(start.offset, first)
 
 
-def _leave_out(parsed: Parsed, after: Ranges, position: int) -> None:
+def leave_out(parsed: Parsed, after: Ranges, position: int) -> None:
     """Take what lies in `after` out of `parsed`, whose first record is `position` + 1."""
     first, last = position + 1, position + parsed.count
     if not after.touches(first, last):

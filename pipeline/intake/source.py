@@ -38,6 +38,8 @@ class Format(StrEnum):
     CSV = "csv"  # delimited text; the delimiter is found
     TSV = "tsv"  # delimited text; the delimiter is the tab
     NDJSON = "ndjson"  # a JSON object a line
+    JSON = "json"  # an array of JSON objects
+    PARQUET = "parquet"  # columns in row groups; needs the extra of the same name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,8 @@ class SourcePolicy:
     """A path, a glob, a directory, a file:// URL, or "-" for standard input."""
 
     format: Format | None = None
-    """csv, tsv or ndjson. Absent: from the file's name; standard input is taken for csv."""
+    """csv, tsv, ndjson, json or parquet. Absent: from the file's name; standard input is taken for
+    csv."""
 
     delimiter: str | None = None
     """One character between fields. Absent: found among comma, semicolon, tab and bar."""
@@ -133,8 +136,9 @@ class Mark:
     """A place to start reading from: record `position + 1` begins at byte `offset`.
 
     The offset counts bytes of the decoded stream, the header included: uncompressed, and as UTF-8
-    where the file is in another encoding. It is None where a limit cut a chunk short: such a mark
-    counts what was read, but no reading starts there.
+    where the file is in another encoding. In Parquet, which has no such stream, it counts rows. It
+    is None where a limit cut a chunk short: such a mark counts what was read, but no reading starts
+    there.
     """
 
     position: int
@@ -162,10 +166,11 @@ class Fingerprint:
 class Chunk:
     """Records read together.
 
-    `records` are lists of text aligned with `columns` (CSV, TSV), or dicts where `columns` is
-    None (NDJSON). `positions` ascend and pair with `records`. `mark` is where the next chunk
-    begins: `mark.position` counts every record up to here, the rejected and the skipped too.
-    `share` is how much of the source has been read, 0 to 1; None where its size is unknown.
+    `records` are rows aligned with `columns`, of text (CSV, TSV) or of typed values (Parquet), or
+    dicts where `columns` is None (NDJSON, JSON). `positions` ascend and pair with `records`. `mark`
+    is where the next chunk begins: `mark.position` counts every record up to here, the rejected and
+    the skipped too. `share` is how much of the source has been read, 0 to 1; None where its size is
+    unknown.
     """
 
     source: str

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.intake.source import Fingerprint
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class _Raw(io.RawIOBase):
     def __init__(self, data: bytes) -> None:
         self._bytes = io.BytesIO(data)
 
-    def read(self, size: int = -1, /) -> bytes:
-        return self._bytes.read(size)
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        return self._bytes.readinto(buffer)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         return self._bytes.seek(offset, whence)

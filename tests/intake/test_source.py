@@ -12,7 +12,7 @@ from pipeline.intake.source import Format, SourcePolicy
     ("settings", "words"),
     [
         ({"url": ""}, "url is empty"),
-        ({"format": "parquet"}, "parquet"),
+        ({"format": "xlsx"}, "xlsx"),
         ({"delimiter": ",,"}, "delimiter is one character"),
         ({"delimiter": "\n"}, "delimiter is one character"),
         ({"delimiter": ""}, "delimiter is one character"),
