@@ -147,6 +147,9 @@ def _answer(reply: Reply, *, key: str, now: datetime, read: Callable[[Any], Verd
         return _redirect(reply)
 
     said = Said.of(reply, now=now)
+    if reply.status < 200:  # no end of an exchange: nothing was said of the batch
+        return Ambiguous(reason=f"unexpected_{reply.status}", detail=said.detail)
+
     if reply.status >= 500 and reply.status != 503:
         return Ambiguous(reason=f"server_error_{reply.status}", detail=said.detail)
 

@@ -97,6 +97,13 @@ def test_a_page_instead_of_an_answer(body: bytes, kind: str) -> None:
     assert verdict.reason == "html_answer"
 
 
+def test_an_answer_that_ends_nothing() -> None:
+    """Another protocol from now on: what became of the batch was not said."""
+    verdict = read(101)
+    assert isinstance(verdict, Ambiguous)
+    assert verdict.reason == "unexpected_101"
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
 def test_redirects_halt(status: int) -> None:
     """A redirect is never followed; the message says where it led and what to look at."""
