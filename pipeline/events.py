@@ -18,6 +18,8 @@ __all__ = (
     "BatchSplit",
     "ChunkRead",
     "DrainStarted",
+    "DuplicatesDecided",
+    "DuplicatesSought",
     "Emit",
     "Emitter",
     "EncoderRestarted",
@@ -86,6 +88,20 @@ class FieldsUnreadable:
     """The fields could not be read; contacts go unchecked."""
 
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicatesSought:
+    """All sources are read for contacts that share a key, before anything is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicatesDecided:
+    """Of `contacts`, `dropped` are not sent: the first or last of their key is."""
+
+    contacts: int
+    dropped: int
+    kept: str  # "first" or "last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +231,8 @@ Event = (
     | LeftoversFound
     | FieldsRead
     | FieldsUnreadable
+    | DuplicatesSought
+    | DuplicatesDecided
     | ChunkRead
     | EncoderRestarted
     | BatchSealed

@@ -35,7 +35,6 @@ from .errors import (
 from .events import RunEnded
 from .legs import Ended, announce, open_leg
 from .mapping.contacts import Contacts
-from .mapping.encoder import open_encoder
 from .packing.batch import Batch
 from .plan import Plan
 from .sending.client import open_client
@@ -44,6 +43,7 @@ from .settling.journal import Journal
 from .settling.settler import Item
 from .settling.summary import RunState
 from .settling.tally import Tally
+from .sifting import Sifter
 from .stages import Packer, Reader, send, settle
 from .stop import Stop, heed_signals
 from .wiring import Wiring
@@ -124,7 +124,10 @@ async def _run(
 
         # 2. The work; beside it whoever watches. `everything` is left at once on a second signal.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
-        injection = Injection(plan, options, replay=opened.replay, wiring=wiring, stop=stop)
+        sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
+        injection = Injection(
+            plan, options, replay=opened.replay, wiring=wiring, sifter=sifter, stop=stop
+        )
         with everything:
             async with create_task_group() as beside:
                 if watch is not None:
@@ -144,8 +147,16 @@ class Injection:
     """The work of one leg of a run, from its sources to its closed books."""
 
     def __init__(
-        self, plan: Plan, options: RunOptions, *, replay: Replay, wiring: Wiring, stop: Stop
+        self,
+        plan: Plan,
+        options: RunOptions,
+        *,
+        replay: Replay,
+        wiring: Wiring,
+        sifter: Sifter,
+        stop: Stop,
     ) -> None:
+        self._sifter = sifter
         self._plan = plan
         self._options = options
         self._replay = replay
@@ -160,13 +171,16 @@ class Injection:
         if self._replay.idle:
             return
 
-        async with open_client(self._plan.config.delivery, clock=wiring.clock) as client:
+        delivery = self._plan.config.delivery
+        async with open_client(delivery, clock=wiring.clock) as client, self._sifter:
             keeper = wiring.keeper(client)
             try:
                 with self._stop.scope() as waiting:
                     target = await wiring.target(client, keeper)
                     if target is not None:
                         await to_thread.run_sync(self._plan.hold_against, target)
+
+                    await self._sifter.prepare(target)
             except JourneyError as error:
                 self._stop.halt(error)
                 return
@@ -179,8 +193,7 @@ class Injection:
                 replay=self._replay,
                 limit=self._options.limit,
             )
-            size_bytes = self._plan.size_bytes
-            async with open_encoder(encoding, size_bytes=size_bytes, emit=emit) as encoder:
+            async with self._sifter.open(encoding) as encoder:
                 await self._flow(encoder, client, keeper=keeper, emit=emit)
 
     async def _flow(
@@ -193,7 +206,7 @@ class Injection:
         # As many as senders: those who were answered together find their next batches sealed.
         batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
-        reader = Reader(encoder, chunks_in, stop=stop)
+        reader = Reader(encoder, chunks_in, sift=self._sifter.sift, stop=stop)
         packer = Packer(
             wiring.batcher(), chunks_out, batches=batches_in, items=items_in.clone(), emit=emit
         )

@@ -18,6 +18,8 @@ from .packing.batch import Trigger
 from .settling.settler import Read
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
     from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -36,8 +38,16 @@ __all__ = ("Packer", "Reader", "send", "settle")
 class Reader:
     """Passes on what the encoder makes until the sources end, break off, or the run stops."""
 
-    def __init__(self, encoder: Encoder, chunks: ObjectSendStream[Contacts], *, stop: Stop) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        chunks: ObjectSendStream[Contacts],
+        *,
+        sift: Callable[[Contacts], Awaitable[Contacts]],
+        stop: Stop,
+    ) -> None:
         self._encoder = encoder
+        self._sift = sift
         self._chunks = chunks
         self._stop = stop
         self.contacts = 0
@@ -51,8 +61,8 @@ class Reader:
             with self._stop.scope():
                 try:
                     while (contacts := await self._encoder.next()) is not None:
-                        await self._chunks.send(contacts)
                         self.contacts += len(contacts)
+                        await self._chunks.send(await self._sift(contacts))
                 except JourneyError as error:
                     self._stop.halt(error)
                 else:

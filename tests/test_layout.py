@@ -26,6 +26,7 @@ RANKS = {
     "starter": 9,
     "stop": 9,
     "plan": 9,
+    "sifting": 10,
     "stages": 10,
     "legs": 10,
     "wiring": 10,

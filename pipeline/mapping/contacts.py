@@ -6,10 +6,14 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from ..intake.source import Mark
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..intake.source import Mark, Rejection
+    from ..intake.source import Rejection
 
 __all__ = ("ContactShape", "Contacts")
 
@@ -68,6 +72,36 @@ class Contacts:
             begin += length + 1
 
         return bodies
+
+    def written(self, index: int) -> Any:
+        """The JSON of one contact, to be written where it is a part of something else."""
+        begin = sum(self.lengths[:index]) + index
+        return orjson.Fragment(self.joined[begin : begin + self.lengths[index]])
+
+    def without(self, indices: Sequence[int], rejected: Sequence[Rejection]) -> Contacts:
+        """The same, less the contacts at `indices`, which `rejected` tells of."""
+        gone = set(indices)
+        kept = [at for at in range(len(self)) if at not in gone]
+        bodies = self.bodies
+        return Contacts.of(
+            [bodies[at] for at in kept],
+            source=self.source,
+            positions=[self.positions[at] for at in kept],
+            keys=[self.keys[at] for at in kept],
+            rejected=sorted((*self.rejected, *rejected), key=lambda one: one.position),
+            mark=self.mark,
+            share=self.share,
+        )
+
+    def limit(self, contacts: int) -> None:
+        """Keep the first so many, and what was rejected before them: the rest was not read."""
+        if len(self) <= contacts:
+            return
+
+        last = self.positions[contacts - 1] if contacts else 0
+        self.shorten(contacts)
+        self.rejected = [each for each in self.rejected if each.position <= last]
+        self.mark = Mark(last, None)
 
     def shorten(self, limit: int) -> None:
         """Keep the first `limit` contacts; `mark` and `rejected` are the caller's business."""

@@ -106,7 +106,7 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
                 contacts.share = share_before + weight * chunk.share
 
             if left is not None:
-                _shorten(contacts, left)
+                contacts.limit(left)
                 left -= len(contacts)
 
             yield contacts
@@ -114,17 +114,6 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
                 return
 
         share_before = None if share_before is None or weight is None else share_before + weight
-
-
-def _shorten(contacts: Contacts, limit: int) -> None:
-    """Keep the first `limit` contacts and what was rejected before them."""
-    if len(contacts) <= limit:
-        return
-
-    last = contacts.positions[limit - 1] if limit else 0
-    contacts.shorten(limit)
-    contacts.rejected = [each for each in contacts.rejected if each.position <= last]
-    contacts.mark = Mark(last, None)
 
 
 def serve(connection: Connection) -> None:

@@ -21,11 +21,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time  # noqa: TC003  # pydantic reads the annotations
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from .sense import nonsense
 
-__all__ = ("FieldRule", "MappingPolicy")
+__all__ = ("Duplicates", "FieldRule", "MappingPolicy")
+
+
+class Duplicates(StrEnum):
+    """What becomes of contacts that share a contact key."""
+
+    KEEP = "keep"  # all are sent
+    FIRST = "first"  # the first is sent
+    LAST = "last"  # the last is sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,10 @@ class MappingPolicy:
     """Field of the event's data extension = column, or rule. Absent: every column under its own
     name, the contact key's column included."""
 
+    duplicates: Duplicates = Duplicates.KEEP
+    """Contacts that share a contact key: "keep" sends all of them, "first" or "last" one alone, and
+    rejects the others. These two read all sources before anything is sent."""
+
     python: str | None = None
     """"module:function" that maps whole records instead: it is called with a record as a dict and
     returns {"contact_key": …, "data": {…}}, or (contact_key, data), or None to skip the record.
@@ -117,6 +130,9 @@ class MappingPolicy:
     rights of this program: name only code you trust."""
 
     def __post_init__(self) -> None:
+        if self.duplicates not in tuple(Duplicates):
+            raise ValueError(f'duplicates is "keep", "first" or "last", not {self.duplicates!r}')
+
         if self.python is not None:
             self._check_python(self.python)
             return

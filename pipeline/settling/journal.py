@@ -192,6 +192,10 @@ class Journal:
             partial(self._store.ended, state, exhausted=exhausted, detail=detail, counters=counters)
         )
 
+    async def within(self, work: Callable[[JournalStore], Result]) -> Result:
+        """Have `work` done with the store, within a transaction, and return what it returns."""
+        return await self._do(partial(work, self._store))
+
     async def summary(self) -> Summary:
         """The run in numbers. Raises ConservationError if they do not add up."""
         return await self._do(self._store.summary)

@@ -1,8 +1,9 @@
 """The journal's tables, and the only places where its file is created, recognised and opened.
 
-What the tables mean together, and how a journal is recovered, is told in `journal.py`. A journal
-is recognised by its header alone (SQLite's application id and user version), so that a file that
-is not ours, or is of a later format, is refused before SQLite has touched it.
+What the tables mean together, and how a journal is recovered, is told in `journal.py`; two more,
+where one of a key's contacts is sent, in `duplicates.py`. A journal is recognised by its header
+alone (SQLite's application id and user version), so that a file that is not ours, or is of a later
+format, is refused before SQLite has touched it.
 """
 
 from __future__ import annotations

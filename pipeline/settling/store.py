@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConservationError, RunDirectoryError
 from .books import Books
+from .duplicates import Decisions
 from .ledger import Ledger
 from .results import ResultFiles
 from .retrying import begin_round
@@ -56,6 +57,7 @@ class JournalStore:
         try:
             with translated(self.path):
                 self._books = Books(self.connection, self._results)
+                self.decisions = Decisions(self.connection, self._books.ordinals)
                 self.ledger = Ledger(
                     self.connection, books=self._books, results=self._results, clock=clock
                 )
@@ -195,6 +197,7 @@ class JournalStore:
     def reload(self) -> None:
         """Read again what is kept in memory beside the tables."""
         self._books.load()
+        self.decisions = Decisions(self.connection, self._books.ordinals)
         self.ledger.load()
         self._stale = False
 

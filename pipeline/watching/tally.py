@@ -16,6 +16,8 @@ from ..events import (
     BatchSettled,
     ChunkRead,
     DrainStarted,
+    DuplicatesDecided,
+    DuplicatesSought,
     EncoderRestarted,
     Event,
     FieldsUnreadable,
@@ -23,9 +25,7 @@ from ..events import (
     LeftoversFound,
     RequestEnded,
     RequestStarted,
-    RetryStarted,
     RunHalted,
-    RunPutAside,
     RunStarted,
     TokenRenewed,
 )
@@ -216,17 +216,11 @@ def _left(to_go: float | None, per_second: float) -> float | None:
 
 def _notice_of(event: Event) -> Notice | None:
     """The line an event deserves, if it deserves one. A hold's is written when it is sampled."""
+    if (news := _news_of(event)) is not None:
+        return Notice(news, Tone.NEWS)
+
     tone = Tone.WARNING
     match event:
-        case RunStarted(resumed=True):
-            tone = Tone.NEWS
-            text = f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
-        case RetryStarted():
-            tone = Tone.NEWS
-            text = _retry(event)
-        case RunPutAside():
-            tone = Tone.NEWS
-            text = f"the run that was here before lies in {event.directory} now"
         case LeftoversFound():
             text = _leftovers(event)
         case FieldsUnreadable():
@@ -235,9 +229,6 @@ def _notice_of(event: Event) -> Notice | None:
             text = "a token was refused before its time; a new one is in use"
         case EncoderRestarted():
             text = f"the encoder process ended and was started again: {event.detail}"
-        case DrainStarted():
-            tone = Tone.NEWS
-            text = f"finishing what is begun: {event.reason}"
         case RunHalted():
             tone = Tone.TROUBLE
             text = f"halted: {event.detail}"
@@ -247,13 +238,21 @@ def _notice_of(event: Event) -> Notice | None:
     return Notice(text, tone)
 
 
-def _retry(event: RetryStarted) -> str:
-    if not event.contacts:
-        return f"run {event.run_id} has no {event.outcome} contacts: there is nobody to send again"
-
-    verb = "going on to send" if event.continued else "sending"
-    noun = "contact" if event.contacts == 1 else "contacts"
-    return f"{verb} {event.contacts:,} {event.outcome} {noun} of run {event.run_id} again"
+def _news_of(event: Event) -> str | None:
+    match event:
+        case RunStarted(resumed=True):
+            return f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
+        case DuplicatesSought():
+            return "reading everything once, for contacts that share a key; nothing is sent yet"
+        case DuplicatesDecided():
+            return (
+                f"{event.dropped:,} of {event.contacts:,} contacts are not sent: another one of "
+                f"their key is, the {event.kept}"
+            )
+        case DrainStarted():
+            return f"finishing what is begun: {event.reason}"
+        case _:
+            return None
 
 
 def _leftovers(event: LeftoversFound) -> str:

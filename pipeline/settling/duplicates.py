@@ -1,0 +1,209 @@
+"""Duplicates: contacts of a run that share a contact key, and which of them is sent.
+
+With `mapping.duplicates = "first"` or `"last"` all sources are read once before anything is sent.
+Among the contacts of a key (records that break no rule), over all sources in their order, the first
+or the last is kept. Every other one is in the journal's table from then on, beside the place of the
+one that is kept:
+
+    duplicate_mode  one row: "first" or "last", written together with the decisions
+    duplicate       (source, position, kept_source, kept_position)
+
+So it is decided once for the whole run, in one transaction: killed before, it is decided anew;
+killed afterwards, every leg goes by the same decisions, and a contact that was sent is the one that
+was kept. Both tables are there only where they were asked for.
+
+Memory is bounded: keys lie in temporary files by their hash, and only those of one file are looked
+at together, key by key. Equal hashes of different keys cost nothing but company in a file.
+"""
+
+from __future__ import annotations
+
+import marshal
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
+from typing import IO, TYPE_CHECKING
+
+from ..intake.source import Rejection, Stage
+from ..mapping.rules import Duplicates
+from .schema import translated
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from ..mapping.contacts import Contacts
+
+    Place = tuple[str, int]
+
+__all__ = ("Decisions", "Dropped", "Spill", "drop", "sifted")
+
+PARTS = 64
+HELD_CONTACTS = 100_000
+"""How many contacts are held before they go into the files."""
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS duplicate_mode (mode TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS duplicate (
+    source INTEGER NOT NULL REFERENCES source,
+    position INTEGER NOT NULL,
+    kept_source INTEGER NOT NULL REFERENCES source,
+    kept_position INTEGER NOT NULL,
+    PRIMARY KEY (source, position)
+) WITHOUT ROWID;
+"""
+
+
+class Spill:
+    """Takes every contact's key, then yields those that share one. A context manager.
+
+    Its files lie in `directory` (None: where temporary files lie) and have no name: nothing is left
+    of them, however the process ends. Raises RunDirectoryError where the disk will not take them.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._stack = ExitStack()
+        self._files: list[IO[bytes]] = []
+        self._held: list[list[tuple[str, int, str]]] = [[] for _ in range(PARTS)]
+        self._holding = 0
+        self.contacts = 0
+        """How many were added."""
+
+    def __enter__(self) -> Self:
+        with translated(self._directory or Path(gettempdir())):
+            for _ in range(PARTS):
+                file = TemporaryFile(dir=self._directory)  # closed with the stack
+                self._files.append(self._stack.enter_context(file))
+
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def add(self, contacts: Contacts) -> None:
+        """Take the keys of a chunk; chunks come in the order of the sources. Blocks on files."""
+        held, source = self._held, contacts.source
+        for key, position in zip(contacts.keys, contacts.positions, strict=True):
+            held[hash(key) % PARTS].append((source, position, key))
+
+        self.contacts += len(contacts)
+        self._holding += len(contacts)
+        if self._holding >= HELD_CONTACTS:
+            self._flush()
+
+    def dropped(self, mode: Duplicates) -> Iterator[tuple[Place, Place]]:
+        """Yield the place of each contact that is not sent, and of the one that is kept instead."""
+        self._flush()
+        for file in self._files:
+            yield from _dropped(list(_rows(file)), mode)
+
+    def _flush(self) -> None:
+        with translated(self._directory or Path(gettempdir())):
+            for rows, file in zip(self._held, self._files, strict=True):
+                marshal.dump(rows, file)
+                rows.clear()
+
+        self._holding = 0
+
+
+def _rows(file: IO[bytes]) -> Iterator[tuple[str, int, str]]:
+    end = file.tell()
+    file.seek(0)
+    while file.tell() < end:
+        yield from marshal.load(file)  # noqa: S302  # our own file, which has no name
+
+
+def _dropped(rows: list[tuple[str, int, str]], mode: Duplicates) -> Iterator[tuple[Place, Place]]:
+    kept: dict[str, Place] = {}
+    for source, position, key in rows if mode is Duplicates.FIRST else reversed(rows):
+        place = kept.setdefault(key, (source, position))
+        if place != (source, position):
+            yield (source, position), place
+
+
+Dropped = dict[int, tuple[str, int]]
+"""Of one source: the position of a contact that is not sent, and the place of the one kept."""
+
+
+class Decisions:
+    """The decisions as the journal keeps them, in whatever transaction its connection is in."""
+
+    def __init__(self, connection: sqlite3.Connection, ordinals: Mapping[str, int]) -> None:
+        self._connection = connection
+        self._ordinals = ordinals
+
+    @property
+    def mode(self) -> str | None:
+        """By which rule it was decided; None where it was not."""
+        known = self._connection.execute(
+            "SELECT name FROM sqlite_master WHERE name = 'duplicate_mode'"
+        ).fetchone()
+        found = known and self._connection.execute("SELECT mode FROM duplicate_mode").fetchone()
+        return found[0] if found else None
+
+    def decide(self, mode: Duplicates, spill: Spill) -> int:
+        """Write down which contacts are not sent; how many they are."""
+        for statement in filter(str.strip, TABLES.split(";")):
+            self._connection.execute(statement)
+
+        ordinals = self._ordinals
+        count = self._connection.executemany(
+            "INSERT INTO duplicate VALUES (?, ?, ?, ?)",
+            (
+                (ordinals[source], position, ordinals[kept_source], kept_position)
+                for (source, position), (kept_source, kept_position) in spill.dropped(mode)
+            ),
+        ).rowcount
+        self._connection.execute("INSERT INTO duplicate_mode VALUES (?)", (mode.value,))
+        return max(count, 0)
+
+    def between(self, source: str, first: int, last: int) -> Dropped:
+        """What is not sent of the positions from `first` to `last`."""
+        names = {ordinal: name for name, ordinal in self._ordinals.items()}
+        rows = self._connection.execute(
+            "SELECT position, kept_source, kept_position FROM duplicate"
+            " WHERE source = ? AND position BETWEEN ? AND ?",
+            (self._ordinals[source], first, last),
+        )
+        return {position: (names[ordinal], kept) for position, ordinal, kept in rows}
+
+
+def drop(contacts: Contacts, dropped: Dropped) -> Contacts:
+    """The contacts without those that are not sent, which are among the rejected then."""
+    if not dropped:
+        return contacts
+
+    gone = [at for at, position in enumerate(contacts.positions) if position in dropped]
+    rejected = [_rejection(contacts, at, kept=dropped[contacts.positions[at]]) for at in gone]
+    return contacts.without(gone, rejected)
+
+
+def sifted(contacts: Contacts, decisions: Decisions) -> Contacts:
+    """The contacts less those that were decided not to be sent."""
+    if not contacts.keys:
+        return contacts
+
+    first, last = contacts.positions[0], contacts.positions[-1]
+    return drop(contacts, decisions.between(contacts.source, first, last))
+
+
+def _rejection(contacts: Contacts, index: int, *, kept: Place) -> Rejection:
+    source, position = kept
+    place = f"record {position} of {source}"
+    return Rejection(
+        source=contacts.source,
+        position=contacts.positions[index],
+        stage=Stage.MAPPING,
+        reason="duplicate_contact_key",
+        detail=f"{place} has the same contact key, and is the one that is sent",
+        record=contacts.written(index),
+        contact_key=contacts.keys[index],
+    )
