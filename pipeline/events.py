@@ -52,11 +52,15 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryStarted:
-    """Contacts that have an outcome are sent again; `continued`: an earlier process began it."""
+    """Contacts that have an outcome are sent again; `continued`: an earlier process began it.
+
+    `lost` ones cannot be: neither their source nor the journal has them.
+    """
 
     run_id: str
     outcome: str
     contacts: int
+    lost: int
     continued: bool
 
 

@@ -33,10 +33,9 @@ from .errors import (
     ungrouped,
 )
 from .events import RunEnded
-from .legs import Ended, announce, open_leg
+from .legs import Ended, announce, open_leg, plan_leg
 from .mapping.contacts import Contacts
 from .packing.batch import Batch
-from .plan import Plan
 from .sending.client import open_client
 from .settling.directory import RunDirectory
 from .settling.journal import Journal
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from .events import Emit, Emitter
     from .legs import RunOptions
     from .mapping.encoder import Encoder
+    from .plan import Plan
     from .sending.client import Client
     from .sending.token import TokenKeeper
     from .settling.opening import Replay
@@ -107,7 +107,7 @@ async def _run(
 ) -> Ended:
     with stop.scope() as planning:
         # Abandoned where it waits for the first bytes of a pipe, which may never come.
-        plan = await to_thread.run_sync(Plan.of, config, abandon_on_cancel=True)
+        plan = await to_thread.run_sync(plan_leg, config, options, abandon_on_cancel=True)
 
     if planning.cancelled_caught:
         raise InterruptedRunError("interrupted before anything was sent")
@@ -140,7 +140,7 @@ async def _run(
         summary = await injection.close_books()
         await to_thread.run_sync(summary.write, directory.path / "summary.json")
         emitter.emit(RunEnded(state=summary.state))
-        return Ended(summary=summary, error=stop.error)
+        return Ended(summary=summary, error=stop.error, completed=injection.completed)
 
 
 class Injection:
@@ -163,7 +163,8 @@ class Injection:
         self._wiring = wiring
         self._stop = stop
         self._exhausted = False  # the sources were read to their end
-        self._completed = False  # everything that was asked for is settled
+        self.completed = replay.idle
+        """Everything that was asked for is settled."""
 
     async def work(self, emit: Emit) -> None:
         """Read, pack, send and settle until the sources end or the run stops."""
@@ -234,7 +235,7 @@ class Injection:
         except (HaltError, BudgetError, SourceError) as error:
             self._stop.halt(error)
         else:
-            self._completed = True
+            self.completed = True
 
     async def close_books(self) -> Summary:
         """Write down how this leg ended. Raises ConservationError if the books do not balance."""
@@ -247,10 +248,13 @@ class Injection:
         elif error is not None:
             state = RunState.HALTED
         else:
-            state = RunState.COMPLETED if self._completed else RunState.INTERRUPTED
+            state = RunState.COMPLETED if self.completed else RunState.INTERRUPTED
 
         exhausted = state is RunState.COMPLETED and self._exhausted
         detail = None if error is None else str(error)
+        if self._replay.retry is not None and state is RunState.COMPLETED:
+            state, detail = self._replay.state, self._replay.detail  # the run stands as it stood
+
         try:
             return await self._wiring.settler.finish(state, exhausted=exhausted, detail=detail)
         except BudgetError as overdrawn:

@@ -7,21 +7,24 @@ send contacts of it again (a retry).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .events import LeftoversFound, RetryStarted, RunPutAside, RunStarted
+from .plan import Plan
 from .settling.directory import Kind
 from .settling.opening import Leftovers
-from .settling.summary import RunState
+from .settling.retrying import RetryOrder
+from .settling.view import viewed
 
 if TYPE_CHECKING:
+    from .config import Config
     from .errors import JourneyError
     from .events import Emit
-    from .plan import Plan
     from .settling.directory import Opened, RunDirectory
     from .settling.summary import Summary
 
-__all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "announce", "open_leg")
+__all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "announce", "open_leg", "plan_leg")
 
 INTERRUPTED_CODE = 5
 
@@ -42,10 +45,14 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a run ended: its books, and the error that halted it, if one did."""
+    """How a leg ended: the run's books, and the error that halted it, if one did.
+
+    `completed`: all that was asked for is done. After a retry that need not be all of the run.
+    """
 
     summary: Summary
     error: JourneyError | None
+    completed: bool
 
     @property
     def exit_code(self) -> int:
@@ -53,19 +60,36 @@ class Ended:
         if self.error is not None:
             return self.error.exit_code
 
-        if self.summary.state is RunState.INTERRUPTED:
+        if not self.completed:
             return INTERRUPTED_CODE
 
         return 1 if self.summary.rejected or self.summary.unknown else 0
 
 
+def plan_leg(config: Config, options: RunOptions) -> Plan:
+    """Look at the sources; of what came through a pipe a retry has only what the journal holds.
+
+    Raises as `Plan.of` does, and RunDirectoryError where there is no run to retry.
+    """
+    if options.retry is None or config.source.url != "-":
+        return Plan.of(config)
+
+    directory = Path(config.run.directory)
+    with viewed(directory) as view:
+        return Plan.recalling(config, view.run().identity.sources)
+
+
 def open_leg(directory: RunDirectory, plan: Plan, options: RunOptions) -> Opened:
     """Open the run for what is asked; raises as `RunDirectory.open` does."""
+    order = None
+    if options.retry is not None:
+        order = RetryOrder(outcome=options.retry, recalled=plan.recalled)
+
     return directory.open(
         plan.identity,
         endpoint=plan.config.journey.endpoint,
         again=options.again,
-        retry=options.retry,
+        retry=order,
         leftovers=Leftovers(plan.config.delivery.on_unknown),
     )
 
@@ -94,6 +118,7 @@ def announce(opened: Opened, *, directory: str, emit: Emit) -> None:
                 run_id=opened.run_id,
                 outcome=retry.outcome,
                 contacts=retry.contacts,
+                lost=retry.lost,
                 continued=retry.continued,
             )
         )

@@ -7,6 +7,7 @@ mapping against them. It blocks on files and never touches the network.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import MappingError, UsageError
@@ -16,6 +17,8 @@ from .intake.source import START
 from .mapping.encoding import Encoding, Reading
 from .mapping.mapper import Mapper
 from .settling.identity import Identity, rest_host
+from .settling.recalled import RecalledSource
+from .settling.store import FILE_NAME
 
 if TYPE_CHECKING:
     from .config import Config
@@ -53,6 +56,22 @@ class Plan:
             fingerprints=tuple(source.fingerprint() for source in sources),
             envelope=config.journey.envelope,
         )
+
+    @classmethod
+    def recalling(cls, config: Config, known: tuple[Fingerprint, ...]) -> Plan:
+        """The plan of a retry of sources that cannot be read again: what the journal holds."""
+        path = Path(config.run.directory) / FILE_NAME
+        return cls(
+            config=config,
+            sources=tuple(RecalledSource(path=path, known=each) for each in known),
+            fingerprints=known,
+            envelope=config.journey.envelope,
+        )
+
+    @property
+    def recalled(self) -> bool:
+        """Whether the sources are what the journal holds of them."""
+        return any(isinstance(source, RecalledSource) for source in self.sources)
 
     def hold_against(self, target: Target | None) -> None:
         """Raise MappingError where the mapping does not fit the sources' columns or `target`."""

@@ -10,10 +10,15 @@ import pytest
 from pipeline.errors import AlreadyInjectedError, RunDirectoryError
 from pipeline.events import RetryStarted
 from pipeline.legs import RunOptions
-from tests.fakes.configs import write_contacts
+from tests.fakes.audit import settled_so_far
+from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.injection import standing
+from tests.fakes.processes import kill
+from tests.fakes.program import Program, eventually
+from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 REJECTED = RunOptions(retry="rejected")
@@ -237,3 +242,98 @@ async def test_more_than_the_budget(tmp_path: Path) -> None:
         finished = await stand.inject(**LENIENT, **budget)
         assert (finished.counts, finished.exit_code) == ((30, 30, 0, 0, 0), 0)
         stand.audit(stands)
+
+
+# What came through a pipe
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess("--poison", key(7), "--keep-data") as simulator:
+        yield simulator
+
+
+def piped(
+    place: Path, simulator: SimulatorProcess, rule: dict[str, Any], form: str = "csv"
+) -> None:
+    simulator.reset()
+    path = write_config(
+        place / "journey.toml",
+        url=simulator.url,
+        source="-",
+        journey={"check_fields": form == "csv"},
+        batch={"max_records": 10},
+        delivery={"requests_per_second": 1000.0, "max_in_flight": 1},
+        **rule,
+    )
+    path.write_text(path.read_text().replace('"url" = "-"', f'url = "-"\nformat = "{form}"'))
+
+
+def settled(run: Path) -> dict[str, list[tuple[str, int]]]:
+    return settled_so_far(run) if (run / "journal.db").exists() else {"unknown": []}
+
+
+def table(*without: int, of: int = 30) -> bytes:
+    lines = [f"{key(n)},{'' if n in without else f'c{n}@example.com'}" for n in range(1, of + 1)]
+    return "\n".join(["customer_id,email", *lines]).encode()
+
+
+def test_pipe(tmp_path: Path, simulator: SimulatorProcess) -> None:
+    """Standard input is not read again: what the journal has of the rejected is sent."""
+    piped(tmp_path, simulator, STRICT)
+    with Program(tmp_path) as program:
+        assert program("run", "journey.toml", stdin=table(3, 17)).code == 1
+        piped(tmp_path, simulator, LENIENT)
+        running = program.start("retry", "journey.toml", "--of", "rejected", "--json")
+        eventually(lambda: not running.alive())  # though its standard input stays open
+        ran = running.ended()
+        assert (ran.code, ran.json["accepted"], ran.json["rejected"]) == (1, 29, 1)
+        assert {line["contact_key"] for line in simulator.contacts(taken="1+")} == {key(3), key(17)}
+
+
+def test_pipe_and_the_unknown(tmp_path: Path, simulator: SimulatorProcess) -> None:
+    """Unknown contacts are sent as they were; those of a dead process are beyond recall."""
+    piped(tmp_path, simulator, LENIENT)
+    simulator.set_faults("close:after_body,at=1,taken=true", "hang:at=2")
+    with Program(tmp_path) as program:
+        running = program.start("run", "journey.toml")
+        running.stdin.write(table())
+        running.stdin.close()
+        eventually(lambda: len(settled(tmp_path / "run")["unknown"]) == 10)
+        eventually(lambda: simulator.summary()["requests"]["requests"] == 2)
+        kill(running.pid)
+        running.ended()
+        simulator.set_faults()
+        ran = program("retry", "journey.toml", "--of", "unknown", "--json")
+        assert (ran.json["accepted"], ran.json["unknown"]) == (9, 10)
+        assert ran.json["state"] == "interrupted"  # the run is
+        assert ran.json["rejected"] == 1  # C00007
+        assert "9 more" not in ran.stderr
+        assert "10 more stay as they are: their source cannot be read again" in ran.stderr
+        again = program("retry", "journey.toml", "--of", "unknown", "--json")
+        assert (again.code, again.json["unknown"]) == (1, 10)
+        assert again.json["state"] == "interrupted"  # the run is not finished
+        assert "no unknown contacts to send again; 10 stay as they are" in again.stderr
+        finished = program("run", "journey.toml", "--json", stdin=table())
+        assert (finished.json["accepted"], finished.json["unprocessed"]) == (19, 0)
+
+
+def test_pipe_of_exact_records(tmp_path: Path, simulator: SimulatorProcess) -> None:
+    """Recalled, a number has its digits still, and what the journal cannot hold stays rejected."""
+    records = (
+        b'{"id":"a","email":"","n":12345678901234567890123,"x":0.1000000000000000055511151231257827}\n'
+        b'{"id":"b","email":"","t":"\\ud800"}\n'
+    )
+    for rule in (STRICT, LENIENT):
+        fields = {**rule["mapping"]["fields"], "n": "n", "x": "x"}
+        piped(tmp_path, simulator, {"mapping": {"contact_key": "id", "fields": fields}}, "ndjson")
+        verb = ("run",) if rule is STRICT else ("retry", "--of", "rejected")
+        with Program(tmp_path) as program:
+            ran = program(verb[0], "journey.toml", "--json", *verb[1:], stdin=records)
+
+        accepted = 0 if rule is STRICT else 1
+        assert (ran.json["accepted"], ran.json["rejected"]) == (accepted, 2 - accepted)
+
+    assert "1 more stay as they are" in ran.stderr
+    (taken,) = simulator.contacts(taken="1+")
+    assert taken["data"]["n"] == 12345678901234567890123

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from ..errors import JourneyError
 from ..intake.source import START, FileSource, Mark
 from .mapper import Mapper
+from .sent import SentChunk, sent_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,11 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
     for reading in encoding.readings:
         weight = reading.weight
         for chunk in reading.chunks():
-            contacts = mapper.map(chunk)
+            if isinstance(chunk, SentChunk):
+                contacts = sent_again(chunk, encoding.shape)
+            else:
+                contacts = mapper.map(chunk)
+
             if share_before is not None and weight is not None and chunk.share is not None:
                 contacts.share = share_before + weight * chunk.share
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -63,7 +64,7 @@ def as_json(record: Any) -> str:
     try:
         return orjson.dumps(record, default=_spelt, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # a lone surrogate, or an integer of more than 64 bits
-        text = json.dumps(record, default=_spelt, ensure_ascii=False)
+        text = json.dumps(record, default=str, ensure_ascii=False)
         return LONE_SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
@@ -149,7 +150,10 @@ def outcome_name(outcome: Outcome) -> str:
     return type(outcome).__name__.lower()
 
 
-def _spelt(value: Any) -> str:
+def _spelt(value: Any) -> str | orjson.Fragment:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .identity import Identity
+    from .retrying import RetryOrder
     from .store import JournalStore
 
 __all__ = ("Kind", "Opened", "RunDirectory", "RunPolicy")
@@ -115,15 +116,14 @@ class RunDirectory:
         *,
         endpoint: str,
         again: bool = False,
-        retry: str | None = None,
+        retry: RetryOrder | None = None,
         leftovers: Leftovers = Leftovers.HOLD,
     ) -> Opened:
         """Begin the run, or go on with it; reads and writes files, so not for the event loop.
 
-        `again` puts aside whatever run is here and begins anew; `retry` sends the contacts of this
-        outcome again. Otherwise raises AlreadyInjectedError where this run is finished, here or
-        put aside. Raises RunDirectoryError where another run is unfinished here, or the journal is
-        not one.
+        `again` puts aside whatever run is here and begins anew; `retry` sends contacts of it again.
+        Otherwise raises AlreadyInjectedError where this run is finished, here or put aside. Raises
+        RunDirectoryError where another run is unfinished here, or the journal is not one.
         """
         present = _look(self.path) if (self.path / FILE_NAME).exists() else None
         kind = self._admit(present, identity, again=again, retry=retry)
@@ -149,7 +149,7 @@ class RunDirectory:
         )
 
     def _admit(
-        self, present: Known | None, identity: Identity, *, again: bool, retry: str | None
+        self, present: Known | None, identity: Identity, *, again: bool, retry: RetryOrder | None
     ) -> Kind:
         if retry is None:
             return Kind.NEW if again else admit(present, self._previous(), identity)

@@ -19,7 +19,7 @@ from ..intake.source import START, Mark
 from .contacts import INTERRUPTED, interrupted_rows
 from .identity import paired
 from .results import NAMES
-from .retrying import Retry, wanted
+from .retrying import Retry, recallable, wanted
 from .rows import done_ranges, read_counts, read_run, read_sources
 from .schema import create
 from .spans import positions_of
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from ..intake.ranges import Ranges
     from .identity import Identity
-    from .rows import Counts
+    from .retrying import RetryOrder
+    from .rows import Counts, RunRow
     from .tally import Counters
 
 __all__ = ("Leftovers", "Replay", "begin", "replay", "resume")
@@ -50,12 +51,14 @@ class Leftovers(StrEnum):
 class Replay:
     """What a journal says about a run: where it stands, and how it goes on.
 
-    `done` and `starts` are by source name; reading source s goes on with
-    `chunks(done[s], starts[s])`. Leftovers are counted in `unknown` already. In a `retry`, what
-    need not be read is `done`, and that is all but what is wanted.
+    `state` and `detail` say how it stood before. `done` and `starts` are by source name; reading
+    source s goes on with `chunks(done[s], starts[s])`. Leftovers are counted in `unknown` already.
+    In a `retry`, what need not be read is `done`, and that is all but what is wanted.
     """
 
     run_id: str
+    state: RunState
+    detail: str | None
     resumptions: int
     done: Mapping[str, Ranges]
     starts: Mapping[str, Mark]
@@ -117,12 +120,12 @@ def resume(
     identity: Identity,
     endpoint: str,
     leftovers: Leftovers = Leftovers.HOLD,
-    retry: str | None = None,
+    retry: RetryOrder | None = None,
     clock: Callable[[], float] = time.time,
 ) -> tuple[JournalStore, Replay]:
     """Open the journal of an earlier process and settle what was in flight.
 
-    The run is gone on with; with `retry`, its contacts of that outcome are sent again instead,
+    The run is gone on with; with `retry`, contacts of it are sent again instead,
     whether the run is finished or not. The sources are those of the journal by their content; they
     take the names `identity` gives them now. Raises RunDirectoryError, and ConservationError if
     the journal does not balance.
@@ -144,10 +147,10 @@ def resume(
             )
             if retry is not None:
                 resend = leftovers is Leftovers.RESEND
-                replayed = _retried(store, replayed, outcome=retry, resend=resend)
+                replayed = _retried(store, replayed, order=retry, resend=resend)
 
             if replayed.idle:
-                _leave(store)
+                _leave(store, replayed)
             else:
                 replayed = _go_on(store.connection, replayed, endpoint=endpoint)
     except BaseException:
@@ -169,22 +172,25 @@ def _go_on(connection: sqlite3.Connection, replayed: Replay, *, endpoint: str) -
     return replace(replayed, resumptions=replayed.resumptions + 1)
 
 
-def _leave(store: JournalStore) -> None:
+def _leave(store: JournalStore, replayed: Replay) -> None:
     """A retry of nobody is over at once, and the run stands as it stood."""
-    (state,) = store.connection.execute("SELECT state FROM run").fetchone()
-    interrupted = state == RunState.RUNNING  # by a process that is gone
     end = "UPDATE retry SET ended_at = ? WHERE ended_at IS NULL"
     store.connection.execute(end, (store.clock(),))
-    store.connection.execute(
-        "UPDATE run SET state = ?", (RunState.INTERRUPTED if interrupted else state,)
-    )
+    store.connection.execute("UPDATE run SET state = ?", (replayed.state,))
 
 
-def _retried(store: JournalStore, replayed: Replay, *, outcome: str, resend: bool) -> Replay:
+def _retried(store: JournalStore, replayed: Replay, *, order: RetryOrder, resend: bool) -> Replay:
     """What is to be read for a retry, which is begun or gone on with."""
-    number, continued = store.begin_retry(outcome)
-    wants = wanted(store.connection, outcome, round_number=number, resend=resend)
-    retry = Retry(round=number, outcome=outcome, continued=continued, wanted=wants)
+    number, continued = store.begin_retry(order.outcome)
+    every = wanted(store.connection, order.outcome, round_number=number, resend=resend)
+    at_hand = recallable(store.connection, every) if order.recalled else every
+    retry = Retry(
+        round=number,
+        outcome=order.outcome,
+        continued=continued,
+        wanted=at_hand,
+        lost=sum(map(len, every.values())) - sum(map(len, at_hand.values())),
+    )
     others = {name: retry.others(name) for name in replayed.done}
     return replace(replayed, retry=retry, done=others, starts=_starts(store.connection, others))
 
@@ -204,6 +210,8 @@ def replay(
     (last,) = connection.execute("SELECT coalesce(max(batch_id), 0) FROM batch").fetchone()
     return Replay(
         run_id=run.run_id,
+        state=_state_before(run),
+        detail=None if run.finished else run.detail,
         resumptions=run.resumptions,
         done=done,
         starts=_starts(connection, done),
@@ -213,6 +221,14 @@ def replay(
         leftover_batches=leftover_batches,
         leftover_contacts=leftover_contacts,
     )
+
+
+def _state_before(run: RunRow) -> RunState:
+    """How a run stands that no process works on."""
+    if run.finished:
+        return RunState.COMPLETED
+
+    return RunState.INTERRUPTED if run.state is RunState.RUNNING else run.state
 
 
 def _starts(connection: sqlite3.Connection, done: Mapping[str, Ranges]) -> dict[str, Mark]:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..intake.ranges import Ranges, runs_of
-from .rows import source_names
+from .recalled import RECALLED
+from .rows import contact_records, source_names
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-__all__ = ("MISSING", "WANTED", "Retry", "begin_round", "wanted")
+__all__ = ("MISSING", "WANTED", "Retry", "RetryOrder", "begin_round", "recallable", "wanted")
 
 ENDLESS = 1 << 62
 """Beyond every position, and SQLite can hold it."""
@@ -45,13 +46,29 @@ _BROKEN_OFF = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryOrder:
+    """What a retry is asked: to send the contacts of `outcome` again.
+
+    `recalled`: from what the journal holds of them; their source cannot be read again.
+    """
+
+    outcome: str
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """A round, and what of it is still to do. `wanted` is by source name."""
+    """A round, and what of it is still to do. `wanted` is by source name.
+
+    `lost` contacts are wanted too, but their source cannot be read again, and the journal does not
+    hold enough of them: they stay what they are.
+    """
 
     round: int
     outcome: str
     continued: bool
     wanted: Mapping[str, Ranges]
+    lost: int = 0
 
     @property
     def contacts(self) -> int:
@@ -101,6 +118,21 @@ def wanted(
             rows = connection.execute(query, {"source": ordinal, "round": round_number})
             for first, last in runs_of(sorted(position for (position,) in rows)):
                 ranges.add(first, last)
+
+        if ranges:
+            found[name] = ranges
+
+    return found
+
+
+def recallable(connection: sqlite3.Connection, wanting: Mapping[str, Ranges]) -> dict[str, Ranges]:
+    """Those of `wanting` of whom the journal holds enough to send them again."""
+    found: dict[str, Ranges] = {}
+    for name, wanted_here in wanting.items():
+        rows = contact_records(connection, name, RECALLED)
+        ranges = Ranges()
+        for first, last in runs_of(position for position, *_ in rows if position in wanted_here):
+            ranges.add(first, last)
 
         if ranges:
             found[name] = ranges

@@ -29,6 +29,7 @@ __all__ = (
     "RunRow",
     "SourceRow",
     "accepted_batches",
+    "contact_records",
     "contact_rows",
     "done_ranges",
     "read_counts",
@@ -240,6 +241,21 @@ def contact_rows(
     )
     for row in rows:
         yield ContactRow.of(row)
+
+
+def contact_records(
+    connection: sqlite3.Connection, source: str, condition: str, *, after: int = 0
+) -> Iterator[tuple[int, str, str, str]]:
+    """Yield (position, contact key, stage, record) of a source's failed contacts, by position.
+
+    `condition` is SQL, and not the user's.
+    """
+    yield from connection.execute(
+        "SELECT position, contact_key, stage, record FROM contact JOIN source ON ordinal = source"  # noqa: S608
+        f" WHERE name = ? AND position > ? AND superseded IS NULL AND {condition}"
+        " ORDER BY position",
+        (source, after),
+    )
 
 
 def done_ranges(connection: sqlite3.Connection) -> dict[str, Ranges]:

@@ -25,7 +25,9 @@ from ..events import (
     LeftoversFound,
     RequestEnded,
     RequestStarted,
+    RetryStarted,
     RunHalted,
+    RunPutAside,
     RunStarted,
     TokenRenewed,
 )
@@ -239,20 +241,40 @@ def _notice_of(event: Event) -> Notice | None:
 
 
 def _news_of(event: Event) -> str | None:
+    text = None
     match event:
         case RunStarted(resumed=True):
-            return f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
+            text = f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
+        case RetryStarted():
+            text = _retry(event)
+        case RunPutAside():
+            text = f"the run that was here before lies in {event.directory} now"
         case DuplicatesSought():
-            return "reading everything once, for contacts that share a key; nothing is sent yet"
+            text = "reading everything once, for contacts that share a key; nothing is sent yet"
         case DuplicatesDecided():
-            return (
+            text = (
                 f"{event.dropped:,} of {event.contacts:,} contacts are not sent: another one of "
                 f"their key is, the {event.kept}"
             )
         case DrainStarted():
-            return f"finishing what is begun: {event.reason}"
-        case _:
-            return None
+            text = f"finishing what is begun: {event.reason}"
+
+    return text
+
+
+def _retry(event: RetryStarted) -> str:
+    lost = (
+        f"; {event.lost:,} more stay as they are: their source cannot be read again, and the "
+        "journal has not their records (they were in flight when a process died, or unreadable)"
+    )
+    if not event.contacts:
+        nobody = f"run {event.run_id} has no {event.outcome} contacts to send again"
+        return nobody + lost.replace(" more", "") if event.lost else nobody
+
+    verb = "going on to send" if event.continued else "sending"
+    noun = "contact" if event.contacts == 1 else "contacts"
+    text = f"{verb} {event.contacts:,} {event.outcome} {noun} of run {event.run_id} again"
+    return text + lost if event.lost else text
 
 
 def _leftovers(event: LeftoversFound) -> str:

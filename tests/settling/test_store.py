@@ -20,6 +20,7 @@ from pipeline.intake.ranges import Ranges
 from pipeline.settling import books
 from pipeline.settling.contacts import outcome_name
 from pipeline.settling.opening import Leftovers, replay
+from pipeline.settling.retrying import RetryOrder
 from pipeline.settling.summary import RunState
 from pipeline.settling.tally import Counters
 from pipeline.settling.view import viewed
@@ -594,7 +595,7 @@ def test_retry_goes_on(tmp_path: Path) -> None:
     write(store, lambda: store.dispatched(make_batch(2, [2]), 1))
     left = survivors(tmp_path, tmp_path / "left")
     store.close()
-    store, replayed = resumed(left, retry="rejected")
+    store, replayed = resumed(left, retry=RetryOrder(outcome="rejected"))
     assert replayed.retry is not None
     assert (replayed.retry.round, replayed.retry.continued) == (1, True)
     assert replayed.retry.wanted == {"contacts.csv": Ranges([(1, 1), (3, 3)])}
@@ -602,7 +603,7 @@ def test_retry_goes_on(tmp_path: Path) -> None:
     write(store, lambda: store.settle((), [rejection(1), rejection(3)], {}))
     write(store, lambda: store.ended(RunState.COMPLETED, exhausted=True))
     store.close()
-    store, replayed = resumed(left, retry="rejected")
+    store, replayed = resumed(left, retry=RetryOrder(outcome="rejected"))
     assert replayed.retry is not None
     assert (replayed.retry.round, replayed.retry.continued) == (2, False)
     store.close()
@@ -619,7 +620,7 @@ def test_retry_killed_where_doubles_do_not_matter(
     write(store, lambda: store.dispatched(make_batch(1, [2]), 1))
     left = survivors(tmp_path, tmp_path / "left")
     store.close()
-    store, replayed = resumed(left, retry="rejected", leftovers=leftovers)
+    store, replayed = resumed(left, retry=RetryOrder(outcome="rejected"), leftovers=leftovers)
     assert replayed.retry is not None
     assert (replayed.counts.rejected, replayed.counts.unknown) == (1, 1)
     assert replayed.retry.contacts == contacts

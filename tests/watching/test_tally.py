@@ -18,7 +18,9 @@ from pipeline.events import (
     LeftoversFound,
     RequestEnded,
     RequestStarted,
+    RetryStarted,
     RunHalted,
+    RunPutAside,
     RunStarted,
     TokenRenewed,
 )
@@ -45,6 +47,12 @@ def tally_of(*events: Event) -> Tally:
         tally.note(event)
 
     return tally
+
+
+def retry(*, contacts: int = 0, lost: int = 0, continued: bool = False) -> RetryStarted:
+    return RetryStarted(
+        run_id="r-1", outcome="unknown", contacts=contacts, lost=lost, continued=continued
+    )
 
 
 def test_counts_contacts_by_outcome_and_requests_by_their_ends() -> None:
@@ -180,6 +188,26 @@ def test_trouble_is_shown_until_something_is_accepted() -> None:
     ("event", "tone", "text"),
     [
         (started(settled=1_200), Tone.NEWS, "going on with run r-1: 1,200 contacts settled before"),
+        (
+            retry(contacts=1),
+            Tone.NEWS,
+            "sending 1 unknown contact of run r-1 again",
+        ),
+        (
+            retry(contacts=300, continued=True, lost=20),
+            Tone.NEWS,
+            (
+                "going on to send 300 unknown contacts of run r-1 again; 20 more stay as they are: "
+                "their source cannot be read again, and the journal has not their records (they "
+                "were in flight when a process died, or unreadable)"
+            ),
+        ),
+        (retry(), Tone.NEWS, "run r-1 has no unknown contacts to send again"),
+        (
+            RunPutAside(directory="run/previous/r-0"),
+            Tone.NEWS,
+            "the run that was here before lies in run/previous/r-0 now",
+        ),
         (
             LeftoversFound(batches=1, contacts=500),
             Tone.WARNING,
