@@ -176,6 +176,7 @@ class Injection:
         async with open_client(delivery, clock=wiring.clock) as client, self._sifter:
             keeper = wiring.keeper(client)
             try:
+                wiring.settler.hold_to_budget()  # which an earlier leg may have spent
                 with self._stop.scope() as waiting:
                     target = await wiring.target(client, keeper)
                     if target is not None:

@@ -26,6 +26,7 @@ from .settling.settler import Settler
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from .config import Config
     from .events import Emit
     from .packing.batch import Batch
     from .plan import Plan
@@ -50,10 +51,8 @@ class Wiring:
         self._emit = emit
         self._next_id = count(replay.next_batch_id).__next__
         self.clock = Clock()
-        config = plan.config
         self.probation = Probation(
-            accepted=replay.counts.accepted,
-            patience=patience_for(config.batch.max_records, max_errors=config.delivery.max_errors),
+            accepted=replay.counts.accepted, patience=_patience(plan.config, replay)
         )
         counts = replay.counts
         self.settler = Settler(
@@ -116,6 +115,13 @@ class Wiring:
 
     def _pick(self, batch: Batch, indices: Sequence[int]) -> Batch:
         return pick(batch, indices, batch_id=self._next_id(), envelope=self._plan.envelope)
+
+
+def _patience(config: Config, replay: Replay) -> int | None:
+    if replay.retry is not None and replay.retry.outcome == "rejected":
+        return None  # refused again they are what they were
+
+    return patience_for(config.batch.max_records, max_errors=config.delivery.max_errors)
 
 
 def keeper_of(plan: Plan, client: Client, *, emit: Emit, clock: Clock) -> TokenKeeper:

@@ -382,6 +382,39 @@ def test_over_budget(program: Program, tmp_path: Path, simulator: SimulatorProce
     assert "max_errors" in ran.stderr
 
 
+def test_a_budget_that_is_raised(
+    program: Program, tmp_path: Path, simulator: SimulatorProcess
+) -> None:
+    """A share stops the run once it means something; raised, the run goes on and nobody is lost."""
+    rows = [
+        f"C{number:05},customer.{number}@example.com,Ann" if number % 10 else ",,"
+        for number in range(1, 3_001)
+    ]
+    (tmp_path / "contacts.csv").write_text(
+        "customer_id,EmailAddress,FirstName\n" + "\n".join(rows) + "\n"
+    )
+    delivery = {"max_in_flight": 1, "max_errors": "5%"}
+    configured(tmp_path, simulator, delivery=delivery)
+    ran = program("run", "journey.toml", "--json")
+    first = ran.json
+    assert (ran.code, first["state"]) == (4, "over_budget")
+    assert "max_errors allows 5 %" in ran.stderr
+    assert first["unprocessed"] > 0
+    assert first["accepted"] + first["rejected"] >= 1_000
+    assert json.loads(program("status", "journey.toml", "--json").stdout)["state"] == "over_budget"
+
+    again = program("run", "journey.toml", "--json")
+    assert (again.code, counts(again.json)) == (4, counts(first)), "spent is spent"
+    assert len(taken(simulator)) == first["accepted"]
+
+    configured(tmp_path, simulator, delivery=delivery | {"max_errors": "20%"})
+    raised = program("run", "journey.toml", "--json")
+    assert (raised.code, counts(raised.json)) == (1, (3_000, 2_700, 300, 0, 0))
+    assert raised.json["run_id"] == first["run_id"]
+    assert set(taken(simulator).values()) == {1}
+    assert len(taken(simulator)) == 2_700
+
+
 def test_wrong_secret(program: Program, config: Path, simulator: SimulatorProcess) -> None:
     """A refused secret halts with 3 before anything is sent; with the right one the run goes on."""
     configured(config.parent, simulator, account={"client_secret": "another-secret"})

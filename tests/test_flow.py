@@ -30,6 +30,7 @@ from pipeline.events import (
     RequestStarted,
     TokenRenewed,
 )
+from pipeline.legs import RunOptions
 from tests.fakes.configs import CLIENT_SECRET, write_contacts, zstd_compressed
 from tests.fakes.injection import standing
 from tests.fakes.loopback import Loopback
@@ -461,6 +462,8 @@ async def test_too_many_at_fault_together(tmp_path: Path) -> None:
         told = {"max_in_flight": 1, "max_errors": "100%"}
         resumed = await stand.inject(delivery=told)
         assert (resumed.exit_code, resumed.counts) == (1, (300, 190, 110, 0, 0))
+        retried = await stand.inject(options=RunOptions(retry="rejected"))
+        assert (retried.exit_code, retried.counts) == (1, (300, 190, 110, 0, 0))
         stand.audit(source)
 
 

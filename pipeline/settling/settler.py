@@ -78,7 +78,7 @@ class Settler:
 
         await self._journal.settle(settlements, rejections, reads)
         self._report(settlements, rejections)
-        self._hold_to_budget(final=False)
+        self.hold_to_budget()
 
     async def miss_nothing(self) -> None:
         """The sources have ended, and everything is settled that came from them.
@@ -107,7 +107,7 @@ class Settler:
         that state.
         """
         if exhausted:
-            self._hold_to_budget(final=True)
+            self.hold_to_budget(final=True)
 
         await self._journal.ended(state, exhausted=exhausted, detail=detail)
         summary = await self._journal.summary()
@@ -147,7 +147,8 @@ class Settler:
 
         self._budget.add(settled=len(rejections), failed=len(rejections))
 
-    def _hold_to_budget(self, *, final: bool) -> None:
+    def hold_to_budget(self, *, final: bool = False) -> None:
+        """Raise BudgetError where more contacts have failed than may; `final`: all were read."""
         if sentence := self._budget.overdrawn(final=final):
             raise BudgetError(sentence)
 
