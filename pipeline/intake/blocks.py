@@ -169,4 +169,13 @@ class Blocks:
             self.consumed += cut
             self._data = data[cut:]
             if ends:
+                self._pass_over_line_feed(data[cut - 1])
                 return
+
+    def _pass_over_line_feed(self, end: int) -> None:
+        """Where a line was passed over up to a carriage return, its line feed belongs to it."""
+        if end == ord("\r"):
+            self._data = self._data or self._read(64 * 1024)
+            rest = self._data.removeprefix(b"\n")
+            self.consumed += len(self._data) - len(rest)
+            self._data = rest

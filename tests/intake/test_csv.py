@@ -5,7 +5,7 @@ import io
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
@@ -108,6 +108,7 @@ def test_what_is_read_does_not_depend_on_the_blocks(data: bytes, one: int, other
     BLOCKS,
 )
 @settings(max_examples=300)
+@example([b"x" * 30, b"x" * 30, b"x" * 30, b"\r\n", b'"ab'], 1, 19)
 def test_limits_do_not_depend_on_the_blocks(pieces: list[bytes], one: int, other: int) -> None:
     """A line too long, or a quote open for too long, is found wherever the blocks are cut."""
     data = b"one,two\n" + b"".join(pieces)
