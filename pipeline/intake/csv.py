@@ -20,9 +20,10 @@ from .opening import open_text, peek
 from .reading import Parsed, Place, offset_of, read_chunks
 from .salvage import Salvager
 from .source import START
+from .table import Table, TableReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .grammar import Grammar, Layout
     from .origin import Origin
@@ -100,6 +101,7 @@ class CsvParser:
         self.source = source
         self.columns = columns
         self._grammar = grammar
+        self._tables = TableReader(grammar, len(columns))
         self._sizes = sizes
         self._lines = lines
         self._wary = False  # blocks have ended inside a quoted field
@@ -124,12 +126,13 @@ class CsvParser:
         if not 0 < len(block) <= self._sizes.quote_bytes:
             return None
 
+        rows: Sequence[list[str]]
         try:
-            rows, lines = self._rows(block)
+            rows, lines = self._tables.read(block) or self._rows(block)
         except (UnicodeDecodeError, csv.Error):
             return None
 
-        if not set(map(len, rows)) <= {len(self.columns)}:
+        if not isinstance(rows, Table) and not set(map(len, rows)) <= {len(self.columns)}:
             return None
 
         parsed = Parsed(

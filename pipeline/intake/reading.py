@@ -37,7 +37,7 @@ class Parsed:
     """What a parser made of a block: the first `consumed` bytes of it hold `count` records."""
 
     positions: Sequence[int]
-    records: list[Any]
+    records: Sequence[Any]
     rejected: list[Rejection]
     count: int
     consumed: int

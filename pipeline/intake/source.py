@@ -166,17 +166,17 @@ class Fingerprint:
 class Chunk:
     """Records read together.
 
-    `records` are rows aligned with `columns`, of text (CSV, TSV) or of typed values (Parquet), or
-    dicts where `columns` is None (NDJSON, JSON). `positions` ascend and pair with `records`. `mark`
-    is where the next chunk begins: `mark.position` counts every record up to here, the rejected and
-    the skipped too. `share` is how much of the source has been read, 0 to 1; None where its size is
-    unknown.
+    `records` are rows aligned with `columns`, of text (CSV, TSV: mostly a Table) or of typed
+    values (Parquet), or dicts where `columns` is None (NDJSON, JSON). `positions` ascend and pair
+    with `records`. `mark` is where the next chunk begins: `mark.position` counts every record up to
+    here, the rejected and the skipped too. `share` is how much of the source has been read, 0 to 1;
+    None where its size is unknown.
     """
 
     source: str
     columns: tuple[str, ...] | None
     positions: Sequence[int]
-    records: list[Any]
+    records: Sequence[Any]
     rejected: list[Rejection]
     mark: Mark
     share: float | None = None

@@ -22,7 +22,7 @@ decides. No text of a user stands in the code but as the `repr` of a str, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .exact import holds_no_number
@@ -40,7 +40,7 @@ Mend = Callable[[int, Any], tuple[str, bytes] | None]
 """mend(index, record): the contact of a record the fast path gave up on; None: rejected."""
 
 Encode = Callable[
-    [list[Any], Callable[..., bytes], Callable[[Any], Any], Mend],
+    [Sequence[Any], Callable[..., bytes], Callable[[Any], Any], Mend],
     tuple[list[str], list[bytes], list[int]],
 ]
 """encode(records, dumps, hook, mend): keys, bodies, and the indices of records rejected."""

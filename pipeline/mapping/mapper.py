@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..errors import MappingError
 from ..intake.source import Rejection, Stage
+from ..intake.table import Table
 from .checks import Checks
+from .columns import ColumnEncoder, Encoded, column_encoder
 from .compiler import compile_plan
 from .contacts import Contacts, ContactShape
 from .exact import encode as encode_exactly
@@ -21,7 +24,7 @@ from .target import WAY_OUT
 from .template import parse_template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..intake.source import Chunk
     from .compiler import Encode, Mend
@@ -56,9 +59,11 @@ class Mapper:
         self._max_contact_bytes = max_contact_bytes
         self._plans: dict[tuple[str, ...] | None, Plan | PythonPlan] = {}
         self._encoders: dict[tuple[tuple[str, ...] | None, Layout], Encode] = {}
+        self._column_encoders: dict[tuple[str, ...], ColumnEncoder | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_plans": {}, "_encoders": {}}  # compiled anew where unpickled
+        compiled = ("_plans", "_encoders", "_column_encoders")  # anew where unpickled
+        return self.__dict__ | {name: {} for name in compiled}
 
     def __repr__(self) -> str:
         return f"<Mapper compiled for {len(self._plans)} headers>"
@@ -94,30 +99,56 @@ class Mapper:
             MappingError: as `prepare` does for the chunk's columns.
         """
         rejected: list[Rejection] = []
-        plan = self._plan(chunk.columns)
         mend = self._mend(chunk, rejected)
+        made = self._by_columns(chunk, mend) or self._by_rows(chunk, mend)
+        positions = chunk.positions
+        if made.lost:
+            gone = set(made.lost)
+            positions = [at for index, at in enumerate(positions) if index not in gone]
+
+        if chunk.rejected:
+            rejected = sorted((*chunk.rejected, *rejected), key=lambda one: one.position)
+
+        return Contacts(
+            source=chunk.source,
+            positions=positions,
+            keys=made.keys,
+            joined=b",".join(made.pieces),
+            lengths=made.lengths,
+            rejected=rejected,
+            mark=chunk.mark,
+        )
+
+    def _by_columns(self, chunk: Chunk, mend: Mend) -> Encoded | None:
+        """The contacts of a table, unless rows are the better way."""
+        columns, table = chunk.columns, chunk.records
+        if columns is None or not isinstance(table, Table):
+            return None
+
+        if columns not in self._column_encoders:
+            plan = self._plan(columns)
+            self._column_encoders[columns] = (
+                column_encoder(plan, columns, shape=self._shape, max_bytes=self._max_contact_bytes)
+                if isinstance(plan, Plan)
+                else None
+            )
+
+        encoder = self._column_encoders[columns]
+        made = None if encoder is None else encoder.encode(table, mend)
+        if made is None:  # one such table is followed by others
+            self._column_encoders[columns] = None
+
+        return made
+
+    def _by_rows(self, chunk: Chunk, mend: Mend) -> Encoded:
+        plan = self._plan(chunk.columns)
         if isinstance(plan, Plan):
             encode = self._encoder(plan, chunk)
             keys, bodies, lost = encode(chunk.records, orjson.dumps, number_hook, mend)
         else:
             keys, bodies, lost = _one_by_one(chunk.records, mend)
 
-        positions = chunk.positions
-        if lost:
-            gone = set(lost)
-            positions = [at for index, at in enumerate(positions) if index not in gone]
-
-        if chunk.rejected:
-            rejected = sorted((*chunk.rejected, *rejected), key=lambda one: one.position)
-
-        return Contacts.of(
-            bodies,
-            source=chunk.source,
-            positions=positions,
-            keys=keys,
-            rejected=rejected,
-            mark=chunk.mark,
-        )
+        return Encoded(keys, bodies, array("I", map(len, bodies)), lost)
 
     def _plan(self, columns: tuple[str, ...] | None) -> Plan | PythonPlan:
         plan = self._plans.get(columns)
@@ -198,7 +229,7 @@ def _layout(chunk: Chunk) -> Layout:
     return Layout.TEXT_ROWS if text else Layout.ROWS
 
 
-def _one_by_one(records: list[Any], mend: Mend) -> tuple[list[str], list[bytes], list[int]]:
+def _one_by_one(records: Sequence[Any], mend: Mend) -> tuple[list[str], list[bytes], list[int]]:
     made = [mend(index, record) for index, record in enumerate(records)]
     kept = [contact for contact in made if contact is not None]
     lost = [index for index, contact in enumerate(made) if contact is None]
