@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.settling.schema import opened_to_read
+from pipeline.settling.view import viewed
 from tests.fakes.audit import audit, settled_so_far
 from tests.fakes.configs import write_config, zstd_compressed
 from tests.fakes.figures import FIGURES
@@ -380,6 +381,12 @@ def test_crashes_and_retries(
         retry_and_be_killed(place, retry, chance=chance, lifetime=lifetime)
 
     to_the_end(place)
+    with viewed(place.run) as view:
+        begun = view.run().retrying
+
+    if begun is not None:
+        to_the_end(place, "retry", "--of", begun)
+
     audit_retried(place)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .rows import source_names
+from .rows import read_result_files, source_names
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,16 +46,16 @@ class Books:
         self._last_kept: dict[int, int] = dict(
             query("SELECT source, max(position) FROM mark GROUP BY source").fetchall()
         )
-        self._remembered = {name: (written, seq) for name, written, seq in self.result_files()}
+        self._remembered = {name: known for name, *known in self.result_files()}
         self._known_read: dict[int, int] = dict(
             query("SELECT ordinal, read FROM source").fetchall()
         )
         self._read: dict[int, int] = {}
         self._counters: Counters | None = None
 
-    def result_files(self) -> list[tuple[str, int, int]]:
-        """(name, bytes, seq) of each result file, as the tables remember it."""
-        return self._connection.execute("SELECT name, bytes, seq FROM result_file").fetchall()
+    def result_files(self) -> list[tuple[str, int, int, int]]:
+        """(name, bytes, seq, crc) of each result file, as the tables remember it."""
+        return read_result_files(self._connection)
 
     def outdate(self, *names: str) -> None:
         """An outcome that these result files tell of was overtaken."""
@@ -111,18 +111,19 @@ class Books:
         self._remember(1)
 
     def _remember(self, least_bytes: int) -> None:
-        for name, written, seq in self._results.positions():
-            known, _ = self._remembered[name]
+        for name, written, *rest in self._results.positions():
+            known = self._remembered[name][0]
             if name in self.outdated:
-                now = (-1, 0)
+                now = [-1, 0, 0]
             elif 0 <= known <= written < known + least_bytes:
                 continue
             else:
-                now = (written, seq)
+                now = [written, *rest]
 
             if self._remembered[name] != now:
                 self._results.sync(name)  # what is remembered outlives a power cut
                 self._remembered[name] = now
                 self._connection.execute(
-                    "UPDATE result_file SET bytes = ?, seq = ? WHERE name = ?", (*now, name)
+                    "UPDATE result_file SET bytes = ?, seq = ?, crc = ? WHERE name = ?",
+                    (*now, name),
                 )

@@ -27,9 +27,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..errors import RunDirectoryError
+from ..errors import AlreadyInjectedError, RunDirectoryError
 from .admission import Kind, Known, admit, admit_retry
 from .lock import LOCK_NAME, locked
+from .mending import mend
 from .opening import Leftovers, Replay, begin, replay, resume
 from .results import NAMES
 from .rows import read_counts, read_run
@@ -151,8 +152,19 @@ class RunDirectory:
     def _admit(
         self, present: Known | None, identity: Identity, *, again: bool, retry: RetryOrder | None
     ) -> Kind:
+        if retry is None and again:
+            return Kind.NEW
+
         if retry is None:
-            return Kind.NEW if again else admit(present, self._previous(), identity)
+            try:
+                return admit(present, self._previous(), identity)
+            except AlreadyInjectedError as error:
+                here = present is not None and not present.differences(identity)
+                if here and (mended := mend(self.path, clock=self._clock)):
+                    told = f"{error}. {', '.join(mended)} did not hold what the journal says: "
+                    raise AlreadyInjectedError(f"{told}written anew") from None
+
+                raise
 
         if present is None:
             raise RunDirectoryError(f"{self.path} holds no run yet: there is nobody to send again")

@@ -14,7 +14,7 @@ content.
     contact     a row a contact, for the rejected and the unknown alone
     retry       a row a round of contacts that are sent again
     overtaken   accepted contacts that were sent again
-    result_file how many bytes of each result file are written, and up to which settlement
+    result_file how many bytes of each result file are written, their CRC, up to which settlement
 
 A batch with no settlement is in flight. One that was certainly not taken (`returned`), or that
 was refused as a whole (`split`), is deleted again: it is as if it had never been dispatched, and
@@ -46,7 +46,7 @@ Recovery
 Opening a journal that was used before (opening.py):
 
 1. Batches in flight become unknown (reason `interrupted`), a row a contact.
-2. Each result file is cut to its remembered length and completed from the tables.
+2. Each result file is cut to its remembered length (changed, to nothing) and completed.
 3. What is done is read as ranges per source. Reading goes on at the last mark before the first
    missing position, and passes over what is done: nothing is sent twice, nothing left out.
 

@@ -105,7 +105,7 @@ def begin(
             ],
         )
         connection.executemany(
-            "INSERT INTO result_file VALUES (?, 0, 0)", [(name,) for name in NAMES]
+            "INSERT INTO result_file VALUES (?, 0, 0, 0)", [(name,) for name in NAMES]
         )
 
     create(directory / FILE_NAME, fill)

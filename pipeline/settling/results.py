@@ -15,12 +15,13 @@ went another way). A line of the other two is a contact,
 and one of `unknown.ndjson` ends in `"batch":7,"attempt":1` besides. `record` is null for a contact
 that was under way when the process died: its source has it.
 
-The journal remembers, in a later transaction, how many bytes of each file are written and up to
-which settlement; that need not be the newest. On resuming, a file is cut to that length and the
-lines missing are written from the journal: one line a settlement, whenever the process was killed.
+The journal remembers, in a later transaction, how many bytes of each file are written, their CRC,
+and up to which settlement; that need not be the newest. On resuming, a file is cut to that length
+and the lines missing are written from the journal: one line a settlement, whenever the process was
+killed.
 (A file is durable up to the length that is remembered, so that holds for a power cut as well.)
-A file that is shorter than remembered, or gone, is written anew. So is one whose contacts were
-retried: its journal says -1.
+A file that is gone, or whose remembered bytes are others now, is written anew. So is one whose
+contacts were retried: its journal says -1.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import os
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import orjson
 
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
     Closed = tuple[int, list[tuple[int, int]]]
 
-__all__ = ("NAMES", "ResultFiles", "accepted_lines", "contact_line")
+__all__ = ("NAMES", "ResultFiles", "accepted_lines", "contact_line", "holds")
 
 NAMES = ("accepted", "rejected", "unknown")
 """The outcomes, each of which has a file."""
@@ -109,12 +111,34 @@ class _File:
     descriptor: int = -1
     written: int = 0
     seq: int = 0
+    crc: int = 0
     waiting: list[bytes] = field(default_factory=list)
     newest: int = 0
 
     def open(self) -> None:
-        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+        flags = os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW
         self.descriptor = os.open(self.path, flags, 0o600)
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def displaced(self) -> bool:
+        if self.descriptor < 0:
+            return False
+
+        try:
+            there = self.path.stat()
+        except OSError:
+            return True
+
+        here = os.fstat(self.descriptor)
+        return (there.st_dev, there.st_ino, here.st_size) != (
+            here.st_dev,
+            here.st_ino,
+            self.written,
+        )
 
     def flush(self) -> None:
         if not self.waiting:
@@ -125,6 +149,7 @@ class _File:
             while data:
                 count = os.write(self.descriptor, data)
                 self.written += count
+                self.crc = crc32(data[:count], self.crc)
                 data = data[count:]
 
         self.seq = self.newest
@@ -161,25 +186,31 @@ class ResultFiles:
         for file in self._files.values():
             file.waiting.clear()
 
-    def positions(self) -> Iterator[tuple[str, int, int]]:
-        """(name, bytes, seq) of each file as it is written now; of none before `catch_up`."""
+    @property
+    def displaced(self) -> bool:
+        """Whether what lies at a file's place is not what was written: deleted, replaced, cut."""
+        return any(file.displaced() for file in self._files.values())
+
+    def positions(self) -> Iterator[tuple[str, int, int, int]]:
+        """(name, bytes, seq, crc) of each file as it is written now; of none before `catch_up`."""
         for name, file in self._files.items():
             if file.descriptor >= 0:
-                yield name, file.written, file.seq
+                yield name, file.written, file.seq, file.crc
 
     def catch_up(
-        self, connection: sqlite3.Connection, remembered: Iterable[tuple[str, int, int]]
+        self, connection: sqlite3.Connection, remembered: Iterable[tuple[str, int, int, int]]
     ) -> None:
         """Open the files, cut each to what is remembered, and write what is missing of it."""
         sources = source_names(connection)
-        for name, written, seq in remembered:
+        for name, written, seq, crc in remembered:
             file = self._files[name]
             with translated(file.path):
-                if file.descriptor < 0:
+                if file.descriptor < 0 or file.displaced():
+                    file.close()
                     file.open()
 
-                whole = 0 <= written <= os.fstat(file.descriptor).st_size
-                file.written, file.seq = (written, seq) if whole else (0, 0)
+                whole = _crc_of(file.descriptor, written) == crc
+                file.written, file.seq, file.crc = (written, seq, crc) if whole else (0, 0, 0)
                 os.ftruncate(file.descriptor, file.written)
 
             self._write_missing(name, connection, sources=sources)
@@ -207,9 +238,34 @@ class ResultFiles:
     def close(self) -> None:
         """Close the files; closing again does nothing."""
         for file in self._files.values():
-            if file.descriptor >= 0:
-                os.close(file.descriptor)
-                file.descriptor = -1
+            file.close()
+
+
+def holds(path: Path, written: int, crc: int) -> bool:
+    """Whether the file is these bytes, and no more."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+
+    try:
+        return os.fstat(descriptor).st_size == written and _crc_of(descriptor, written) == crc
+    finally:
+        os.close(descriptor)
+
+
+def _crc_of(descriptor: int, length: int) -> int | None:
+    """The CRC-32 of a file's first bytes; None where it has not so many."""
+    crc = place = 0
+    while place < length:
+        piece = os.pread(descriptor, min(REBUILD_BYTES, length - place), place)
+        if not piece:
+            return None
+
+        crc = crc32(piece, crc)
+        place += len(piece)
+
+    return crc if place == length else None
 
 
 def _lines(

@@ -33,6 +33,7 @@ __all__ = (
     "contact_rows",
     "done_ranges",
     "read_counts",
+    "read_result_files",
     "read_run",
     "read_sources",
     "source_names",
@@ -142,6 +143,11 @@ def read_sources(connection: sqlite3.Connection) -> list[SourceRow]:
 def source_names(connection: sqlite3.Connection) -> dict[int, str]:
     """The sources' names by ordinal."""
     return dict(connection.execute("SELECT ordinal, name FROM source").fetchall())
+
+
+def read_result_files(connection: sqlite3.Connection) -> list[tuple[str, int, int, int]]:
+    """(name, bytes, seq, crc) of each result file."""
+    return connection.execute("SELECT name, bytes, seq, crc FROM result_file").fetchall()
 
 
 def read_run(connection: sqlite3.Connection) -> RunRow:

@@ -126,7 +126,8 @@ CREATE TABLE overtaken (              -- accepted contacts that a retry has sent
 CREATE TABLE result_file (            -- how far each file derived from the tables is written
     name TEXT PRIMARY KEY,
     bytes INTEGER NOT NULL,           -- -1: to be written anew
-    seq INTEGER NOT NULL              -- the last settlement or contact that is in it
+    seq INTEGER NOT NULL,             -- the last settlement or contact that is in it
+    crc INTEGER NOT NULL              -- CRC-32 of these bytes
 );
 """
 

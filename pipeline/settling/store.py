@@ -179,8 +179,8 @@ class JournalStore:
         self._remember()
 
     def rewrite_outdated(self) -> None:
-        """Write the result files anew in which an outcome was overtaken."""
-        if self._books.outdated:
+        """Write the result files anew in which an outcome was overtaken, or that are displaced."""
+        if self._books.outdated or self._results.displaced:
             self.catch_up()
 
     def close(self) -> None:

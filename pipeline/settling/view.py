@@ -20,6 +20,7 @@ from .rows import (
     contact_rows,
     done_ranges,
     read_counts,
+    read_result_files,
     read_run,
     read_sources,
     source_names,
@@ -107,6 +108,11 @@ class JournalView:
         """The run in numbers."""
         with translated(self._path):
             return Summary.of(self.run(), read_counts(self._connection))
+
+    def files(self) -> list[tuple[str, int, int, int]]:
+        """(name, bytes, seq, crc) of each result file, as the journal remembers it."""
+        with translated(self._path):
+            return read_result_files(self._connection)
 
     def unsettled(self) -> list[UnsettledBatch]:
         """The batches that were dispatched and have no outcome."""

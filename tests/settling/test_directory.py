@@ -16,6 +16,7 @@ from pipeline.errors import AlreadyInjectedError, RunDirectoryError
 from pipeline.settling.admission import Kind
 from pipeline.settling.directory import RunDirectory, RunPolicy
 from pipeline.settling.lock import holder
+from pipeline.settling.results import NAMES
 from pipeline.settling.schema import VERSION
 from pipeline.settling.summary import RunState
 from pipeline.settling.view import viewed
@@ -186,6 +187,29 @@ def test_finished_is_refused_untouched(tmp_path: Path) -> None:
         run(tmp_path)
 
     assert (tmp_path / "journal.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "edited"])
+def test_finished_and_mended(damage: str, tmp_path: Path) -> None:
+    """What was done to the files of a finished run is mended by whoever asks for it again."""
+    run(tmp_path)
+    with pytest.raises(AlreadyInjectedError, match=r"summary\.json did not hold what the journal"):
+        run(tmp_path)  # a process that died between its last two words
+
+    whole = {path.name: path.read_bytes() for path in tmp_path.glob("*.*son")}
+    assert whole.keys() == {f"{name}.ndjson" for name in NAMES} | {"summary.json"}
+    for path in tmp_path.glob("*.*son"):
+        path.unlink()
+        if damage != "gone":
+            content = whole[path.name]
+            path.write_bytes(content[:-2] if damage == "cut" else content.replace(b"e", b"a"))
+
+    with pytest.raises(AlreadyInjectedError, match=r"accepted\.ndjson, .*: written anew"):
+        run(tmp_path)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*son")} == whole
+    with pytest.raises(AlreadyInjectedError, match=r"starts a new run$"):
+        run(tmp_path)
 
 
 def test_put_aside_and_remembered(tmp_path: Path) -> None:
