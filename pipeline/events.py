@@ -28,6 +28,7 @@ __all__ = (
     "FieldsUnreadable",
     "HoldStarted",
     "LeftoversFound",
+    "ListenersRead",
     "RequestEnded",
     "RequestStarted",
     "RetryStarted",
@@ -85,6 +86,14 @@ class FieldsRead:
 
     event_definition_key: str
     fields: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenersRead:
+    """The journeys behind the event were looked at; `lines` tell of each."""
+
+    listening: bool  # whether one lets contacts in
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +243,7 @@ Event = (
     | RunPutAside
     | LeftoversFound
     | FieldsRead
+    | ListenersRead
     | FieldsUnreadable
     | DuplicatesSought
     | DuplicatesDecided

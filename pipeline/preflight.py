@@ -12,17 +12,18 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from anyio import to_thread
+from anyio import move_on_after, to_thread
 
 from .config import load
 from .errors import ConfigError, HaltError, JourneyError
 from .intake.ranges import Ranges
-from .mapping.target import WAY_OUT, Target, parse_fields
+from .mapping.target import Target, parse_fields
 from .packing.batch import Span, Trigger
 from .packing.payload import seal
 from .plan import Plan
 from .sending.client import open_client
 from .sending.clock import Clock
+from .sending.journeys import let_in, told_of
 from .sending.lookup import Lookup
 from .sending.token import TokenKeeper, token_from
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .intake.source import Chunk, Rejection
     from .mapping.contacts import Contacts
+    from .sending.journeys import Journey
 
 __all__ = ("Finding", "check")
 
@@ -40,6 +42,9 @@ FIRST_RECORDS = 1_000
 """How many records the mapping is tried on."""
 
 SAMPLE_CONTACTS = 3
+
+LISTING_SECONDS = 20.0
+"""How long the journeys of a tenant are looked through for those that listen."""
 
 ATTEMPTS = 3
 """How often Marketing Cloud is asked: somebody sits and waits for the answer."""
@@ -187,7 +192,7 @@ async def _look_at_account(sample: _Sample) -> list[Finding]:
             await keeper.token()
             findings.append(_ok("credentials", f"a token from {config.account.auth_base}"))
             definition = await lookup.event_definition(key)
-            findings.append(_definition(definition, key))
+            findings.append(_definition(definition, key, await _listeners(lookup, key)))
             fields = await lookup.fields(definition)
         except (HaltError, ConfigError) as error:
             step = ("credentials", "event definition", "fields")[len(findings)]
@@ -197,8 +202,19 @@ async def _look_at_account(sample: _Sample) -> list[Finding]:
     return [*findings, await to_thread.run_sync(_fields, sample, target)]
 
 
-def _definition(definition: dict[str, Any], key: str) -> Finding:
-    """Whether the event is there for contacts to enter by."""
+async def _listeners(lookup: Lookup, key: str) -> list[Journey] | None:
+    """The journeys behind the event; None where the package may not list them, or has too many."""
+    try:
+        with move_on_after(LISTING_SECONDS):
+            return await lookup.journeys(key)
+    except HaltError:
+        pass
+
+    return None
+
+
+def _definition(definition: dict[str, Any], key: str, journeys: list[Journey] | None) -> Finding:
+    """Whether the event is there for contacts to enter by, and who listens to it."""
     name = definition.get("name") or key
     if definition.get("publishedInteractionCount") == 0:
         return _fail(
@@ -207,9 +223,14 @@ def _definition(definition: dict[str, Any], key: str) -> Finding:
             "entry event it is",
         )
 
+    lines = told_of(journeys or ())
+    if journeys and not let_in(journeys):
+        text = f"{name} exists, but no journey that listens to it lets anybody in"
+        return _fail("event definition", "\n".join([text, *lines]))
+
     mode = definition.get("mode")
     told = f", mode {mode}" if mode and mode != "Production" else ""
-    return _ok("event definition", f"{name} exists, a journey listens{told}")
+    return _ok("event definition", "\n".join([f"{name} exists, a journey listens{told}", *lines]))
 
 
 def _fields(sample: _Sample, target: Target) -> Finding:
@@ -218,10 +239,9 @@ def _fields(sample: _Sample, target: Target) -> Finding:
     columns = (source.columns() for source in sample.plan.sources)
     found = list(chain.from_iterable(mapper.findings(each) for each in columns))
     if any(finding.fatal for finding in found):
-        sentences = dict.fromkeys(finding.sentence for finding in found)
-        return _fail("fields", "\n".join([*sentences, WAY_OUT]))
+        return _fail("fields", "\n".join(dict.fromkeys(finding.line for finding in found)))
 
-    notes = "".join(f"\n{finding.sentence}" for finding in found)
+    notes = "".join(f"\n{line}" for line in dict.fromkeys(finding.line for finding in found))
     names = ", ".join(field.name for field in islice(target.fields, 8))
     names += ", …" if target.fields[8:] else ""
     text = f"{len(target.fields)} fields ({names})"

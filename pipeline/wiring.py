@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
+from anyio import move_on_after
+
 from .errors import EventDefinitionError, HaltError
-from .events import FieldsRead, FieldsUnreadable
+from .events import FieldsRead, FieldsUnreadable, ListenersRead
 from .mapping.target import Target, parse_fields
 from .packing.batcher import Batcher
 from .packing.payload import halve, pick
 from .sending.address import Address
 from .sending.clock import Clock
 from .sending.courier import Courier
+from .sending.journeys import let_in, told_of
 from .sending.links import Links
 from .sending.lookup import Lookup
 from .sending.pace import Pace
@@ -25,6 +29,7 @@ from .settling.settler import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from typing import Any
 
     from .config import Config
     from .events import Emit
@@ -37,6 +42,9 @@ if TYPE_CHECKING:
     from .stop import Stop
 
 __all__ = ("Wiring", "keeper_of", "target_of")
+
+LISTING_SECONDS = 5.0
+"""How long a run looks through the tenant's journeys for those that listen."""
 
 
 class Wiring:
@@ -147,7 +155,9 @@ async def target_of(
     lookup = Lookup(plan.config.account, client=client, keeper=keeper, clock=clock)
     key = journey.event_definition_key
     try:
-        fields = await lookup.fields(await lookup.event_definition(key))
+        definition = await lookup.event_definition(key)
+        emit(await _listeners(lookup, definition, key=key))
+        fields = await lookup.fields(definition)
     except EventDefinitionError:
         raise
     except HaltError as error:
@@ -156,3 +166,19 @@ async def target_of(
 
     emit(FieldsRead(event_definition_key=key, fields=len(fields)))
     return Target(fields=parse_fields({"fields": fields}), event_definition_key=key)
+
+
+async def _listeners(lookup: Lookup, definition: dict[str, Any], *, key: str) -> ListenersRead:
+    """Who listens to the event; whatever cannot be found out in some seconds is taken for well."""
+    if definition.get("publishedInteractionCount") == 0:
+        return ListenersRead(
+            listening=False, lines=("publish the journey whose entry event it is",)
+        )
+
+    with suppress(HaltError), move_on_after(LISTING_SECONDS):
+        journeys = await lookup.journeys(key)
+        return ListenersRead(
+            listening=not journeys or let_in(journeys), lines=tuple(told_of(journeys))
+        )
+
+    return ListenersRead(listening=True, lines=())

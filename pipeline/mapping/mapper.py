@@ -16,6 +16,7 @@ from .compiler import compile_plan
 from .contacts import Contacts, ContactShape
 from .exact import encode as encode_exactly
 from .exact import holds_no_number, number_hook
+from .fitting import misfits
 from .pieces import Layout
 from .plan import Plan, plan_of
 from .python_rule import PythonPlan
@@ -83,7 +84,11 @@ class Mapper:
     def findings(self, columns: tuple[str, ...] | None) -> list[Finding]:
         """What the mapping and the data extension disagree on, as far as it can be known now."""
         names = self.field_names(columns)
-        return [] if self._target is None or names is None else self._target.findings(names)
+        if self._target is None or names is None:
+            return []
+
+        rules = self._policy.field_rules() or {}
+        return [*self._target.findings(names), *misfits(rules, self._target)]
 
     def field_names(self, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """The fields contacts will have; None where every record names its own."""

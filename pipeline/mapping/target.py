@@ -52,12 +52,25 @@ class Finding:
     """Something a mapping and a data extension disagree on, known before a record is read.
 
     With a `fatal` one every contact would be rejected; `problem` is the reason they would carry.
+    `way_out` says what to do about it.
     """
 
     field: str
     problem: str
     sentence: str
     fatal: bool = True
+    way_out: str = ""
+
+    @property
+    def line(self) -> str:
+        """The finding and its way out."""
+        if not self.way_out:
+            return self.sentence
+
+        if self.sentence.endswith("?"):
+            return f"{self.sentence} {self.way_out[0].upper()}{self.way_out[1:]}"
+
+        return f"{self.sentence}: {self.way_out}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +91,38 @@ class Target:
         if RESERVED in mapped:
             sentence = f"{RESERVED} is reserved: Marketing Cloud ignores it and stores its own"
             found.append(
-                Finding(field=RESERVED, problem="reserved_name", sentence=sentence, fatal=False)
+                Finding(
+                    field=RESERVED,
+                    problem="reserved_name",
+                    sentence=sentence,
+                    fatal=False,
+                    way_out="leave it out, or send it under another name",
+                )
             )
 
         for field in self.fields:
             if field.required and field.name not in mapped:
                 sentence = f"the data extension requires {field.name}, and no field maps to it"
-                found.append(Finding(field=field.name, problem="missing_field", sentence=sentence))
+                way_out = "map a column to it, give it a value, or make it nullable there"
+                found.append(
+                    Finding(
+                        field=field.name,
+                        problem="missing_field",
+                        sentence=sentence,
+                        way_out=way_out,
+                    )
+                )
 
         return found
 
 
 def _unknown(name: str, known: Mapping[str, Field]) -> Finding:
     sentence = f"the data extension has no field {name!r}{nearest(name, known)}"
-    return Finding(field=name, problem="unknown_field", sentence=sentence)
+    way_out = "use its own names, with their case, in [mapping.fields], or leave the field out"
+    if any(name.casefold() == other.casefold() for other in known):
+        sentence += " Names are compared with their case"
+
+    return Finding(field=name, problem="unknown_field", sentence=sentence, way_out=way_out)
 
 
 _TYPES = {kind.value.casefold(): kind for kind in FieldType} | {

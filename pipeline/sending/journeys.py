@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ("EntryMode", "Journey", "JourneyStatus", "journeys_of", "listens", "tells_triggers")
+__all__ = (
+    "EntryMode",
+    "Journey",
+    "JourneyStatus",
+    "journeys_of",
+    "let_in",
+    "listens",
+    "tells_triggers",
+    "told_of",
+)
 
 
 class JourneyStatus(StrEnum):
@@ -83,6 +92,51 @@ def journeys_of(items: Iterable[Mapping[str, Any]]) -> list[Journey]:
     """The journeys that interactions tell of, the newest version first."""
     found = [_journey(item) for item in items]
     return sorted(found, key=lambda journey: (journey.name, journey.key, -journey.version))
+
+
+def let_in(journeys: Iterable[Journey]) -> bool:
+    """Whether one of them lets contacts in."""
+    return any(journey.status is JourneyStatus.PUBLISHED for journey in journeys)
+
+
+def told_of(journeys: Iterable[Journey]) -> list[str]:
+    """A line for each journey, in the version that counts, with the way out where nobody enters."""
+    counting: dict[str, Journey] = {}
+    for journey in journeys:  # the newest version first
+        known = counting.setdefault(journey.key, journey)
+        if not let_in([known]) and journey.status in {
+            JourneyStatus.PUBLISHED,
+            JourneyStatus.PAUSED,
+        }:
+            counting[journey.key] = journey
+
+    return [
+        f"journey {journey.name!r}, version {journey.version}, {_told(journey)}"
+        for journey in counting.values()
+    ]
+
+
+def _told(journey: Journey) -> str:
+    if journey.status in _CLOSED:
+        return _CLOSED[journey.status]
+
+    status = "published" if let_in([journey]) else journey.said_status
+    mode = _MODES.get(journey.entry_mode, f"entry mode {journey.said_entry_mode}")
+    return f"is {status}: {mode}"
+
+
+_OPEN = {JourneyStatus.PUBLISHED, JourneyStatus.PAUSED}
+_CLOSED = {
+    JourneyStatus.PAUSED: "is paused: events are said to wait until it is resumed",
+    JourneyStatus.FINISHING: "is finishing: nobody new enters; publish a new version",
+    JourneyStatus.STOPPED: "is stopped: publish a new version",
+    JourneyStatus.DRAFT: "is a draft: publish it",
+}
+_MODES = {
+    EntryMode.ANYTIME: "contacts may enter any number of times",
+    EntryMode.AFTER_EXIT: "a contact who is in it does not enter again, without a word, until out",
+    EntryMode.NEVER: "a contact who ever was in it does not enter again, without a word",
+}
 
 
 def _keys_named(trigger: object) -> set[str]:

@@ -23,6 +23,7 @@ from ..events import (
     FieldsUnreadable,
     HoldStarted,
     LeftoversFound,
+    ListenersRead,
     RequestEnded,
     RequestStarted,
     RetryStarted,
@@ -227,6 +228,8 @@ def _notice_of(event: Event) -> Notice | None:
             text = _leftovers(event)
         case FieldsUnreadable():
             text = f"contacts go unchecked, the event's fields cannot be read: {event.detail}"
+        case ListenersRead(listening=False):
+            text = "; ".join(["no journey lets contacts of this event in", *event.lines])
         case TokenRenewed(reason="refused"):
             text = "a token was refused before its time; a new one is in use"
         case EncoderRestarted():

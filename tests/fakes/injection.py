@@ -61,22 +61,26 @@ class Stand:
     url: str
     sections: dict[str, Any] = field(default_factory=dict)
 
-    async def inject(
-        self, source: str = "contacts.csv", options: RunOptions | None = None, **sections: Any
-    ) -> Injected:
-        """Run to the end; `sections` of the config add to those of the stand, or win."""
+    def configured(self, source: str = "contacts.csv", **sections: Any) -> Path:
+        """Write the config; `sections` add to those of the stand, or win."""
         merged = {
             name: {**self.sections.get(name, {}), **sections.get(name, {})}
             for name in self.sections | sections
         }
         run_section = {"directory": str(self.place / "run"), **merged.pop("run", {})}
-        path = write_config(
+        return write_config(
             self.place / "journey.toml",
             url=self.url,
             source=str(self.place / source),
             run=run_section,
             **merged,
         )
+
+    async def inject(
+        self, source: str = "contacts.csv", options: RunOptions | None = None, **sections: Any
+    ) -> Injected:
+        """Run to the end; `sections` of the config add to those of the stand, or win."""
+        path = self.configured(source, **sections)
         events: list[Event] = []
         emitter = Emitter()
         emitter.subscribe(events.append)
