@@ -58,7 +58,7 @@ async def checked(
         (
             {"EmailAddress": "EmailAddress", "VisitedOn": {"value": "31/31/2026"}},
             False,
-            "its value does not fit: value '31/31/2026' is not a date (field VisitedOn): give another",
+            "value '31/31/2026' is not a date (field VisitedOn): give another value",
         ),
         (
             {"EmailAddress": "EmailAddress", "Points": {"column": "EmailAddress", "type": "email"}},
