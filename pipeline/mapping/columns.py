@@ -203,7 +203,8 @@ def column_encoder(
         before = _CLOSING + b"," + opening
         place = places[plan.key.columns[0]]
         fields = [_Field(before=before, place=place, odd_if_empty=True, longest=MAX_KEY_LENGTH)]
-        before = b'",' + orjson.dumps(shape.data) + b":{"
+        fixed = b"".join(orjson.dumps(dict((member,)))[1:-1] + b"," for member in shape.fixed)
+        before = b'",' + fixed + orjson.dumps(shape.data) + b":{"
         for each in plan.fields or ():
             fields.append(_field(each, places, before=before + orjson.dumps(each.name) + b':"'))
             before = b'",'

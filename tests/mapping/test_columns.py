@@ -86,6 +86,9 @@ CELLS = st.sampled_from(
     ]
 )
 ROWS = st.lists(st.lists(CELLS, min_size=4, max_size=4), min_size=1, max_size=6)
+SHAPES = st.sampled_from(
+    (ContactShape(), ContactShape(key="k", data="d", fixed=(("Event", 'ä"'), ("f", "g"))))
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -116,12 +119,12 @@ def told(contacts: Contacts) -> list[Any]:
 
 
 @settings(max_examples=500)
-@given(POLICIES, TARGETS, ROWS)
+@given(POLICIES, TARGETS, SHAPES, ROWS)
 def test_columns_and_rows_agree(
-    policy: MappingPolicy, target: Target | None, rows: list[list[str]]
+    policy: MappingPolicy, target: Target | None, shape: ContactShape, rows: list[list[str]]
 ) -> None:
     """A table's contacts and rejections are those of its rows, byte for byte, and the plan's."""
-    mapper = Mapper(policy, target=target, max_contact_bytes=120)
+    mapper = Mapper(policy, shape=shape, target=target, max_contact_bytes=120)
     table = chunk(rows)
     contacts = mapper.map(table)
     assert told(contacts) == told(mapper.map(chunk_of(COLUMNS, *rows)))
