@@ -129,7 +129,7 @@ class Program:
         self.directory = directory
         self._stack = ExitStack()
         inherited = {name: value for name, value in os.environ.items() if "JOURNEY" not in name}
-        self._environment = {**inherited, "PYTHONPATH": str(_ROOT), **environment}
+        self.environment = {**inherited, "PYTHONPATH": str(_ROOT), **environment}
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +164,7 @@ class Program:
         process = subprocess.Popen(
             ["sh", "-c", f'exec "$@" {redirected}', "sh", *command] if redirected else command,
             cwd=self.directory,
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.PIPE,
             stdout=out if stdout is None else stdout,
             stderr=err,
