@@ -178,7 +178,44 @@ def _gzip(raw: io.RawIOBase) -> _Decompressor:
     except ImportError:
         return gzip.GzipFile(fileobj=raw)
 
-    return IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]  # isal's class has no types
+    file = IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]  # isal's class has no types
+    return _Careful(file, raw) if raw.seekable() else file
+
+
+class _Careful:
+    """isal's reader up to any damage, Python's own from there.
+
+    Where a file is cut off, isal loses what it has uncompressed of the piece it was asked for.
+    """
+
+    def __init__(self, fast: _Decompressor, raw: io.RawIOBase) -> None:
+        self._file = fast
+        self._raw = raw
+        self._position = 0
+        self._damaged = False
+
+    def read1(self, size: int, /) -> bytes:
+        try:
+            data = self._file.read1(size)
+        except _damages():
+            if self._damaged:
+                raise
+
+            data = self._slowly(size)
+
+        self._position += len(data)
+        return data
+
+    def _slowly(self, size: int) -> bytes:
+        self._damaged = True
+        self._raw.seek(0)
+        file = gzip.GzipFile(fileobj=self._raw)
+        file.seek(self._position)
+        self._file = file
+        return file.read1(size)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _zstd(raw: io.RawIOBase) -> _Decompressor:

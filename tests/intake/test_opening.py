@@ -16,7 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.intake.blocks import Sizes
 from pipeline.intake.csv import CsvSource
 from pipeline.intake.locate import locate
-from pipeline.intake.opening import Compression, compression_of
+from pipeline.intake.opening import Compression, compression_of, open_text
 from pipeline.intake.origin import PathOrigin, StdinOrigin
 from pipeline.intake.ranges import Ranges
 from pipeline.intake.reading import head
@@ -80,6 +80,25 @@ def test_gzip_is_read_without_isal(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "contacts.csv.gz"
     path.write_bytes(gzip.compress(TEXT.encode()))
     assert len(read(source(path)).records) == 3000
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_what_was_readable_is_read_to_the_last_byte(tmp_path: Path, ending: str) -> None:
+    """However much is asked for at once: a file that is cut off gives all that it holds."""
+    packed = PACK[ending]("".join(f"C{n},{n * 7919}\n" for n in range(40_000)).encode())
+    path = tmp_path / f"contacts.csv{ending}"
+    path.write_bytes(packed[: len(packed) // 2])
+    found = []
+    for size in (1_000, 100_000, 1_000_000):
+        data = b""
+        with open_text(PathOrigin(path), codec=None, offset=0) as stream, suppress(SourceError):
+            while piece := stream.read(size):
+                data += piece
+
+        found.append(data)
+
+    assert len(found[0]) > 100_000
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("ending", [".gz", ".zst"])

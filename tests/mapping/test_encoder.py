@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from random import Random
 from threading import Timer
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,15 @@ def encoding(
     place: Path, source: str = "*.csv", *, limit: int | None = None, **given: Any
 ) -> Encoding:
     rules = {"contact_key": "customer_id", "fields": {"Note": "Note"}, **given.pop("mapping", {})}
+    done: dict[str, Ranges] = given.pop("done", {})
     path = write_config(
         place / "journey.toml", url="http://127.0.0.1:9", source=str(place / source), mapping=rules
     )
-    return Plan.of(load(path, {})).encoding(limit=limit, **given)
+    asked = Plan.of(load(path, {})).encoding(limit=limit, **given)
+    readings = (
+        replace(each, after=done.get(each.source.name, each.after)) for each in asked.readings
+    )
+    return replace(asked, readings=tuple(readings))
 
 
 def told(chunks: Iterable[Contacts]) -> Told:
