@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import struct
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from tests.fakes.listener import Listener, reset
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
-    from types import TracebackType
 
 __all__ = ("End", "Fault", "FaultProxy")
 
@@ -58,67 +55,39 @@ class Fault:
     then: End = End.NOT
 
 
-@dataclass(slots=True)
-class FaultProxy:
+class FaultProxy(Listener):
     """`async with FaultProxy(server_url, act) as proxy`: `act` is asked about each request.
 
     `act` is told the request's number, from 1. With `idle_seconds` a connection on which nothing
     comes for so long is closed; `announced` says in a Keep-Alive header that it will be.
     """
 
-    server_url: str
-    act: Callable[[int], Fault]
-    tls: ssl.SSLContext | None = None
-    idle_seconds: float | None = None
-    announced: int | None = None
-    url: str = ""
-    requests: int = 0
-    connections: int = 0
-    _server: asyncio.Server | None = None
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
-        port = self._server.sockets[0].getsockname()[1]
-        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{port}"
-        return self
-
-    async def __aexit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        server_url: str,
+        act: Callable[[int], Fault],
+        *,
+        idle_seconds: float | None = None,
+        announced: int | None = None,
     ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
+        super().__init__()
+        self._server_url = server_url
+        self._act = act
+        self._idle_seconds = idle_seconds
+        self._announced = announced
+        self.requests = 0
 
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        try:
-            with suppress(OSError, EOFError, asyncio.CancelledError, TimeoutError):
-                while await self._exchange(reader, writer):
-                    pass
-        finally:
-            writer.close()
-            with suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
-
-            self._tasks.discard(task)
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await self._exchange(reader, writer):
+            pass
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and what comes of it; whether the connection is kept."""
-        async with asyncio.timeout(self.idle_seconds):
+        async with asyncio.timeout(self._idle_seconds):
             first = await reader.readexactly(1)
 
         self.requests += 1
-        fault = self.act(self.requests)
+        fault = self._act(self.requests)
         if fault.reads is not None:
             await reader.readexactly(max(0, fault.reads - 1))
             return await _end(fault.then, writer)
@@ -130,14 +99,14 @@ class FaultProxy:
         return await _end(fault.then, writer)
 
     def _announcing(self, answer: bytes) -> bytes:
-        if self.announced is None:
+        if self._announced is None:
             return answer
 
-        return answer.replace(b"\r\n", b"\r\nKeep-Alive: timeout=%d\r\n" % self.announced, 1)
+        return answer.replace(b"\r\n", b"\r\nKeep-Alive: timeout=%d\r\n" % self._announced, 1)
 
     async def _ask(self, request: bytes) -> bytes:
         """Pass the request on to the server, on a connection of its own."""
-        host, _, port = self.server_url.removeprefix("http://").partition(":")
+        host, _, port = self._server_url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             writer.write(request)
@@ -166,8 +135,6 @@ async def _end(end: End, writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(3600)
 
     if end is End.RESET:
-        plug: socket.socket = writer.get_extra_info("socket")
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+        reset(writer)
 
     return end is End.NOT

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import struct
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from tests.fakes.listener import Listener, reset
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
 
 __all__ = ("Exchange", "Loopback")
 
@@ -46,62 +44,26 @@ class Exchange:
 
     def reset(self) -> None:
         """End it at once, as a crashed host does."""
-        sock: socket.socket = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        reset(self.writer)
 
 
-class Loopback:
+class Loopback(Listener):
     """`async with Loopback(act) as server`: `act` is awaited for every request."""
 
     def __init__(
         self, act: Callable[[Exchange], Awaitable[None]], *, tls: ssl.SSLContext | None = None
     ) -> None:
+        super().__init__(tls=tls)
         self._act = act
-        self._tls = tls
-        self._tasks: set[asyncio.Task[None]] = set()
         self.exchanges: list[Exchange] = []
-        self.connections = 0
-        self.url = ""
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        port = self._server.sockets[0].getsockname()[1]
-        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number = self.connections
-        try:
-            while not writer.is_closing():
-                head = await reader.readuntil(b"\r\n\r\n")
-                exchange = _read(head, connection=number, reader=reader, writer=writer)
-                self.exchanges.append(exchange)
-                await self._act(exchange)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            with suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
-
-            self._tasks.discard(task)
+        while not writer.is_closing():
+            head = await reader.readuntil(b"\r\n\r\n")
+            exchange = _read(head, connection=number, reader=reader, writer=writer)
+            self.exchanges.append(exchange)
+            await self._act(exchange)
 
 
 def _read(
