@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from . import __version__, terminal
+from .aftermath import AsJson, ConfigFile, verbs
 from .config import load
 from .errors import JourneyError, UsageError
 from .legs import INTERRUPTED_CODE, RunOptions
@@ -34,9 +35,6 @@ app = typer.Typer(
 
 _CTRL_C = 130  # what typer makes of a KeyboardInterrupt
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The config file (TOML).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
 
 class Outcome(StrEnum):
     """Which contacts `results` lists."""
@@ -45,13 +43,9 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     UNKNOWN = "unknown"
     UNPROCESSED = "unprocessed"
-
-
-class Retried(StrEnum):
-    """Which contacts `retry` sends again."""
-
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
+    ENTERED = "entered"
+    MISSING = "missing"
+    PENDING = "pending"
 
 
 class Format(StrEnum):
@@ -166,29 +160,6 @@ def run(
 
 
 @app.command()
-def retry(
-    config: ConfigFile,
-    of: Annotated[Retried, typer.Option("--of", help="Which contacts.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many contacts.")] = None,
-    json: AsJson = False,
-) -> None:
-    """Send contacts of a run again: those refused, once what they were refused for is mended, or
-    those whose fate is unknown, if the journey can bear it that some of them come twice.
-
-    Their records are read again from the source, which must be as it was, and mapped as the config
-    says now; their new outcome stands instead of the old one. Goes on where an earlier retry
-    stopped. Exit codes as those of `run`.
-
-    \b
-    Examples:
-      journey-pipeline retry journey.toml --of rejected
-      journey-pipeline retry journey.toml --of unknown --limit 500
-    """
-    options = RunOptions(retry=of.value, limit=limit)
-    raise typer.Exit(terminal.in_loop(partial(terminal.run, config, options, json=json)))
-
-
-@app.command()
 def status(config: ConfigFile, json: AsJson = False) -> None:
     """Tell what the journal knows, also of a run that is going on.
 
@@ -227,6 +198,7 @@ def results(
     Examples:
       journey-pipeline results journey.toml --of rejected
       journey-pipeline results journey.toml --of unknown --format ndjson -o unknown.ndjson
+      journey-pipeline results journey.toml --of missing -o missing.csv
     """
     from .listing import COLUMNS, rows_of
     from .settling.view import viewed
@@ -254,6 +226,7 @@ def schema() -> None:
     terminal.tell(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
 
 
+app.registered_commands += verbs.registered_commands
 app.command()(simulate)
 
 

@@ -1,7 +1,8 @@
 """Listing: the contacts of one outcome, row by row, as the journal has them.
 
 Rows of rejected and unknown contacts look like the lines of `rejected.ndjson`; those of accepted
-ones name the batch and Marketing Cloud's event instance. Unprocessed ones were read and have no
+ones name the batch and Marketing Cloud's event instance, and, once it was asked who entered, what
+was found of them. Unprocessed ones were read and have no
 outcome: the journal knows their places only, so they are read again from the source.
 """
 
@@ -14,6 +15,7 @@ import orjson
 from .errors import SourceError
 from .plan import Plan
 from .settling.identity import paired
+from .settling.summary import VERIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +31,16 @@ __all__ = ("COLUMNS", "rows_of")
 
 _FAILED = ("contact_key", "source", "position", "stage", "reason", "detail")
 
+_VERIFIED = ("contact_key", "source", "position", "batch", "event_instance_id", "reason", "detail")
+
 COLUMNS: dict[str, tuple[str, ...]] = {
     "accepted": ("contact_key", "source", "position", "batch", "event_instance_id"),
     "rejected": _FAILED,
     "unknown": (*_FAILED, "batch", "attempt"),
     "unprocessed": ("contact_key", "source", "position"),
+    "entered": _VERIFIED[:-1],
+    "missing": _VERIFIED,
+    "pending": _VERIFIED,
 }
 """The columns of each outcome's table, before those of the records."""
 
@@ -42,10 +49,14 @@ def rows_of(view: JournalView, outcome: str, config: Config) -> Iterator[dict[st
     """Yield a row a contact.
 
     Raises:
-        UsageError: Unprocessed contacts are asked for and their source cannot be read again.
+        UsageError: Unprocessed contacts are asked for and their source cannot be read again; or
+            those who entered, are missing or pending, and that was never asked.
     """
     if outcome == "accepted":
         return _accepted(view)
+
+    if outcome in VERIFIED:
+        return _verified(view, outcome)
 
     return _unprocessed(view, config) if outcome == "unprocessed" else _failed(view, outcome)
 
@@ -53,6 +64,12 @@ def rows_of(view: JournalView, outcome: str, config: Config) -> Iterator[dict[st
 def _accepted(view: JournalView) -> Iterator[dict[str, Any]]:
     columns = COLUMNS["accepted"]
     for contact in view.accepted():
+        yield {column: getattr(contact, column) for column in columns}
+
+
+def _verified(view: JournalView, outcome: str) -> Iterator[dict[str, Any]]:
+    columns = COLUMNS[outcome]
+    for contact in view.verified(outcome):
         yield {column: getattr(contact, column) for column in columns}
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import stat
 import sys
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import anyio
@@ -29,11 +31,23 @@ from .watching.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
 
     from .preflight import Finding
+    from .verification import VerifyOptions
 
-__all__ = ("check", "fall_silent", "in_loop", "output", "rehearse", "run", "say", "stderr", "tell")
+__all__ = (
+    "agreed",
+    "check",
+    "fall_silent",
+    "in_loop",
+    "output",
+    "rehearse",
+    "run",
+    "say",
+    "stderr",
+    "tell",
+    "verify",
+)
 
 Result = TypeVar("Result")
 
@@ -98,8 +112,56 @@ async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
     return 1 if rehearsal.rejected else 0
 
 
-def in_loop(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Run `work` in an event loop, the fast one where it is installed."""
+async def verify(path: Path, options: VerifyOptions, *, json: bool) -> int:
+    from .verification import verify as verified_of
+    from .watching.verified import print_verified
+
+    config, console = load(path), stderr()
+    with logging_to(console, secrets=config.account.secrets):
+        verified = await verified_of(config, options, tell=say)
+
+    summary = verified.summary.to_dict()
+    print_verified(console, summary, verified.told, config=shlex.quote(str(path)))
+    if json:
+        tell(verified.summary.to_json())
+
+    return verified.exit_code
+
+
+def agreed(path: Path, outcome: str, *, yes: bool) -> bool:
+    """Say what a retry could double; whether it is to be sent all the same."""
+    from .settling.view import viewed
+    from .watching.verified import retry_warnings
+
+    with viewed(Path(load(path).run.directory)) as view:
+        missing = [row.reason for row in view.verified("missing")] if outcome == "missing" else []
+        warnings = retry_warnings(
+            outcome,
+            missing=len(missing),
+            duplicates=missing.count("duplicate_key"),
+            unknown=view.summary().unknown,
+            absent=view.absent(),
+        )
+
+    for warning in warnings:
+        say(warning, style="yellow")
+
+    if not warnings or yes or outcome != "missing":
+        return True
+
+    say("nothing was sent: --yes sends them", style="bold")
+    return False
+
+
+def in_loop(
+    work: Callable[[], Awaitable[Result]],
+    *,
+    broken_off: str = "interrupted before anything was sent",
+) -> Result:
+    """Run `work` in an event loop, the fast one where it is installed.
+
+    `broken_off` is said where a signal ends it.
+    """
     try:
         import uvloop  # noqa: F401  # an extra: used where it is there
     except ImportError:
@@ -116,7 +178,7 @@ def in_loop(work: Callable[[], Awaitable[Result]]) -> Result:
     try:
         return anyio.run(work, backend_options={"use_uvloop": fast})
     except (InterruptedRunError, KeyboardInterrupt):
-        say("interrupted before anything was sent")
+        say(broken_off)
         # A thread may be waiting for standard input still: an ordinary exit would wait for it.
         os._exit(INTERRUPTED_CODE)
 

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "pipeline"
 RANKS = {
     "errors": 0,
     "events": 0,
+    "durations": 1,
     "intake": 1,
     "mapping": 2,
     "packing": 3,
@@ -32,12 +33,14 @@ RANKS = {
     "wiring": 10,
     "flow": 11,
     "preflight": 12,
+    "verification": 12,
     "rehearsal": 12,
     "listing": 12,
     "demo": 13,
     "terminal": 14,
-    "cli": 15,
-    "__main__": 16,
+    "aftermath": 15,
+    "cli": 16,
+    "__main__": 17,
 }
 SIMULATOR_MAY_IMPORT = {"errors", "simulator"}
 CHILD_MAY_NOT_IMPORT = {"aiohttp", "anyio", "pydantic", "rich", "typer"}

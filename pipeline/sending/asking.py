@@ -15,6 +15,7 @@ from .answers import Said, parse, unknown_definition
 from .endpoint import bearer
 from .patience import ATTEMPTS, PassingError, patiently
 from .reply import Breakage, Broken, Reply
+from .retry import http_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,16 @@ class Asker:
     async def token(self, stale: str | None = None) -> str:
         """The token; another one where `stale` was refused."""
         return await (self._keeper.token() if stale is None else self._keeper.renew(stale))
+
+    def ahead_seconds(self, reply: Reply) -> float:
+        """How far Marketing Cloud's clock is ahead of ours; less than a second is none."""
+        said = http_date(reply.headers.get("Date"))
+        if said is None:
+            return 0.0
+
+        # A date has whole seconds: half a second more is the likeliest; and it left before it came.
+        ahead = (said - self.clock.wall()).total_seconds() + 0.5
+        return ahead if abs(ahead) > 1.0 else 0.0
 
     async def _once(self, url: str, body: bytes | None) -> Reply | Broken:
         """Ask with the token; a refused token is renewed once."""

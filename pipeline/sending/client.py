@@ -15,7 +15,6 @@ of the next request (`connection.py`).
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -27,12 +26,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .. import __version__
+from .breaking import breakage_of, detail_of
 from .connection import Body, Connector
-from .reply import Breakage, Broken, Reply, blotted, printable
+from .inflating import Inflater
+from .reply import Breakage, Broken, Reply, blotted
 
 if TYPE_CHECKING:
     from asyncio import BaseProtocol
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from multidict import CIMultiDictProxy
 
@@ -85,6 +86,52 @@ class Client:
         """GET once; aiohttp may repeat it on a connection that was closed while idle."""
         return await self._request("GET", url, body=None, headers=headers, max_bytes=max_bytes)
 
+    async def download(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        sink: Callable[[bytes], Awaitable[None]],
+    ) -> Reply | Broken:
+        """POST once, and hand the body of a success to `sink` piece by piece, never held whole.
+
+        The reply's own body is then empty, and `whole` tells whether all of it came. It may take
+        as long as it likes, but no pause may be longer than a request's timeout.
+        """
+        began, sent = self._clock.now(), Body(body)
+        patience = aiohttp.ClientTimeout(
+            total=None, connect=CONNECT_SECONDS, sock_read=self._session.timeout.total
+        )
+        try:
+            async with self._session.post(
+                URL(url, encoded=True),
+                data=sent,
+                headers={**headers, "Accept-Encoding": "gzip", "Accept": "*/*"},
+                allow_redirects=False,
+                timeout=patience,
+                auto_decompress=False,
+            ) as response:
+                content, whole = await _passed_on(response, sink)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Broken(
+                breakage=breakage_of(error),
+                detail=detail_of(error, url=url),
+                body_started=sent.started,
+                seconds=self._clock.now() - began,
+            )
+        finally:
+            sent.let_go()
+
+        token = _told(headers)
+        return Reply(
+            status=response.status,
+            headers=_without(token, response.headers),
+            body=blotted(content, token),
+            seconds=self._clock.now() - began,
+            whole=whole,
+        )
+
     async def _request(
         self,
         method: str,
@@ -105,10 +152,10 @@ class Client:
                 content, whole = await _content(response, max_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             begun = body is not None and body.may_have_come(error)
-            self._learn(body, _breakage(error), began=began, begun=begun)
+            self._learn(body, breakage_of(error), began=began, begun=begun)
             return Broken(
-                breakage=_breakage(error),
-                detail=_detail(error, url=url),
+                breakage=breakage_of(error),
+                detail=detail_of(error, url=url),
                 body_started=begun,
                 seconds=self._clock.now() - began,
             )
@@ -180,38 +227,23 @@ async def _content(response: aiohttp.ClientResponse, max_bytes: int) -> tuple[by
     return b"".join(pieces), True
 
 
-_BREAKAGES: Final[tuple[tuple[type[BaseException], Breakage], ...]] = (
-    # The first that fits counts: aiohttp's classes are nested.
-    (aiohttp.ConnectionTimeoutError, Breakage.CONNECT_TIMEOUT),
-    (aiohttp.ClientConnectorCertificateError, Breakage.CERTIFICATE),
-    (aiohttp.ServerFingerprintMismatch, Breakage.CERTIFICATE),
-    (aiohttp.ClientConnectorDNSError, Breakage.DNS),
-    (aiohttp.ClientSSLError, Breakage.TLS),
-    (aiohttp.ClientConnectorError, Breakage.REFUSED),
-    (TimeoutError, Breakage.TIMEOUT),
-    (aiohttp.ClientResponseError, Breakage.MALFORMED),
-)
+async def _passed_on(
+    response: aiohttp.ClientResponse, sink: Callable[[bytes], Awaitable[None]]
+) -> tuple[bytes, bool]:
+    """The body of a refusal; that of a success goes to `sink`. And whether it came whole."""
+    try:
+        inflater = Inflater(response.headers.get("Content-Encoding", ""))
+        if not 200 <= response.status < 300:
+            content, whole = await _content(response, ANSWER_BYTES)
+            return b"".join(inflater.feed(content)), whole
 
+        async for piece in response.content.iter_any():
+            for inflated in inflater.feed(piece):
+                await sink(inflated)
+    except ValueError as error:
+        raise aiohttp.ClientPayloadError(str(error)) from None
 
-def _breakage(error: BaseException) -> Breakage:
-    return next((kind for known, kind in _BREAKAGES if isinstance(error, known)), Breakage.LOST)
-
-
-def _detail(error: BaseException, *, url: str) -> str:
-    kind = _breakage(error)
-    place = URL(url, encoded=True).authority
-    match kind:
-        case Breakage.DNS:
-            return f"no host named {place} can be found"
-        case Breakage.TIMEOUT:
-            return f"no answer from {place} in time"
-        case Breakage.CONNECT_TIMEOUT:
-            return f"no connection to {place} in time"
-        case Breakage.REFUSED if isinstance(error, aiohttp.ClientConnectorError):
-            why = os.strerror(error.errno) if error.errno else str(error.os_error)
-            return f"no connection to {place} ({printable(why)})"
-        case _:
-            return f"{place}: {printable(str(error)) or type(error).__name__}"
+    return b"", inflater.whole
 
 
 @asynccontextmanager

@@ -34,10 +34,15 @@ __all__ = (
     "Profile",
     "batch_url",
     "bearer",
+    "data_extension_url",
     "event_definition_url",
     "fields_url",
+    "history_question",
+    "history_url",
     "interaction_url",
     "interactions_url",
+    "memberships_url",
+    "rows_url",
     "token_body",
     "token_url",
 )
@@ -169,6 +174,40 @@ def interaction_url(address: Addressed, interaction_id: str, *, version: int | N
     chosen = "" if version is None else f"&versionNumber={version}"
     place = f"/interaction/v1/interactions/{quote(interaction_id, safe='')}"
     return f"{address.rest_base}{place}?extras=all{chosen}"
+
+
+def memberships_url(address: Addressed) -> str:
+    """Where it is asked in which journeys contacts are."""
+    return f"{address.rest_base}/interaction/v1/interactions/contactMembership"
+
+
+def history_url(address: Addressed, what: str, columns: Sequence[str] = ()) -> str:
+    """Where journey history is asked: for its `freshness`, an `estimate`, or the `download`."""
+    asked = f"?columns={','.join(columns)}&format=csv" if columns else ""
+    return f"{address.rest_base}/interaction/v1/interactions/journeyhistory/{what}{asked}"
+
+
+def history_question(
+    definition_ids: Sequence[str], activity_types: Sequence[str], *, start: str, end: str
+) -> dict[str, Any]:
+    """Which rows are asked for; the times as ISO 8601."""
+    return {
+        "definitionIds": list(definition_ids),
+        "activityTypes": list(activity_types),
+        "start": start,
+        "end": end,
+    }
+
+
+def data_extension_url(address: Addressed, data_extension_id: str) -> str:
+    """Where a data extension is read, and with it its key."""
+    return f"{address.rest_base}/data/v1/customObjects/{quote(data_extension_id, safe='')}"
+
+
+def rows_url(address: Addressed, data_extension_key: str) -> str:
+    """Where the rows of a data extension are read: the first, and how many there are."""
+    key = quote(data_extension_key, safe="")
+    return f"{address.rest_base}/data/v1/customobjectdata/key/{key}/rowset?$page=1&$pagesize=1"
 
 
 def token_url(account: Account) -> str:

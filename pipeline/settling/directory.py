@@ -22,7 +22,7 @@ import secrets
 import sqlite3
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -34,8 +34,8 @@ from .mending import mend
 from .opening import Leftovers, Replay, begin, replay, resume
 from .results import NAMES
 from .rows import read_counts, read_run
-from .schema import opened_to_read, opened_to_write, sync_directory, translated
-from .store import FILE_NAME
+from .schema import bring_up_to_date, opened_to_read, opened_to_write, sync_directory, translated
+from .store import FILE_NAME, JournalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from .identity import Identity
     from .retrying import RetryOrder
-    from .store import JournalStore
 
 __all__ = ("Kind", "Opened", "RunDirectory", "RunPolicy")
 
@@ -149,6 +148,28 @@ class RunDirectory:
             kind=kind, run_id=replayed.run_id, store=store, replay=replayed, put_aside=put_aside
         )
 
+    def reopen(self, *, event_definition_key: str, host: str) -> JournalStore:
+        """Open the journal of the run that is here, to write down what is found out about it.
+
+        The sources need not be there. Raises RunDirectoryError where there is no run, or one of
+        another journey or another Marketing Cloud.
+        """
+        if not (self.path / FILE_NAME).exists():
+            raise RunDirectoryError(f"{self.path} holds no run yet: there is no {FILE_NAME} in it")
+
+        known = _look(self.path).run
+        wanted = replace(known.identity, event_definition_key=event_definition_key, rest_host=host)
+        if differences := known.identity.differences(wanted):
+            raise RunDirectoryError(
+                f"{self.path} holds run {known.run_id}, and not that of this config: "
+                f"{'; '.join(differences)}"
+            )
+
+        store = JournalStore(self.path, clock=self._clock)
+        self._stack.callback(store.close)
+        store.catch_up()
+        return store
+
     def _admit(
         self, present: Known | None, identity: Identity, *, again: bool, retry: RetryOrder | None
     ) -> Kind:
@@ -230,6 +251,7 @@ def _refuse_planted(directory: Path) -> None:
 
 def _look(directory: Path) -> Known:
     journal = directory / FILE_NAME
+    bring_up_to_date(journal)
     with closing(opened_to_read(journal)) as connection, translated(journal):
         return Known(directory=directory, run=read_run(connection), counts=read_counts(connection))
 

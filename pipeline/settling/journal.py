@@ -1,10 +1,10 @@
 """The journal: `journal.db`, the truth about a run. This module's docstring is its format.
 
-The format, version 2
+The format, version 3
 ---------------------
-An SQLite file (tables in schema.py), application id `JPJ1`, user version 2. A position is a
-record's number in its source, from 1; sources are referred to by ordinal, and recognised by
-content.
+An SQLite file (tables.py), application id `JPJ1`, user version 3; earlier ones are brought up to
+date when opened. A position is a record's number in its source, from 1; sources are referred to by
+ordinal, and recognised by content.
 
     run         one row: identity, state, what the run has cost over all its legs
     source      each source: name, size, digest, how far it was read, its newest mark
@@ -14,6 +14,7 @@ content.
     contact     a row a contact, for the rejected and the unknown alone
     retry       a row a round of contacts that are sent again
     overtaken   accepted contacts that were sent again
+    verification, verdict, absent    who entered, as told by Marketing Cloud (verdicts.py)
     result_file how many bytes of each result file are written, their CRC, up to which settlement
 
 A batch with no settlement is in flight. One that was certainly not taken (`returned`), or that
@@ -83,7 +84,6 @@ Result = TypeVar("Result")
 
 PERIOD_SECONDS = 0.005
 """Between the beginnings of two groups, at the least: those who come meanwhile share a commit."""
-
 LINGER_SECONDS = 0.005
 """How long an outcome waits for a dispatch to share a commit with. What is not written is unknown
 if the process is killed, so this is short."""

@@ -18,7 +18,7 @@ from .contacts import as_text, failed_rows, in_doubt, outcome_name, rejection_ro
 from .results import NAMES, accepted_lines, contact_line
 from .retrying import MISSING
 from .rows import AcceptedBatch, ContactRow
-from .spans import pack_spans
+from .spans import pack_places, pack_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +51,9 @@ OVERTAKE = (
     "INSERT INTO overtaken VALUES (?, ?, ?, 1) ON CONFLICT (source, position)"
     " DO UPDATE SET round = excluded.round, times = times + 1"
 )
+
+
+SEEN_TO_ENTER = ("seen_to_enter", "unknown until the journey history told that they entered")
 
 
 class Ledger:
@@ -117,6 +120,28 @@ class Ledger:
             self._add_lines(batch, outcome)
         else:
             self.fail(failed_rows(settlement, outcome, self._books.ordinals))
+
+    def accept_late(
+        self, batch_id: int, places: Sequence[tuple[int, int]], keys: Sequence[str]
+    ) -> None:
+        """Unknown contacts are accepted after all, as a batch of the present round."""
+        spans, packed = pack_places(places), orjson.dumps(list(keys))
+        self._connection.execute(
+            INSERT_BATCH.format("ABORT"),
+            (batch_id, 0, self.round, len(places), self._clock(), spans, packed),
+        )
+        self.record(
+            batch_id, attempt=0, outcome="accepted", contacts=len(places), why=SEEN_TO_ENTER
+        )
+        self._supersede(places)
+        batch = AcceptedBatch(
+            seq=self._settlements,
+            batch_id=batch_id,
+            event_instance_id=None,
+            spans=spans,
+            keys=packed,
+        )
+        self._results.add("accepted", batch.seq, accepted_lines(batch, self._books.names))
 
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Write records that will not be sent."""

@@ -17,12 +17,22 @@ from typing import TYPE_CHECKING
 from ..intake.ranges import Ranges, runs_of
 from .recalled import RECALLED
 from .rows import contact_records, source_names
+from .verdicts import missing_places
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-__all__ = ("MISSING", "WANTED", "Retry", "RetryOrder", "begin_round", "recallable", "wanted")
+__all__ = (
+    "ABSENT",
+    "MISSING",
+    "WANTED",
+    "Retry",
+    "RetryOrder",
+    "begin_round",
+    "recallable",
+    "wanted",
+)
 
 ENDLESS = 1 << 62
 """Beyond every position, and SQLite can hold it."""
@@ -31,11 +41,17 @@ MISSING = "missing"
 """Contacts that were accepted and did not enter: what a retry of them overtakes is an accepted
 outcome, and the ledger writes it as such."""
 
+ABSENT = "absent"
+"""Unknown contacts that certainly did not enter (verdicts.py): they may be sent safely."""
+
 _FAILED = (
     "SELECT position FROM contact WHERE source = :source AND superseded IS NULL"
     " AND outcome = '{}' AND round < :round"
 )
-WANTED = {outcome: _FAILED.format(outcome) for outcome in ("rejected", "unknown")}
+WANTED = {
+    **{outcome: _FAILED.format(outcome) for outcome in ("rejected", "unknown")},
+    ABSENT: f"{_FAILED.format('unknown')} AND seq IN (SELECT seq FROM absent)",  # noqa: S608  # ours
+}
 """Whose contacts can be sent again: what selects their positions in a source, but for those that
 were settled in the round already."""
 
@@ -110,14 +126,19 @@ def wanted(
 
     `resend`: those too that were in flight in it when a process ended.
     """
-    queries = (WANTED[outcome], _BROKEN_OFF) if resend else (WANTED[outcome],)
+    queries = [WANTED[outcome]] if outcome in WANTED else []
+    queries += [_BROKEN_OFF] if resend else []
+    missing = _missing(connection) if outcome == MISSING else {}
     found: dict[str, Ranges] = {}
     for ordinal, name in source_names(connection).items():
-        ranges = Ranges()
+        positions = set(missing.get(ordinal, ()))
         for query in queries:
             rows = connection.execute(query, {"source": ordinal, "round": round_number})
-            for first, last in runs_of(sorted(position for (position,) in rows)):
-                ranges.add(first, last)
+            positions.update(position for (position,) in rows)
+
+        ranges = Ranges()
+        for first, last in runs_of(sorted(positions)):
+            ranges.add(first, last)
 
         if ranges:
             found[name] = ranges
@@ -138,3 +159,12 @@ def recallable(connection: sqlite3.Connection, wanting: Mapping[str, Ranges]) ->
             found[name] = ranges
 
     return found
+
+
+def _missing(connection: sqlite3.Connection) -> dict[int, list[int]]:
+    """Those that are missing; whoever was sent again in the round is missing no more."""
+    places: dict[int, list[int]] = {}
+    for ordinal, position in missing_places(connection):
+        places.setdefault(ordinal, []).append(position)
+
+    return places

@@ -99,6 +99,7 @@ class AcceptedBatch:
     event_instance_id: str | None
     spans: str
     keys: bytes
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,21 +203,23 @@ def accepted_batches(connection: sqlite3.Connection, after: int = 0) -> Iterator
     overtaken = connection.execute("SELECT source, position, round FROM overtaken").fetchall()
     gone: dict[int, set[tuple[int, int]]] = {}  # from the batches of each round
     rows = connection.execute(
-        "SELECT s.seq, s.batch_id, s.event_instance_id, b.spans, b.keys, b.round FROM settlement s"
-        " JOIN batch b USING (batch_id) WHERE s.seq > ? AND s.outcome = 'accepted' ORDER BY s.seq",
+        "SELECT s.seq, s.batch_id, s.event_instance_id, b.spans, b.keys, b.round, s.at"
+        " FROM settlement s JOIN batch b USING (batch_id)"
+        " WHERE s.seq > ? AND s.outcome = 'accepted' ORDER BY s.seq",
         (after,),
     )
-    for seq, batch_id, event_instance_id, spans, keys, round_number in rows:
+    for seq, batch_id, event_instance_id, spans, keys, round_number, at in rows:
         batch = AcceptedBatch(
             seq=seq,
             batch_id=batch_id,
             event_instance_id=event_instance_id,
             spans=spans,
             keys=keys,
+            at=at,
         )
         if overtaken:
             if round_number not in gone:
-                gone[round_number] = {(at, p) for at, p, by in overtaken if by > round_number}
+                gone[round_number] = {(o, p) for o, p, by in overtaken if by > round_number}
 
             batch = _without(batch, gone[round_number])
 

@@ -1,4 +1,4 @@
-"""The journal's tables, and the only places where its file is created, recognised and opened.
+"""The only places where the journal's file is created, recognised and opened (tables.py).
 
 What the tables mean together, and how a journal is recovered, is told in `journal.py`; two more,
 where one of a key's contacts is sent, in `duplicates.py`. A journal is recognised by its header
@@ -15,14 +15,14 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import ConservationError, RunDirectoryError
+from .tables import APPLICATION_ID, TABLES, UPGRADES, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = (
-    "APPLICATION_ID",
-    "VERSION",
+    "bring_up_to_date",
     "create",
     "opened_to_read",
     "opened_to_write",
@@ -30,106 +30,11 @@ __all__ = (
     "translated",
 )
 
-APPLICATION_ID = 0x4A504A31
-"""`JPJ1`: SQLite's mark of whose file it is."""
-
-VERSION = 2
-"""The format's version: a program refuses what is of another than its own."""
+OLDEST = 2
+"""The earliest format that can be read as it is."""
 
 BUSY_SECONDS = 5.0
 """How long an opening waits for a reader that holds the file for a moment."""
-
-TABLES = """
-CREATE TABLE run (                    -- one row: whose journal this is, and how far the run is
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    run_id TEXT NOT NULL,
-    event_definition_key TEXT NOT NULL,
-    rest_host TEXT NOT NULL,
-    endpoint TEXT NOT NULL,
-    state TEXT NOT NULL,              -- as in summary.json
-    exhausted INTEGER NOT NULL,       -- 1: completed, and the sources were read to their end
-    detail TEXT,                      -- why the last leg ended as it did
-    started_at REAL NOT NULL,         -- Unix seconds, as every time here
-    ended_at REAL,
-    resumptions INTEGER NOT NULL,
-    requests INTEGER NOT NULL,        -- these four over all legs
-    retries INTEGER NOT NULL,
-    tokens INTEGER NOT NULL,
-    seconds REAL NOT NULL
-);
-CREATE TABLE source (
-    ordinal INTEGER PRIMARY KEY,      -- what positions refer to
-    name TEXT NOT NULL,               -- the latest name of this content
-    size INTEGER,
-    digest TEXT NOT NULL,
-    reading TEXT NOT NULL,            -- how it is cut into records: positions depend on it
-    read INTEGER NOT NULL,            -- the highest position known to have been read
-    mark_position INTEGER NOT NULL,   -- the newest mark
-    mark_offset INTEGER NOT NULL
-);
-CREATE TABLE mark (                   -- one in about 50,000 positions: where a resume may begin
-    source INTEGER NOT NULL REFERENCES source,
-    position INTEGER NOT NULL,
-    byte_offset INTEGER NOT NULL,
-    PRIMARY KEY (source, position)
-) WITHOUT ROWID;
-CREATE TABLE batch (                  -- written ahead of the first byte, never changed
-    batch_id INTEGER PRIMARY KEY,
-    attempt INTEGER NOT NULL,
-    round INTEGER NOT NULL,           -- 0: the run; n: the nth retry of its contacts
-    contacts INTEGER NOT NULL,
-    at REAL NOT NULL,
-    spans TEXT NOT NULL,              -- as told in spans.py
-    keys BLOB NOT NULL                -- JSON list of contact keys, in the order of the spans
-);
-CREATE TABLE settlement (             -- a batch's outcome; a batch without one is in flight
-    seq INTEGER PRIMARY KEY,
-    batch_id INTEGER NOT NULL UNIQUE REFERENCES batch,
-    attempt INTEGER NOT NULL,
-    outcome TEXT NOT NULL,            -- accepted, rejected, unknown
-    contacts INTEGER NOT NULL,
-    at REAL NOT NULL,
-    event_instance_id TEXT,
-    reason TEXT,
-    detail TEXT
-);
-CREATE TABLE contact (                -- a row a contact, for the rejected and the unknown alone
-    seq INTEGER PRIMARY KEY,
-    outcome TEXT NOT NULL,
-    source INTEGER NOT NULL REFERENCES source,
-    position INTEGER NOT NULL,
-    contact_key TEXT,
-    stage TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    detail TEXT NOT NULL,
-    record TEXT NOT NULL,             -- JSON: the record as read, or the contact as sent
-    batch_id INTEGER,
-    attempt INTEGER,
-    round INTEGER NOT NULL,           -- in which it was settled
-    at REAL NOT NULL,
-    superseded INTEGER                -- the later round whose outcome stands instead
-);
-CREATE UNIQUE INDEX one_outcome ON contact (source, position) WHERE superseded IS NULL;
-CREATE TABLE retry (                  -- a row a round, from 1
-    round INTEGER PRIMARY KEY,
-    outcome TEXT NOT NULL,            -- whose contacts are sent again
-    began_at REAL NOT NULL,
-    ended_at REAL                     -- NULL: not all of them yet; the newest row alone
-);
-CREATE TABLE overtaken (              -- accepted contacts that a retry has sent once more
-    source INTEGER NOT NULL REFERENCES source,
-    position INTEGER NOT NULL,
-    round INTEGER NOT NULL,           -- what was accepted in earlier ones counts no more
-    times INTEGER NOT NULL,           -- how many accepted outcomes that is
-    PRIMARY KEY (source, position)
-) WITHOUT ROWID;
-CREATE TABLE result_file (            -- how far each file derived from the tables is written
-    name TEXT PRIMARY KEY,
-    bytes INTEGER NOT NULL,           -- -1: to be written anew
-    seq INTEGER NOT NULL,             -- the last settlement or contact that is in it
-    crc INTEGER NOT NULL              -- CRC-32 of these bytes
-);
-"""
 
 
 @contextmanager
@@ -197,6 +102,7 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            _upgrade(connection)
         except sqlite3.Error:
             connection.close()
             raise
@@ -204,13 +110,36 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
         return connection
 
 
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring an earlier format up to date, in one transaction a step."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for step in range(version, VERSION):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {UPGRADES[step]} PRAGMA user_version = {step + 1}; COMMIT"
+        )
+
+
+def bring_up_to_date(path: Path) -> None:
+    """Give a journal of an earlier format the tables of this one. No process may work on it."""
+    if _recognise(path) < VERSION:
+        opened_to_write(path).close()
+
+
 def opened_to_read(path: Path) -> sqlite3.Connection:
     """A connection that cannot write, inside one read transaction, beside a running writer.
+
+    An earlier format must have been brought up to date, but that the newest tables may be missing
+    while the program that knows none of them is at work.
 
     In a directory where nothing may be created SQLite cannot make its shared memory file; there
     the file alone is read, provided that no write-ahead log lies beside it.
     """
-    _recognise(path)
+    if (version := _recognise(path)) < OLDEST:
+        raise RunDirectoryError(
+            f"{path} was begun by an earlier journey-pipeline (format {version}), which is still "
+            "at work on it: let that end first"
+        )
+
     with translated(path):
         uri = path.absolute().as_uri()
         try:
@@ -235,8 +164,8 @@ def _reading(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def _recognise(path: Path) -> None:
-    """Raise RunDirectoryError unless the file's header is that of a journal we can read."""
+def _recognise(path: Path) -> int:
+    """The file's format; raises RunDirectoryError unless it is a journal we can read."""
     with translated(path), open(path, "rb", opener=_itself) as file:
         header = file.read(100)
 
@@ -256,11 +185,7 @@ def _recognise(path: Path) -> None:
             f"{VERSION}): update the program, or name another run.directory"
         )
 
-    if version < VERSION:
-        raise RunDirectoryError(
-            f"{path} was begun by an earlier journey-pipeline (format {version}, this one reads "
-            f"{VERSION}): finish it with that one, or name another run.directory"
-        )
+    return int(version)
 
 
 def _itself(path: str, flags: int) -> int:

@@ -21,6 +21,7 @@ from .retrying import begin_round
 from .rows import read_counts, read_run
 from .schema import opened_to_write, translated
 from .summary import Summary
+from .verdicts import read_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -164,11 +165,32 @@ class JournalStore:
         self.ledger.enter(number)
         return number, continued
 
+    def begin_verified(self) -> int:
+        """A round in which nobody is sent: unknown contacts turn out to be accepted.
+
+        `leave_round` ends it. Returns the first number for its batches.
+        """
+        now = self.clock()
+        cursor = self.connection.execute(
+            "INSERT INTO retry (outcome, began_at, ended_at) VALUES ('verified', ?, ?)", (now, now)
+        )
+        self.ledger.enter(cursor.lastrowid or 0)
+        (last,) = self.connection.execute("SELECT coalesce(max(batch_id), 0) FROM batch").fetchone()
+        return int(last) + 1
+
+    def leave_round(self) -> None:
+        """What is written from now on belongs to the run itself."""
+        self.ledger.enter(0)
+
     def summary(self) -> Summary:
         """The run in numbers, this transaction's writes included."""
         self._refresh()
         self._books.keep()
-        return Summary.of(read_run(self.connection), read_counts(self.connection))
+        return Summary.of(
+            read_run(self.connection),
+            read_counts(self.connection),
+            verified=read_verified(self.connection),
+        )
 
     def catch_up(self) -> None:
         """Bring the result files to what the tables say: cut, append, or write anew."""

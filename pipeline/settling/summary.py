@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .rows import Counts, RunRow
+    from .verdicts import Verified
 
-__all__ = ("RunState", "Summary", "iso")
+__all__ = ("VERIFIED", "RunState", "Summary", "iso")
+
+
+VERIFIED = ("entered", "missing", "pending")
+"""What became of the accepted contacts."""
 
 
 class RunState(StrEnum):
@@ -63,9 +68,14 @@ class Summary:
     contacts_per_second: float
     started_at: str
     ended_at: str | None
+    entered: int | None = None
+    """With the next two what became of the accepted: `accepted = entered + missing + pending`.
+    They are told once Marketing Cloud was asked."""
+    missing: int | None = None
+    pending: int | None = None
 
     @classmethod
-    def of(cls, run: RunRow, counts: Counts) -> Summary:
+    def of(cls, run: RunRow, counts: Counts, *, verified: Verified | None = None) -> Summary:
         """Sum up; raises ConservationError if more contacts have an outcome than were read."""
         if counts.settled > counts.read:
             raise ConservationError(
@@ -91,11 +101,19 @@ class Summary:
             contacts_per_second=round(counts.settled / seconds, 1) if seconds > 0 else 0.0,
             started_at=iso(run.started_at),
             ended_at=None if run.ended_at is None else iso(run.ended_at),
+            entered=verified.entered if verified else None,
+            missing=verified.missing if verified else None,
+            pending=counts.accepted - verified.entered - verified.missing if verified else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The members of `summary.json`, in their order."""
-        return asdict(self)
+        told = asdict(self)
+        if self.entered is None:
+            for name in VERIFIED:
+                del told[name]
+
+        return told
 
     def to_json(self) -> str:
         """One line of JSON."""

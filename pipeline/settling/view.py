@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from ..errors import RunDirectoryError
+from ..errors import RunDirectoryError, UsageError
 from .lock import holder
 from .rows import (
     accepted_batches,
@@ -25,10 +25,11 @@ from .rows import (
     read_sources,
     source_names,
 )
-from .schema import opened_to_read, translated
+from .schema import bring_up_to_date, opened_to_read, translated
 from .spans import positions_of
 from .store import FILE_NAME
 from .summary import RunState, Summary
+from .verdicts import read_absent, read_verified, verdict_rows
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..intake.ranges import Ranges
     from .rows import ContactRow, RunRow
+    from .verdicts import VerdictRow
 
 __all__ = ("AcceptedContact", "JournalView", "LastError", "UnsettledBatch", "viewed")
 
@@ -79,9 +81,13 @@ def viewed(directory: Path) -> Iterator[JournalView]:
     if not path.exists():
         raise RunDirectoryError(f"{directory} holds no run yet: there is no {FILE_NAME} in it")
 
+    working = holder(directory) is not None
+    if not working:
+        bring_up_to_date(path)
+
     connection = opened_to_read(path)
     try:
-        yield JournalView(connection, path=path, working=holder(directory) is not None)
+        yield JournalView(connection, path=path, working=working)
     finally:
         connection.close()
 
@@ -107,7 +113,11 @@ class JournalView:
     def summary(self) -> Summary:
         """The run in numbers."""
         with translated(self._path):
-            return Summary.of(self.run(), read_counts(self._connection))
+            return Summary.of(
+                self.run(),
+                read_counts(self._connection),
+                verified=read_verified(self._connection),
+            )
 
     def files(self) -> list[tuple[str, int, int, int]]:
         """(name, bytes, seq, crc) of each result file, as the journal remembers it."""
@@ -159,6 +169,25 @@ class JournalView:
         """Yield the contacts whose outcome is `outcome`, in the order of settling."""
         with translated(self._path):
             yield from contact_rows(self._connection, outcome)
+
+    def verified(self, outcome: str) -> Iterator[VerdictRow]:
+        """Yield the accepted contacts that entered, are missing, or pending.
+
+        Raises UsageError where it was never asked who entered.
+        """
+        with translated(self._path):
+            if read_verified(self._connection) is None:
+                raise UsageError(
+                    f"{self._path}: nobody has asked Marketing Cloud yet who entered; "
+                    "`journey-pipeline verify` does"
+                )
+
+            yield from verdict_rows(self._connection, outcome)
+
+    def absent(self) -> int:
+        """How many unknown contacts certainly did not enter."""
+        with translated(self._path):
+            return read_absent(self._connection)
 
     def unprocessed(self) -> dict[str, Ranges]:
         """What was read of each source and has no outcome, as ranges."""

@@ -95,7 +95,7 @@ class Journey:
         self.history = history
         self.inside: dict[str, float] = {}
         """Who had entered before the rehearsal began, and when."""
-        self._vanishing = re.compile(vanishing) if vanishing else None
+        self.vanish(vanishing)
         self._last: dict[str, float] = {}  # kept only where somebody may exit
 
     def take(
@@ -133,6 +133,10 @@ class Journey:
             return flaw
 
         return self.definition.fields.flaw(contact.get(names.data, _NOTHING))
+
+    def vanish(self, pattern: str | None) -> None:
+        """From now on contacts are lost without a cause whose key this finds."""
+        self._vanishing = re.compile(pattern) if pattern else None
 
     def enter_before(self, keys: Sequence[str], at: float) -> None:
         """Contacts entered at `at`, by another way than the rehearsal's."""

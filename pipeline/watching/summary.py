@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-__all__ = ("counted", "print_summary", "summary_lines")
+__all__ = ("counted", "outcome_lines", "print_summary", "summary_lines")
 
 _HEADLINES = {
     "completed": ("Completed", "bold green"),
@@ -28,8 +28,18 @@ _COMMANDS = {
     "rejected": "results {} --of rejected",
     "unknown": "results {} --of unknown",
     "unprocessed": "run {}",
+    "missing": "results {} --of missing",
+    "pending": "verify {}",
 }
-_STYLES = {"accepted": "green", "rejected": "red", "unknown": "yellow", "unprocessed": "yellow"}
+_STYLES = {
+    "accepted": "green",
+    "  entered": "green",  # these three once it was asked
+    "  missing": "red",
+    "  pending": "yellow",
+    "rejected": "red",
+    "unknown": "yellow",
+    "unprocessed": "yellow",
+}
 
 
 def print_summary(
@@ -63,17 +73,23 @@ def _lines(
     headline, style = _HEADLINES[summary["state"]]
     yield Text.assemble((headline, style), f" after {duration(summary['seconds'])}")
     yield Text()
-    width = max(len(f"{summary[name]:,}") for name in _STYLES)
-    for name, colour in _STYLES.items():
-        count = summary[name]
-        shown = colour if count else "dim"
-        line = Text.assemble("  ", (f"{name:<11}  {count:>{width},}", shown))
-        yield line.append(_advice(name, summary, config=config))
+    yield from outcome_lines(summary, config=config)
 
     yield Text()
     yield Text(f"  {_effort(summary)}")
     if directory is not None:
         yield Text(f"  everything about this run: {directory}")
+
+
+def outcome_lines(summary: Mapping[str, Any], *, config: str | None) -> Iterator[Text]:
+    """A line an outcome: how many contacts, and what to do about them."""
+    told = [label for label in _STYLES if label.strip() in summary]
+    width = max(len(f"{summary[label.strip()]:,}") for label in told)
+    for label in told:
+        count = summary[label.strip()]
+        shown = _STYLES[label] if count else "dim"
+        line = Text.assemble("  ", (f"{label:<11}  {count:>{width},}", shown))
+        yield line.append(_advice(label.strip(), summary, config=config))
 
 
 def _advice(name: str, summary: Mapping[str, Any], *, config: str | None) -> str:

@@ -1,0 +1,1 @@
+"""Verifying: who really entered, held against what the journal says was accepted."""

@@ -1,0 +1,244 @@
+"""The docket: every claim of a run, in the order of its number, and the verdict on each.
+
+Claims are numbered through the accepted batches and then the unknown contacts; the batches alone
+are kept in memory, so that a number leads back to its batch. What an absence proves is decided for
+each batch, by when it was settled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from ..settling.rows import accepted_batches
+from ..settling.spans import positions_of
+from ..settling.verdicts import Verdict, unknown_claims
+from .reconciliation import ENTERED, Finding
+from .window import Standing
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Container, Iterator, Mapping
+
+    from ..settling.verdicts import UnknownClaim
+    from .evidence import Evidence
+
+__all__ = ("Docket", "Judged", "Sayings")
+
+PENDING: Final[Mapping[Standing, str]] = {
+    Standing.TOO_FRESH: "the journey history is not complete for its time yet: verify again later",
+    Standing.STILL_ENTERING: "others of this run entered only just now: verify again later",
+    Standing.HISTORY_GONE: "it was sent longer ago than journey history is kept (30 days)",
+    Standing.LATENESS_UNKNOWN: "Marketing Cloud did not say how late its history is",
+    Standing.INCOMPLETE: "Marketing Cloud gave fewer rows than it had announced",
+    Standing.NO_JOURNEY: "no journey that listens to this event can be seen: none does, or it was "
+    "deleted since, or the installed package may not read it",
+    Standing.NO_HISTORY: "journey history is not to be had, and it was not seen to be inside",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A batch: the number of its first contact, how many it has, when it was settled."""
+
+    batch_id: int
+    first: int
+    contacts: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sayings:
+    """What is said of each kind of finding, to a person."""
+
+    absent: str
+    before: str
+    messages: list[str]
+    entered: str = "in_history"
+    """By what a contact is known to have entered."""
+
+    def of(self, finding: int) -> tuple[str, str]:
+        """The reason and its detail of a missing contact."""
+        match finding:
+            case Finding.ABSENT:
+                return "not_in_history", self.absent
+            case Finding.BEFORE:
+                return "entered_before", self.before
+            case Finding.DUPLICATE:
+                return "duplicate_key", (
+                    "its contact key is in this run more than once and entered fewer times: "
+                    "the record before it entered"
+                )
+            case _:
+                said = self.messages[finding - Finding.REFUSED]
+                return "refused_by_journey", f"the journey history says: {said or 'failed'}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Judged:
+    """The verdicts in numbers, and what becomes of the unknown."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (outcome, reason)
+    details: dict[str, str] = field(default_factory=dict)  # of a missing one's reason
+    entered: list[UnknownClaim] = field(default_factory=list)
+    absent: list[UnknownClaim] = field(default_factory=list)
+    undecided: int = 0
+    """Unknown contacts that stay as they are."""
+    waits_for: float | None = None
+    """When the latest was settled of those that asking again later may decide (our clock)."""
+
+    def total(self, outcome: str) -> int:
+        """How many accepted contacts have this outcome."""
+        return sum(count for (name, _), count in self.counts.items() if name == outcome)
+
+
+class Docket:
+    """The claims of a run. Made from its journal, which must not change meanwhile."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._held: list[_Held] = []
+        self._unknown: list[UnknownClaim] = []
+        self.accepted = 0
+
+    @property
+    def size(self) -> int:
+        """How many claims there are."""
+        return self.accepted + len(self._unknown)
+
+    def keys_of(self, wanted: Container[int]) -> Iterator[tuple[int, str]]:
+        """Yield (number, contact key) of the accepted claims that are wanted."""
+        number = 0
+        for batch in accepted_batches(self._connection):
+            keys = orjson.loads(batch.keys)
+            for place, key in enumerate(keys, number):
+                if place in wanted:
+                    yield place, key
+
+            number += len(keys)
+
+    def enter(self, evidence: Evidence) -> None:
+        """Number the claims, and hand them to `evidence`."""
+        evidence.claim(self._numbered())
+
+    def _numbered(self) -> Iterator[tuple[str, int]]:
+        for batch in accepted_batches(self._connection):
+            keys = orjson.loads(batch.keys)
+            self._held.append(_Held(batch.batch_id, self.accepted, len(keys), batch.at))
+            yield from zip(keys, range(self.accepted, self.accepted + len(keys)), strict=True)
+            self.accepted += len(keys)
+
+        for number, claim in enumerate(unknown_claims(self._connection), self.accepted):
+            self._unknown.append(claim)
+            yield claim.contact_key, number
+
+    def verdicts(
+        self,
+        findings: bytearray,
+        standing: Callable[[float], Standing],
+        *,
+        sayings: Sayings,
+        judged: Judged,
+    ) -> Iterator[Verdict]:
+        """Yield the verdicts on the accepted, and fill `judged`, with the unknown as well.
+
+        `standing` says what an absence proves of a contact settled then.
+        """
+        before = self._seen_before()
+        entered = ("entered", sayings.entered, "")
+        batches = accepted_batches(self._connection)
+        for held, batch in zip(self._held, batches, strict=True):
+            part = findings[held.first : held.first + held.contacts]
+            places = list(positions_of(batch.spans))
+            if part.count(ENTERED) == len(part):
+                yield self._verdict(held, entered, places, judged=judged)
+                continue
+
+            proof = standing(held.at)
+            groups: defaultdict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+            earlier = before(held.batch_id)
+            for finding, place in zip(part, places, strict=True):
+                kept = earlier.get(place) if finding else None
+                groups[kept or _outcome(finding, proof, sayings)].append(place)
+
+            if proof.passing and any(finding != ENTERED for finding in part):
+                judged.waits_for = max(judged.waits_for or 0.0, held.at)
+
+            for why, some in groups.items():
+                yield self._verdict(held, why, some, judged=judged)
+
+        self._judge_unknown(findings, standing, judged=judged)
+
+    def _verdict(
+        self,
+        held: _Held,
+        why: tuple[str, str, str],
+        places: list[tuple[int, int]],
+        *,
+        judged: Judged,
+    ) -> Verdict:
+        outcome, reason, detail = why
+        judged.counts[outcome, reason] += len(places)
+        if outcome == "missing":
+            judged.details.setdefault(reason, detail)
+
+        return Verdict(
+            batch_id=held.batch_id, outcome=outcome, reason=reason, detail=detail, places=places
+        )
+
+    def _seen_before(self) -> Callable[[int], dict[tuple[int, int], tuple[str, str, str]]]:
+        """The places of a batch that an earlier verification saw enter: they stay entered."""
+        known = {
+            batch_id
+            for (batch_id,) in self._connection.execute(
+                "SELECT DISTINCT batch_id FROM verdict WHERE outcome = 'entered'"
+            )
+        }
+
+        def of(batch_id: int) -> dict[tuple[int, int], tuple[str, str, str]]:
+            if batch_id not in known:
+                return {}
+
+            rows = self._connection.execute(
+                "SELECT reason, spans FROM verdict WHERE batch_id = ? AND outcome = 'entered'",
+                (batch_id,),
+            ).fetchall()
+            return {
+                place: ("entered", reason, "")
+                for reason, spans in rows
+                for place in positions_of(spans)
+            }
+
+        return of
+
+    def _judge_unknown(
+        self, findings: bytearray, standing: Callable[[float], Standing], *, judged: Judged
+    ) -> None:
+        for claim, finding in zip(self._unknown, findings[self.accepted :], strict=True):
+            proof = standing(claim.at)
+            gone = finding not in {Finding.UNDECIDED, Finding.ODD}
+            if finding == Finding.ENTERED:
+                judged.entered.append(claim)
+            elif gone and proof is Standing.MISSING:
+                judged.absent.append(claim)
+            else:
+                judged.undecided += 1
+                if gone and proof.passing:
+                    judged.waits_for = max(judged.waits_for or 0.0, claim.at)
+
+
+def _outcome(finding: int, proof: Standing, sayings: Sayings) -> tuple[str, str, str]:
+    """(outcome, reason, detail) of an accepted contact."""
+    if finding == Finding.ENTERED:
+        return "entered", sayings.entered, ""
+
+    if finding == Finding.ODD:
+        return "pending", "odd_status", "the journey history gives it a status that is not known"
+
+    if proof is not Standing.MISSING:
+        return "pending", proof.value, PENDING[proof]
+
+    return ("missing", *sayings.of(finding))
