@@ -17,9 +17,9 @@ __all__ = (
     "BatchSettled",
     "BatchSplit",
     "ChunkRead",
+    "DoubtSettled",
     "DrainStarted",
     "DuplicatesDecided",
-    "DuplicatesSought",
     "Emit",
     "Emitter",
     "EncoderRestarted",
@@ -104,16 +104,14 @@ class FieldsUnreadable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DuplicatesSought:
-    """All sources are read for contacts that share a key, before anything is sent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicatesDecided:
-    """Of `contacts`, `dropped` are not sent: the first or last of their key is."""
+    """Of `contacts`, `dropped` are not sent: the first or last of their key is.
+
+    All sources are read for that; `dropped` is None when it begins.
+    """
 
     contacts: int
-    dropped: int
+    dropped: int | None
     kept: str  # "first" or "last"
 
 
@@ -201,6 +199,15 @@ class BatchSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtSettled:
+    """A batch whose answer was lost, or made no sense, was found by asking for its status."""
+
+    batch_id: int
+    contacts: int
+    reason: str  # of the doubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldStarted:
     """Marketing Cloud asked for a pause: no sender sends for `seconds`."""
 
@@ -245,7 +252,6 @@ Event = (
     | FieldsRead
     | ListenersRead
     | FieldsUnreadable
-    | DuplicatesSought
     | DuplicatesDecided
     | ChunkRead
     | EncoderRestarted
@@ -256,6 +262,7 @@ Event = (
     | AttemptFailed
     | BatchSplit
     | BatchSettled
+    | DoubtSettled
     | HoldStarted
     | TokenRenewed
     | DrainStarted

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from anyio import to_thread
 
 from .errors import UsageError
-from .events import DuplicatesDecided, DuplicatesSought
+from .events import DuplicatesDecided
 from .mapping.encoder import open_encoder
 from .mapping.rules import Duplicates
 from .settling.duplicates import Spill, sifted
@@ -82,7 +82,8 @@ class Sifter:
             await self._decide(target)
 
     async def _decide(self, target: Target | None) -> None:
-        self._emit(DuplicatesSought())
+        mode = self._mode
+        self._emit(DuplicatesDecided(contacts=0, dropped=None, kept=mode.value))
         plan = self._plan
         if plan.size_bytes is None:
             with translated(self._directory):
@@ -97,7 +98,6 @@ class Sifter:
                 while (contacts := await encoder.next()) is not None:
                     await to_thread.run_sync(self._take, contacts, spill)
 
-            mode = self._mode
             count = await self._journal.within(lambda store: store.decisions.decide(mode, spill))
 
         self._emit(DuplicatesDecided(contacts=spill.contacts, dropped=count, kept=mode.value))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 import stamina
 
 from pipeline.errors import EndpointError, EventDefinitionError
-from pipeline.events import AttemptFailed
+from pipeline.events import AttemptFailed, DoubtSettled
+from pipeline.legs import RunOptions
+from pipeline.simulator.fault_spec import parse_fault
+from pipeline.simulator.schedule import Schedule
 from tests.fakes.configs import write_contacts
 from tests.fakes.injection import standing
 
@@ -36,6 +40,7 @@ SINGLE = {
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Backoff in hundredths of its time; look-ups that are tried again do not wait at all."""
     monkeypatch.setattr("pipeline.sending.retry.FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sending.inquiry.WAITS_SECONDS", (0.01, 0.02))
     with stamina.set_testing(True, attempts=8, cap=True):
         yield
 
@@ -142,7 +147,7 @@ async def test_errors_that_never_pass(tmp_path: Path) -> None:
 async def test_verdicts_that_contradict(by: str, tmp_path: Path) -> None:
     """Where the verdicts do not fit, the whole batch is unknown, and the line says why."""
     source = contacts(tmp_path, 50)
-    async with enhanced(tmp_path, f"muddled:at=3,by={by}") as stand:
+    async with enhanced(tmp_path, f"muddled:at=3,by={by}", status_there=False) as stand:
         injected = await stand.inject(delivery={"max_in_flight": 1})
         assert (injected.exit_code, injected.counts) == (1, (50, 40, 0, 10, 0))
         stand.audit(source)
@@ -157,10 +162,61 @@ async def test_verdicts_that_contradict(by: str, tmp_path: Path) -> None:
 async def test_no_verdicts_at_all(fault: str, tmp_path: Path) -> None:
     """A 2xx without verdicts says of nobody whether they were queued."""
     source = contacts(tmp_path, 30)
-    async with enhanced(tmp_path, f"{fault}:at=2") as stand:
+    async with enhanced(tmp_path, f"{fault}:at=2", status_there=False) as stand:
         injected = await stand.inject(delivery={"max_in_flight": 1})
         assert injected.counts == (30, 20, 0, 10, 0)
         stand.audit(source)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["muddled:at=2", "500:at=2,taken=true", "close:at=2,taken=true", "empty:at=2"],
+)
+async def test_a_lost_answer_is_asked_for(fault: str, tmp_path: Path) -> None:
+    """Found by the status route, the contacts are accepted; no one is sent twice for it."""
+    source = contacts(tmp_path, 30)
+    async with enhanced(tmp_path, fault) as stand:
+        injected = await stand.inject(delivery={"max_in_flight": 1})
+        assert (injected.exit_code, injected.counts) == (0, (30, 30, 0, 0, 0))
+        (settled,) = injected.seen(DoubtSettled)
+        assert settled.contacts == 10
+        stand.audit(source)
+
+
+async def test_what_was_not_taken_is_not_found(tmp_path: Path) -> None:
+    """Nothing is concluded from silence: it stays unknown."""
+    source = contacts(tmp_path, 30)
+    async with enhanced(tmp_path, "500:at=2,taken=false") as stand:
+        injected = await stand.inject(delivery={"max_in_flight": 1})
+        assert injected.counts == (30, 20, 0, 10, 0)
+        assert injected.seen(DoubtSettled) == []
+        stand.audit(source)
+
+
+async def test_an_earlier_request_is_not_this_one(tmp_path: Path) -> None:
+    """The same contacts, injected by an earlier run, prove nothing about this one's."""
+    contacts(tmp_path, 10)
+    async with enhanced(tmp_path) as stand:
+        assert (await stand.inject()).exit_code == 0
+        await anyio.sleep(2.1)  # a date is in whole seconds
+        stand.cloud.schedule = Schedule([parse_fault("500:at=1,taken=false")])
+        again = await stand.inject(options=RunOptions(again=True))
+        assert again.counts == (10, 0, 0, 10, 0)
+
+
+async def test_contacts_that_were_queued_and_errored(tmp_path: Path) -> None:
+    """Where the status tells an error of a contact in doubt, that is its verdict."""
+    contacts(tmp_path, 10)
+    fields = ("EmailAddress:EmailAddress:required", "FirstName:Text(2)")
+    journey = {"endpoint": "async-events", "check_fields": False}
+    async with enhanced(tmp_path, "500:at=2,taken=true", fields=fields) as stand:
+        await stand.inject(options=RunOptions(limit=1), journey=journey)
+        injected = await stand.inject(journey=journey)
+        assert injected.summary["unknown"] == 0
+
+    lines = injected.lines("rejected")
+    assert {line["reason"] for line in lines} == {"errored"}
+    assert {line["detail"] for line in lines} == {"errored after it was queued: too_long"}
 
 
 async def test_nobody_is_queued(tmp_path: Path) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..events import RequestEnded, RequestStarted
+from ..events import DoubtSettled, RequestEnded, RequestStarted
 from .answers import classify
 from .endpoint import batch_url, bearer
+from .inquiry import Inquiry
 from .reply import Reply
+from .retry import http_date
+from .verdict import Ambiguous
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..events import Emit
     from ..packing.batch import Batch
     from .address import Addressed
@@ -40,9 +45,40 @@ class Courier:
         self._client = client
         self._emit = emit
         self._clock = clock
+        path = journey.profile.status_path
+        self._inquiry = None if path is None else Inquiry(address, path, client=client, clock=clock)
+        self._last: tuple[str, datetime] | None = None  # the server's date, and when it was told
 
     async def post(self, batch: Batch, token: str) -> Verdict:
-        """Send the batch's payload once. Cancelled, it leaves the batch's fate unknown."""
+        """Send the batch's payload once, and ask where the answer leaves it in doubt.
+
+        Cancelled, it leaves the batch's fate unknown.
+        """
+        since = self._server_time()
+        verdict = await self._post(batch, token)
+        if self._inquiry is None or not isinstance(verdict, Ambiguous):
+            return verdict
+
+        found = await self._inquiry.ask(batch, self._key, token=token, since=since)
+        if found is None:
+            return verdict
+
+        self._emit(
+            DoubtSettled(batch_id=batch.batch_id, contacts=len(batch), reason=verdict.reason)
+        )
+        return found
+
+    def _server_time(self) -> datetime:
+        """What time it is for the server, as far as its last answer tells."""
+        now = self._clock.wall()
+        if self._last is None:
+            return now
+
+        date, at = self._last
+        moment = http_date(date)
+        return now if moment is None else now + (moment - at)
+
+    async def _post(self, batch: Batch, token: str) -> Verdict:
         batch_id = batch.batch_id
         self._emit(RequestStarted(batch_id=batch_id))
         began = self._clock.now()
@@ -52,6 +88,8 @@ class Courier:
             reply = await self._client.post(url, batch.payload, headers=bearer(token))
             if isinstance(reply, Reply):
                 status = reply.status
+                if date := reply.headers.get("Date"):
+                    self._last = date, self._clock.wall()
         finally:
             seconds = self._clock.now() - began
             self._emit(RequestEnded(batch_id=batch_id, status=status, seconds=seconds))

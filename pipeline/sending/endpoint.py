@@ -43,6 +43,7 @@ __all__ = (
     "interactions_url",
     "memberships_url",
     "rows_url",
+    "status_url",
     "token_body",
     "token_url",
 )
@@ -74,6 +75,8 @@ class Profile:
     read: Callable[[Any, Sequence[str]], Verdict]
     auth: tuple[AuthVersion, ...]
     auth_known: str
+    status_path: str | None = None
+    """Where it can be asked afterwards what became of contacts."""
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
@@ -94,6 +97,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
         read=read_members,
         auth=(AuthVersion.V2,),
         auth_known="it is documented for enhanced packages, and younger than the legacy ones",
+        status_path="/interaction/v1/async/events/status",
     ),
     EndpointName.SINGLE: Profile(
         path="/interaction/v1/events",
@@ -151,6 +155,12 @@ class JourneyPolicy:
 def batch_url(address: Addressed, journey: JourneyPolicy) -> str:
     """Where batches are posted."""
     return address.rest_base + journey.profile.path
+
+
+def status_url(address: Addressed, path: str, asked: Mapping[str, str | int]) -> str:
+    """Where it is asked what became of contacts."""
+    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in asked.items())
+    return f"{address.rest_base}{path}?{query}"
 
 
 def event_definition_url(address: Addressed, key: str) -> str:

@@ -58,6 +58,7 @@ class Access:
     permitted: bool = True
     endpoint_there: bool = True
     v2_tokens: bool = False
+    status_there: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +220,8 @@ class Cloud:
     def _tell(self, call: Call, now: float) -> Answer:
         """The answer to a question."""
         if call.route is Route.ASYNC_STATUS:
-            return self._async.status(call.query, now=now)
+            there = self._access.status_there
+            return self._async.status(call.query, now=now) if there else answers.NOT_FOUND
 
         if call.route.scope is Scope.HISTORY:
             return answer_history(self.history, call, now)

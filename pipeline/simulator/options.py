@@ -100,6 +100,8 @@ class SimulatorOptions:
     """The body of a 201: `object`, `string` (a bare GUID) or `double` (JSON in a JSON string)."""
     max_records: int = 500
     max_bytes: int = 5_900_000
+    status_there: bool = True
+    """False: `async/events` has no status route, 404."""
     queue_seconds: float = 0.0
     """How long the status route of `async/events` says *queued* of a contact."""
     poison_keys: tuple[str, ...] = ()
@@ -176,6 +178,7 @@ class SimulatorOptions:
                 permitted=self.permitted,
                 endpoint_there=self.endpoint_there,
                 v2_tokens=self.v2_tokens,
+                status_there=self.status_there,
             ),
             capacity=Capacity(
                 latency=Latency.parse(self.latency),

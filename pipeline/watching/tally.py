@@ -15,9 +15,9 @@ from ..events import (
     AttemptFailed,
     BatchSettled,
     ChunkRead,
+    DoubtSettled,
     DrainStarted,
     DuplicatesDecided,
-    DuplicatesSought,
     EncoderRestarted,
     Event,
     FieldsUnreadable,
@@ -252,12 +252,17 @@ def _news_of(event: Event) -> str | None:
             text = _retry(event)
         case RunPutAside():
             text = f"the run that was here before lies in {event.directory} now"
-        case DuplicatesSought():
+        case DuplicatesDecided(dropped=None):
             text = "reading everything once, for contacts that share a key; nothing is sent yet"
         case DuplicatesDecided():
             text = (
                 f"{event.dropped:,} of {event.contacts:,} contacts are not sent: another one of "
                 f"their key is, the {event.kept}"
+            )
+        case DoubtSettled():
+            text = (
+                f"a batch of {event.contacts:,} contacts in doubt ({event.reason}) was asked for: "
+                "Marketing Cloud has it"
             )
         case DrainStarted():
             text = f"finishing what is begun: {event.reason}"
