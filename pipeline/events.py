@@ -36,6 +36,7 @@ __all__ = (
     "RunHalted",
     "RunPutAside",
     "RunStarted",
+    "SourceChanged",
     "TokenRenewed",
 )
 
@@ -78,6 +79,13 @@ class LeftoversFound:
 
     batches: int
     contacts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChanged:
+    """A source is not any more what it was when the run began; `detail` says how."""
+
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +257,7 @@ Event = (
     | RetryStarted
     | RunPutAside
     | LeftoversFound
+    | SourceChanged
     | FieldsRead
     | ListenersRead
     | FieldsUnreadable

@@ -32,7 +32,7 @@ from .errors import (
     SourceError,
     ungrouped,
 )
-from .events import RunEnded
+from .events import RunEnded, SourceChanged
 from .legs import Ended, announce, open_leg, plan_leg
 from .mapping.contacts import Contacts
 from .packing.batch import Batch
@@ -225,6 +225,8 @@ class Injection:
 
         if reader.ended and not stop.asked:
             await self._come_to_end(reader.contacts)
+            for change in await to_thread.run_sync(self._plan.changes):
+                emit(SourceChanged(detail=change))
 
     async def _come_to_end(self, contacts: int) -> None:
         limit = self._options.limit

@@ -6,17 +6,18 @@ mapping against them. It blocks on files and never touches the network.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import MappingError, UsageError
 from .intake.locate import locate
+from .intake.origin import PathOrigin
 from .intake.ranges import Ranges
 from .intake.source import START
 from .mapping.encoding import Encoding, Reading
 from .mapping.mapper import Mapper
-from .settling.identity import Identity, rest_host
+from .settling.identity import Identity, differences_of, rest_host
 from .settling.recalled import RecalledSource
 from .settling.store import FILE_NAME
 
@@ -72,6 +73,26 @@ class Plan:
     def recalled(self) -> bool:
         """Whether the sources are what the journal holds of them."""
         return any(isinstance(source, RecalledSource) for source in self.sources)
+
+    def begins_with(self, known: Fingerprint) -> bool:
+        """Whether a source is what `known` was of, and something appended."""
+        return any(
+            isinstance(origin, PathOrigin) and origin.begins_with(known)
+            for origin in self._origins()
+        )
+
+    def changes(self) -> list[str]:
+        """What happened to the sources since the plan was made, a sentence each."""
+        changed = []
+        for origin, known in zip(self._origins(), self.fingerprints, strict=True):
+            if isinstance(origin, PathOrigin):
+                now = origin.now(known.name)
+                changed += differences_of(replace(known, reading=""), now)
+
+        return changed
+
+    def _origins(self) -> list[object]:
+        return [getattr(source, "origin", None) for source in self.sources]
 
     def hold_against(self, target: Target | None) -> None:
         """Raise MappingError where the mapping does not fit the sources' columns or `target`."""

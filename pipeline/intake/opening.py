@@ -6,6 +6,8 @@ gzip and Zstandard are opened as such: by the name's ending, and without one by 
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,6 @@ from .encoding import UTF8_BOM, Transcoder, codec_of, transcode
 from .origin import HEAD_BYTES
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable, Iterator
 
     from .encoding import Stream
@@ -121,7 +122,7 @@ def _stored(origin: Origin, *, preview: bool) -> Iterator[_Stored]:
 class _Stored:
     """Stored bytes, uncompressed where they are compressed. `read` gives at least one byte."""
 
-    __slots__ = ("_origin", "_raw", "_read", "_size")
+    __slots__ = ("_origin", "_plain", "_raw", "_read", "_size")
 
     def __init__(
         self, origin: Origin, raw: io.RawIOBase, read: Callable[[int], bytes | None]
@@ -130,18 +131,41 @@ class _Stored:
         self._raw = raw
         self._read = read
         self._size = origin.size
+        self._plain = read == raw.read
 
     def read(self, size: int) -> bytes:
         try:
-            return self._read(size) or b""
+            data = self._read(size) or b""
         except _damages() as error:
             raise SourceError(
                 f"{self._origin.label} is damaged or cut off near byte {self._raw.tell()} as "
                 f"stored: {error}. Everything before was read; fetch the file again for the rest."
             ) from error
 
+        if not data and self._plain:
+            self._refuse_half_a_line()
+
+        return data
+
+    def _refuse_half_a_line(self) -> None:
+        """Raise SourceError where a file that has grown since ended inside a line.
+
+        Whoever writes it had not finished: what there is of the record is not the record.
+        """
+        if not (isinstance(self._raw, io.FileIO) and self._size):
+            return
+
+        descriptor = self._raw.fileno()
+        grown = os.fstat(descriptor).st_size > self._size
+        if grown and os.pread(descriptor, 1, self._size - 1) not in b"\r\n":
+            raise SourceError(
+                f"{self._origin.label} is being written to: its last record was not complete when "
+                "the run began. All before it is sent; wait until the file is complete, and put "
+                "new records into a file of their own"
+            )
+
     def skip(self, count: int) -> None:
-        if self._raw.seekable() and self._read == self._raw.read:
+        if self._raw.seekable() and self._plain:
             self._raw.seek(count)
             return
 

@@ -52,12 +52,13 @@ class Origin(Protocol):
 
 
 class PathOrigin:
-    """A regular file."""
+    """A regular file. Once it was recognised, what is appended to it is not read any more."""
 
-    __slots__ = ("_path",)
+    __slots__ = ("_path", "_size")
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._size: int | None = None
 
     @property
     def label(self) -> str:
@@ -65,6 +66,9 @@ class PathOrigin:
 
     @property
     def size(self) -> int:
+        if self._size is not None:
+            return self._size
+
         try:
             return self._path.stat().st_size
         except OSError as error:
@@ -72,7 +76,7 @@ class PathOrigin:
 
     def open(self) -> io.RawIOBase:
         try:
-            return io.FileIO(self._path)
+            return _Bounded(self._path, self._size)
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -83,17 +87,28 @@ class PathOrigin:
         return False
 
     def fingerprint(self, name: str) -> Fingerprint:
-        digest = hashlib.blake2b(digest_size=20)
-        with self.open() as raw:
-            try:
-                digest.update(read_up_to(raw, HEAD_BYTES))
-                size = raw.seek(0, os.SEEK_END)
-                raw.seek(max(0, size - HEAD_BYTES))
-                digest.update(read_up_to(raw, HEAD_BYTES))
-            except OSError as error:
-                raise self._unreadable(error) from error
+        found = self.now(name)
+        self._size = found.size
+        return found
 
-        return Fingerprint(name=name, size=size, digest=digest.hexdigest())
+    def now(self, name: str) -> Fingerprint:
+        """What it holds now, and is still read only as far as it was recognised before."""
+        try:
+            with io.FileIO(self._path) as raw:
+                size = raw.seek(0, os.SEEK_END)
+                return Fingerprint(name=name, size=size, digest=_digest_of(raw, size))
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def begins_with(self, known: Fingerprint) -> bool:
+        """Whether it is what `known` was of, and something appended."""
+        try:
+            with io.FileIO(self._path) as raw:
+                size = known.size or 0
+                grown = 0 < size < raw.seek(0, os.SEEK_END)
+                return grown and _digest_of(raw, size) == known.digest
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def _unreadable(self, error: OSError) -> SourceError:
         return SourceError(
@@ -103,6 +118,47 @@ class PathOrigin:
 
     def __repr__(self) -> str:
         return f"PathOrigin({str(self._path)!r})"
+
+
+class _Bounded(io.FileIO):
+    """A file of which `size` bytes are read, whatever has been appended since; None: all of it.
+
+    Raises SourceError at the end of a file that has become shorter.
+    """
+
+    def __init__(self, path: Path, size: int | None) -> None:
+        super().__init__(path)
+        self._bound = size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._bound is None:
+            return super().read(size)
+
+        room = max(0, self._bound - self.tell())
+        wanted = room if size is None or size < 0 else min(size, room)
+        data = super().read(wanted)
+        if wanted and not data:
+            raise self._shorter()
+
+        return data
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        if self._bound is None:
+            return super().readinto(buffer)
+
+        room = max(0, self._bound - self.tell())
+        view = memoryview(buffer)[:room]
+        count = super().readinto(view)
+        if view and not count:
+            raise self._shorter()
+
+        return count
+
+    def _shorter(self) -> SourceError:
+        return SourceError(
+            f"{self.name} has shrunk while it was read, from {self._bound:,} bytes to "
+            f"{self.tell():,}. What was read of it is sent; put the whole file back to go on"
+        )
 
 
 class StdinOrigin:
@@ -191,6 +247,16 @@ class _Replay(io.RawIOBase):
             self._kept += data
 
         return data
+
+
+def _digest_of(raw: io.RawIOBase, size: int) -> str:
+    """Of head and tail of the first `size` bytes."""
+    digest = hashlib.blake2b(digest_size=20)
+    for begin, end in ((0, min(HEAD_BYTES, size)), (max(0, size - HEAD_BYTES), size)):
+        raw.seek(begin)
+        digest.update(read_up_to(raw, end - begin))
+
+    return digest.hexdigest()
 
 
 def read_up_to(raw: io.RawIOBase, size: int) -> bytes:

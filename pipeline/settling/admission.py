@@ -10,7 +10,7 @@ already injected; unfinished, a part of its contacts was sent. `--again` overrul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from ..errors import AlreadyInjectedError, RunDirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from ..intake.source import Fingerprint
     from .identity import Identity
     from .rows import Counts, RunRow
 
@@ -48,9 +49,16 @@ class Known:
         return self.run.identity.differences(wanted)
 
 
-def admit(present: Known | None, previous: Iterable[Known], wanted: Identity) -> Kind:
+def admit(
+    present: Known | None,
+    previous: Iterable[Known],
+    wanted: Identity,
+    *,
+    begins_with: Callable[[Fingerprint], bool] = lambda _: False,
+) -> Kind:
     """Decide about `wanted`, given the directory's run and those put aside, the newest first.
 
+    `begins_with` tells whether a source that is wanted is an earlier one and something appended.
     Raises AlreadyInjectedError or RunDirectoryError, which name the ways out.
     """
     if present is not None:
@@ -65,12 +73,40 @@ def admit(present: Known | None, previous: Iterable[Known], wanted: Identity) ->
         if not present.run.finished:
             raise RunDirectoryError(_another(present, differences))
 
-    for known in previous:
+    earlier = list(previous)
+    for known in earlier:
         if not known.differences(wanted):
             _refuse_once_more(known)
             break
 
+    for known in [present, *earlier] if present is not None else earlier:
+        _refuse_parts(known, wanted, begins_with)
+
     return Kind.NEW
+
+
+def _refuse_parts(
+    known: Known, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
+) -> None:
+    """Raise AlreadyInjectedError where some of what is wanted was injected by another run."""
+    identity = known.run.identity
+    if not known.counts.settled or identity.differences(replace(wanted, sources=identity.sources)):
+        return
+
+    way_out = "put what is new into a file of its own, or use --again, which sends all of it"
+    if shared := identity.shared(wanted):
+        names = ", ".join(source.name for source in shared)
+        raise AlreadyInjectedError(
+            f"{names}: injected already, among other sources ({_run_of(known)}). To send nobody "
+            f"twice, move that away; or {way_out.rpartition(', or ')[2]}"
+        )
+
+    for source in identity.sources:
+        if begins_with(source):
+            raise AlreadyInjectedError(
+                f"{source.name} has grown since it was injected ({_run_of(known)}): those whom it "
+                f"held then would be sent once more. To send nobody twice, {way_out}"
+            )
 
 
 def admit_retry(present: Known, wanted: Identity) -> Kind:
@@ -112,6 +148,10 @@ def _refuse_once_more(known: Known) -> None:
             f"{known.counts.settled:,} contacts settled: move its files back into the run "
             "directory to go on with it; --again starts a new run, which sends them once more"
         )
+
+
+def _run_of(known: Known) -> str:
+    return f"run {known.run.run_id} in {known.directory}"
 
 
 def _injected(known: Known) -> str:

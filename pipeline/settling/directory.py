@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from ..intake.source import Fingerprint
     from .identity import Identity
     from .retrying import RetryOrder
 
@@ -118,6 +119,7 @@ class RunDirectory:
         again: bool = False,
         retry: RetryOrder | None = None,
         leftovers: Leftovers = Leftovers.HOLD,
+        begins_with: Callable[[Fingerprint], bool] = lambda _: False,
     ) -> Opened:
         """Begin the run, or go on with it; reads and writes files, so not for the event loop.
 
@@ -126,7 +128,11 @@ class RunDirectory:
         RunDirectoryError where another run is unfinished here, or the journal is not one.
         """
         present = _look(self.path) if (self.path / FILE_NAME).exists() else None
-        kind = self._admit(present, identity, again=again, retry=retry)
+        if again and retry is None:
+            kind = Kind.NEW
+        else:
+            kind = self._admit(present, identity, retry=retry, begins_with=begins_with)
+
         put_aside = None
         if kind is Kind.NEW:
             if present is not None:
@@ -171,14 +177,16 @@ class RunDirectory:
         return store
 
     def _admit(
-        self, present: Known | None, identity: Identity, *, again: bool, retry: RetryOrder | None
+        self,
+        present: Known | None,
+        identity: Identity,
+        *,
+        retry: RetryOrder | None,
+        begins_with: Callable[[Fingerprint], bool],
     ) -> Kind:
-        if retry is None and again:
-            return Kind.NEW
-
         if retry is None:
             try:
-                return admit(present, self._previous(), identity)
+                return admit(present, self._previous(), identity, begins_with=begins_with)
             except AlreadyInjectedError as error:
                 here = present is not None and not present.differences(identity)
                 if here and (mended := mend(self.path, clock=self._clock)):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..intake.source import Fingerprint
 
-__all__ = ("Identity", "paired", "rest_host")
+__all__ = ("Identity", "differences_of", "paired", "rest_host")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -63,6 +63,16 @@ class Identity:
             clauses.append(f"its Marketing Cloud is {self.rest_host}, not {wanted.rest_host}")
 
         return clauses + _source_differences(self.sources, wanted.sources)
+
+    def shared(self, wanted: Identity) -> list[Fingerprint]:
+        """The sources of `wanted` that this run has, too, if it is into the same journey."""
+        if (self.event_definition_key, self.rest_host) != (
+            wanted.event_definition_key,
+            wanted.rest_host,
+        ):
+            return []
+
+        return [new for _, new in paired(self.sources, wanted.sources)]
 
     def readings_changed(self, wanted: Identity) -> list[str]:
         """Sources of the same content that are now cut into records in another way, a clause each.
@@ -127,6 +137,11 @@ def _without_twin(
             left[one.name] = one
 
     return left
+
+
+def differences_of(old: Fingerprint, new: Fingerprint) -> list[str]:
+    """How what a source holds has changed, as a clause; none where it is the same."""
+    return [] if _content(old) == _content(new) else [_changed(old, new)]
 
 
 def _changed(old: Fingerprint, new: Fingerprint) -> str:

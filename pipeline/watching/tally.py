@@ -30,6 +30,7 @@ from ..events import (
     RunHalted,
     RunPutAside,
     RunStarted,
+    SourceChanged,
     TokenRenewed,
 )
 
@@ -226,6 +227,8 @@ def _notice_of(event: Event) -> Notice | None:
     match event:
         case LeftoversFound():
             text = _leftovers(event)
+        case SourceChanged():
+            text = f"{event.detail}: the run is of what it held when the run began"
         case FieldsUnreadable():
             text = f"contacts go unchecked, the event's fields cannot be read: {event.detail}"
         case ListenersRead(listening=False):

@@ -1,0 +1,174 @@
+"""Sources that change between runs and while they are read: never a silent loss, nobody twice."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.errors import AlreadyInjectedError, RunDirectoryError, SourceError
+from pipeline.events import SourceChanged
+from pipeline.intake.csv import CsvSource
+from pipeline.intake.origin import PathOrigin
+from pipeline.intake.ranges import Ranges
+from pipeline.intake.source import SourcePolicy
+from pipeline.legs import RunOptions
+from tests.fakes.configs import write_contacts
+from tests.fakes.injection import standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.fakes.injection import Stand
+
+LINE = "D{:05},d{}@example.com,Dan\n"
+
+
+def write(place: Path, number: int, name: str = "contacts.csv") -> Path:
+    return write_contacts(place / name, range(1, number + 1))
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+async def halt(stand: Stand) -> None:
+    """A run that stops in the middle."""
+    injected = await stand.inject(options=RunOptions(limit=15))
+    assert injected.counts[1] == 15
+
+
+async def test_grown_after_it_was_finished(tmp_path: Path) -> None:
+    """Whoever appends to an injected file does not mail everybody again."""
+    async with standing(tmp_path) as stand:
+        path = write(tmp_path, 30)
+        await stand.inject()
+        append(path, LINE.format(1, 1))
+        with pytest.raises(AlreadyInjectedError, match=r"contacts\.csv has grown since it was inj"):
+            await stand.inject()
+
+        assert set(stand.taken().values()) == {1}
+        again = await stand.inject(options=RunOptions(again=True))
+        assert again.counts == (31, 31, 0, 0, 0)
+
+
+async def test_one_more_file_after_the_others_were_finished(tmp_path: Path) -> None:
+    """Nor does whoever puts another file beside those that were injected."""
+    async with standing(tmp_path) as stand:
+        write(tmp_path, 10, "a.csv")
+        write(tmp_path, 20, "b.csv")
+        await stand.inject("?.csv")
+        (tmp_path / "c.csv").write_text("customer_id,EmailAddress,FirstName\n" + LINE.format(1, 1))
+        with pytest.raises(AlreadyInjectedError, match=r"a\.csv, b\.csv: injected already, among"):
+            await stand.inject("?.csv")
+
+        alone = await stand.inject("c.csv")
+        assert alone.counts == (1, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda path: append(path, "more\n"), "has grown since, from"),
+        (lambda path: os.truncate(path, 300), "has shrunk since, from"),
+        (lambda path: path.write_text(path.read_text().replace("Ann", "Bob")), "has changed since"),
+        (lambda path: write_contacts(path, range(100, 131)), r"has (grown|changed|shrunk) since"),
+    ],
+    ids=["grown", "truncated", "changed", "replaced"],
+)
+async def test_changed_in_the_middle_of_a_run(
+    change: Callable[[Path], object], told: str, tmp_path: Path
+) -> None:
+    """Positions would mean other records: the run waits for the source it was begun with."""
+    async with standing(tmp_path) as stand:
+        path = write(tmp_path, 30)
+        await halt(stand)
+        before = path.read_bytes()
+        change(path)
+        with pytest.raises(RunDirectoryError, match=told):
+            await stand.inject()
+
+        path.write_bytes(before)
+        assert (await stand.inject()).counts == (30, 30, 0, 0, 0)
+        assert set(stand.taken().values()) == {1}
+
+
+async def test_grown_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is appended meanwhile is no part of the run, and that is said."""
+    async with standing(tmp_path) as stand:
+        path = write(tmp_path, 30)
+        during(monkeypatch, lambda: append(path, LINE.format(1, 1)))
+        injected = await stand.inject()
+        assert injected.counts == (30, 30, 0, 0, 0)
+        (change,) = injected.seen(SourceChanged)
+        assert "contacts.csv has grown since, from" in change.detail
+        monkeypatch.undo()
+        with pytest.raises(AlreadyInjectedError, match="has grown since it was injected"):
+            await stand.inject()
+
+
+async def test_written_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a line is no record: all before it is sent, and the run halts with that sentence."""
+    async with standing(tmp_path) as stand:
+        path = write(tmp_path, 30)
+        append(path, "C00031,customer.31@exam")
+        during(monkeypatch, lambda: append(path, "ple.com,Ann\n"))
+        injected = await stand.inject()
+        assert injected.counts == (30, 30, 0, 0, 0)
+        assert isinstance(injected.error, SourceError)
+        assert "its last record was not complete" in str(injected.error)
+
+
+async def test_cut_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that became shorter is not taken for a complete one; put back, the run goes on."""
+    async with standing(tmp_path) as stand:
+        path = write(tmp_path, 30)
+        whole = path.read_bytes()
+        during(monkeypatch, lambda: os.truncate(path, whole.index(b"C00021")))
+        injected = await stand.inject()
+        assert (injected.exit_code, injected.summary["state"]) == (2, "halted")
+        assert "has shrunk while it was read, from" in str(injected.error)
+        monkeypatch.undo()
+        path.write_bytes(whole)
+        assert (await stand.inject()).counts == (30, 30, 0, 0, 0)
+        assert set(stand.taken().values()) == {1}
+
+
+async def test_replaced_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of another content at its place is told of."""
+    async with standing(tmp_path) as stand:
+        path = write(tmp_path, 30)
+        other = path.read_text().replace("Ann", "Bob")
+        during(monkeypatch, lambda: path.write_text(other))
+        (change,) = (await stand.inject()).seen(SourceChanged)
+        assert "contacts.csv has changed since" in change.detail
+
+
+def during(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
+    """Have `deed` done when the sources were recognised, and before they are read."""
+    chunks = CsvSource.chunks
+
+    def done_then_read(self: CsvSource, *places: object) -> object:
+        deed()
+        return chunks(self, *places)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(CsvSource, "chunks", done_then_read)
+
+
+def test_compressed_and_appended_to(tmp_path: Path) -> None:
+    """What is appended to a compressed file is not read either."""
+    path = tmp_path / "contacts.csv.gz"
+    path.write_bytes(gzip.compress(b"id\n1\n2\n"))
+    source = CsvSource(name=path.name, origin=PathOrigin(path), policy=SourcePolicy(url="x"))
+    source.fingerprint()
+    with path.open("ab") as file:
+        file.write(gzip.compress(b"3\n"))
+
+    assert [record for chunk in source.chunks(Ranges()) for record in chunk.records] == [
+        ["1"],
+        ["2"],
+    ]
