@@ -223,6 +223,9 @@ class Injection:
 
                 batches_out.close()
 
+        if reader.trouble is not None:
+            stop.halt(reader.trouble)
+
         if reader.ended and not stop.asked:
             await self._come_to_end(reader.contacts)
             for change in await to_thread.run_sync(self._plan.changes):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import BrokenResourceError, CancelScope, EndOfStream, WouldBlock
 
-from .errors import BudgetError, ConfigError, HaltError, JourneyError
+from .errors import BudgetError, ConfigError, HaltError, JourneyError, SourceError
 from .events import BatchSealed, ChunkRead
 from .packing.batch import Trigger
 from .settling.settler import Read
@@ -54,6 +54,8 @@ class Reader:
         """How many contacts were read and mapped."""
         self.ended = False
         """Whether the encoder came to its end."""
+        self.trouble: SourceError | None = None
+        """Why a source broke off; what was read before is passed on all the same."""
 
     async def run(self) -> None:
         """One task's work."""
@@ -63,6 +65,8 @@ class Reader:
                     while (contacts := await self._encoder.next()) is not None:
                         self.contacts += len(contacts)
                         await self._chunks.send(await self._sift(contacts))
+                except SourceError as error:
+                    self.trouble = error
                 except JourneyError as error:
                     self._stop.halt(error)
                 else:
