@@ -33,13 +33,11 @@ from pipeline.events import (
 from pipeline.legs import RunOptions
 from tests.fakes.configs import CLIENT_SECRET, write_contacts, zstd_compressed
 from tests.fakes.injection import standing
-from tests.fakes.loopback import Loopback
+from tests.fakes.loopback import Exchange, Loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.fakes.loopback import Exchange
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
@@ -515,32 +513,70 @@ async def test_halts_in_the_middle(status: int, tmp_path: Path) -> None:
         stand.audit(source)
 
 
-async def test_redirects_are_not_followed(tmp_path: Path) -> None:
-    """A redirect halts the run: the token goes nowhere else; the message says where it leads."""
-    contacts(tmp_path, 30)
+TOKEN_ROUTE, LOOKUP, CONTACTS = "/v1/requestToken", "/interaction/v1/", "/interaction-experimental/"
 
-    async def elsewhere(exchange: Exchange) -> None:
-        await exchange.answer(201)
+
+@pytest.mark.parametrize("redirected", [TOKEN_ROUTE, LOOKUP, CONTACTS])
+async def test_redirects_are_not_followed(redirected: str, tmp_path: Path) -> None:
+    """Neither credentials nor token nor contacts go where a redirect leads, which is told."""
+    contacts(tmp_path, 30)
 
     async def redirecting(exchange: Exchange) -> None:
         await exchange.body()
-        if exchange.path == "/v1/requestToken":
+        if exchange.path.startswith(redirected):
+            await exchange.answer(307, Location=f"{other.url}/interaction?token=x")
+        elif exchange.path == TOKEN_ROUTE:
             await exchange.answer(200, b'{"accessToken":"a-token","expiresIn":3600}')
         else:
-            await exchange.answer(307, Location=f"{other.url}/interaction?token=x")
+            await exchange.answer(201)
 
     async with (
-        Loopback(elsewhere) as other,
+        Loopback(Exchange.answer) as other,
         Loopback(redirecting) as server,
         standing(
             tmp_path, sections={"account": {"auth_url": server.url, "rest_url": server.url}}
         ) as stand,
     ):
-        injected = await stand.inject(journey={"check_fields": False})
-        assert isinstance(injected.error, EndpointError)
-        assert other.url in str(injected.error)
-        assert "token=x" not in str(injected.error)
-        assert other.exchanges == []
+        injected = await stand.inject(journey={"check_fields": redirected == LOOKUP})
+        assert other.connections == 0
+        if redirected == LOOKUP:
+            assert injected.counts == (30, 30, 0, 0, 0)
+            assert "status 307" in injected.seen(FieldsUnreadable)[0].detail
+        else:
+            assert isinstance(injected.error, EndpointError)
+            assert "307" in str(injected.error)
+            assert "token=x" not in str(injected.error)
+            assert (redirected == CONTACTS) is (other.url in str(injected.error))
+
+
+def names_in(place: Path) -> set[str]:
+    return {path.name for path in place.iterdir()}
+
+
+async def test_names_that_are_paths(tmp_path: Path) -> None:
+    """What a contact or a source is called decides no file's place."""
+    names = ["../../evil", "/tmp/evil", "..", "C:\\evil", "~/evil", "a\0b", "$HOME", "a\nb"]
+    people = [{"customer_id": name, "EmailAddress": "a@example.com"} for name in names]
+    records(tmp_path / "..%2f..%2fevil.ndjson", *people)
+    async with standing(tmp_path, poison_pattern="evil") as stand:
+        injected = await stand.inject(
+            "..%2f..%2fevil.ndjson", mapping={"fields": {"EmailAddress": "EmailAddress"}}
+        )
+        assert injected.counts == (8, 4, 4, 0, 0)
+
+    assert names_in(tmp_path) == {
+        "..%2f..%2fevil.ndjson",
+        "journey.toml",
+        "run",
+    }
+    assert names_in(tmp_path / "run") == {
+        "journal.db",
+        "run.lock",
+        "summary.json",
+        "accepted.ndjson",
+        "rejected.ndjson",
+        "unknown.ndjson",
+    }
 
 
 async def test_a_server_of_another_kind(tmp_path: Path) -> None:
