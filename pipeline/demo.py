@@ -25,8 +25,8 @@ from anyio import to_thread
 from rich.text import Text
 
 from .config import load
+from .emitter import Emitter
 from .errors import JourneyError
-from .events import Emitter
 from .flow import run
 from .legs import RunOptions
 from .watching.progress import draw

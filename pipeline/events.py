@@ -1,4 +1,4 @@
-"""Everything the program reports about itself: a frozen dataclass each, and one way to emit them.
+"""Everything the program reports about itself: a frozen dataclass each.
 
 An event is a fact, named by a noun and a participle. Whoever wants to show, count or log it
 subscribes; whoever reports it knows nothing of that. No event carries a secret. Events come per
@@ -21,7 +21,6 @@ __all__ = (
     "DrainStarted",
     "DuplicatesDecided",
     "Emit",
-    "Emitter",
     "EncoderRestarted",
     "Event",
     "FieldsRead",
@@ -280,27 +279,3 @@ Event = (
 )
 
 Emit = Callable[[Event], None]
-
-
-class Emitter:
-    """Hands each event to every subscriber, in the order of subscription.
-
-    Synchronous and in the event loop's thread: a subscriber must return at once.
-    """
-
-    __slots__ = ("_subscribers",)
-
-    def __init__(self) -> None:
-        self._subscribers: list[Emit] = []
-
-    def subscribe(self, subscriber: Emit) -> None:
-        """Every event emitted from now on reaches `subscriber`."""
-        self._subscribers.append(subscriber)
-
-    def emit(self, event: Event) -> None:
-        """Hand `event` to the subscribers."""
-        for subscriber in self._subscribers:
-            subscriber(event)
-
-    def __repr__(self) -> str:
-        return f"<Emitter with {len(self._subscribers)} subscribers>"

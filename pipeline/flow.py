@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import Config
-    from .events import Emit, Emitter
+    from .emitter import Emitter
+    from .events import Emit
     from .legs import RunOptions
     from .mapping.encoder import Encoder
     from .plan import Plan

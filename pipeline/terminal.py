@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.text import Text
 
 from .config import load
+from .emitter import Emitter
 from .errors import InterruptedRunError, UsageError
-from .events import Emitter
 from .flow import run as inject
 from .legs import INTERRUPTED_CODE, RunOptions
 from .watching.logs import logging_to

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "pipeline"
 RANKS = {
     "errors": 0,
     "events": 0,
+    "emitter": 1,
     "durations": 1,
     "intake": 1,
     "mapping": 2,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import load
-from pipeline.events import Emitter
+from pipeline.emitter import Emitter
 from pipeline.flow import run
 from pipeline.legs import RunOptions
 from pipeline.simulator.options import SimulatorOptions
