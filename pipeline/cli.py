@@ -85,7 +85,8 @@ def demo(
     """
     from .demo import demonstrate
 
-    raise typer.Exit(terminal.in_loop(partial(demonstrate, contacts, console=terminal.stderr())))
+    show = partial(demonstrate, contacts, console=terminal.stderr())
+    raise typer.Exit(terminal.in_loop(show, broken_off="the demo was broken off"))
 
 
 @app.command()

@@ -744,7 +744,8 @@ def test_demo(program: Program, tmp_path: Path) -> None:
     """The demo needs nothing, tells the truth, and leaves a run one can look into."""
     ran = program("demo", "--contacts", "6000")
     assert (ran.code, ran.stdout) == (0, "")
-    assert "The run told the truth about every contact" in ran.stderr
+    assert "1 of 1 that are told to be missing were lost in silence (vanished)" in ran.stderr
+    assert "You were told the truth about every contact" in ran.stderr
     (place,) = (tmp_path / "runs").iterdir()
     config = place.relative_to(tmp_path) / "demo.toml"
     rejected = program("results", str(config), "--of", "rejected")
@@ -760,7 +761,7 @@ def test_ctrl_c_in_the_demo(program: Program) -> None:
     ran = running.ended()
     assert ran.code == 0
     assert "Interrupted" in ran.stderr
-    assert "The run told the truth about every contact" in ran.stderr
+    assert "You were told the truth about every contact" in ran.stderr
 
 
 def test_simulate(program: Program, tmp_path: Path) -> None:
