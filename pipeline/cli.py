@@ -92,7 +92,7 @@ def demo(
 @app.command()
 def init(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A data file to propose a mapping for.")
+        str | None, typer.Argument(metavar="[FILE]", help="A data file to propose a mapping for.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Where to write; journey.toml by default.")

@@ -1,7 +1,7 @@
 """The plan: all that a run needs and that can be known before anything is sent.
 
 Making a plan finds the sources, recognises their content, reads their headers and holds the
-mapping against them. It blocks on files and never touches the network.
+mapping against them. It blocks on files, near or far, and never asks Marketing Cloud.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from .errors import MappingError, UsageError
 from .intake.locate import locate
 from .intake.origin import PathOrigin
 from .intake.ranges import Ranges
+from .intake.remote import RemoteOrigin
 from .intake.source import START
 from .mapping.encoding import Encoding, Reading
 from .mapping.mapper import Mapper
@@ -77,7 +78,7 @@ class Plan:
     def begins_with(self, known: Fingerprint) -> bool:
         """Whether a source is what `known` was of, and something appended."""
         return any(
-            isinstance(origin, PathOrigin) and origin.begins_with(known)
+            isinstance(origin, PathOrigin | RemoteOrigin) and origin.begins_with(known)
             for origin in self._origins()
         )
 

@@ -16,6 +16,7 @@ from anyio import move_on_after, to_thread
 
 from .config import load
 from .errors import ConfigError, HaltError, JourneyError
+from .intake.locate import is_remote
 from .intake.ranges import Ranges
 from .mapping.target import Target, parse_fields
 from .packing.batch import Span, Trigger
@@ -85,6 +86,10 @@ async def check(path: Path, *, offline: bool) -> AsyncIterator[Finding]:
         return
 
     yield _ok("config", str(path))
+    if offline and is_remote(config.source.url):
+        yield _ok("source", "it lies on another machine: not looked at without the network")
+        return
+
     findings, sample = await to_thread.run_sync(_look_at_source, config, abandon_on_cancel=True)
     for finding in findings:
         yield finding

@@ -63,6 +63,10 @@ class MemberOrigin:
         """Bytes when unpacked: how far it was read is counted in these."""
         return self._size
 
+    @property
+    def is_distant(self) -> bool:
+        return self._archive.is_distant
+
     def open(self) -> io.RawIOBase:
         return _Member(self._archive, self._begin)
 

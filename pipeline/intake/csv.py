@@ -43,6 +43,11 @@ class CsvSource:
     sizes: Sizes = field(default_factory=Sizes)
     _layout: Layout | None = field(default=None, init=False, repr=False)
 
+    @property
+    def is_distant(self) -> bool:
+        """Whether the next record may be long in coming: it comes from elsewhere."""
+        return self.origin.is_distant
+
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
         layout = self._found_layout()

@@ -38,6 +38,11 @@ class JsonSource:
     sizes: Sizes = field(default_factory=Sizes)
     _head: Head | None = field(default=None, init=False, repr=False)
 
+    @property
+    def is_distant(self) -> bool:
+        """Whether the next record may be long in coming: it comes from elsewhere."""
+        return self.origin.is_distant
+
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
         if lines := self._lines():

@@ -7,33 +7,38 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from ..errors import SourceError
 from .archive import ENDING, members_of
 from .formats import ENDINGS, format_of, source_of
+from .objects import SCHEMES, ObjectStore
 from .origin import PathOrigin, StdinOrigin
+from .remote import RemoteOrigin, matching
 from .source import Format
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import PurePath
+
     from .origin import Origin
+    from .remote import Store
     from .source import FileSource, SourcePolicy
 
-__all__ = ("locate",)
+__all__ = ("is_remote", "locate")
 
 # What other URLs stand for. A kind that can be read moves from here into `locate`.
 _NOT_YET: Final = {
-    "s3": "objects in Amazon S3",
-    "gs": "objects in Google Cloud Storage",
-    "sftp": "files on an SFTP server",
     "redis": "a Redis stream",
     "nats": "a NATS JetStream consumer",
     "amqp": "a RabbitMQ queue",
     "kafka": "a Kafka topic",
     "sqs": "an Amazon SQS queue",
 }
+
+_NO_DATA: Final = f"holds no file ending in {ENDINGS} or {ENDING} (.gz and .zst allowed)"
 
 
 def locate(policy: SourcePolicy) -> list[FileSource]:
@@ -45,12 +50,17 @@ def locate(policy: SourcePolicy) -> list[FileSource]:
         policy = replace(policy, format=policy.format or Format.CSV)
         return [source_of("stdin", StdinOrigin(), policy)]
 
-    paths = _paths(_local(policy.url))
+    places = _remote(policy) if is_remote(policy.url) else _on_this_machine(policy.url)
     sources: list[FileSource] = []
-    for name, path in zip(_names(paths), paths, strict=True):
-        sources += _sources(name, PathOrigin(path), policy)
+    for name, (_, origin) in zip(_names([path for path, _ in places]), places, strict=True):
+        sources += _sources(name, origin, policy)
 
     return sources
+
+
+def is_remote(url: str) -> bool:
+    """Whether a URL names files that lie on another machine."""
+    return _scheme(url) in (*SCHEMES, "sftp")
 
 
 def _sources(name: str, origin: Origin, policy: SourcePolicy) -> list[FileSource]:
@@ -65,13 +75,51 @@ def _sources(name: str, origin: Origin, policy: SourcePolicy) -> list[FileSource
     return [source_of(f"{name}/{member.name}", member, policy) for member in members]
 
 
+def _remote(policy: SourcePolicy) -> list[tuple[PurePath, Origin]]:
+    """The files that a URL names on another machine."""
+    store, place = _store(policy)
+    files, is_folder = matching(store, place)
+    if not files:
+        raise SourceError(f"{store.url(place)} is not there. Check [source] url.")
+
+    if is_folder:
+        files = [file for file in files if _is_data(file.path) and not _is_hidden(file.path)]
+        if not files:
+            raise SourceError(f"{store.url(place)} {_NO_DATA}. Check [source] url.")
+
+    return [(PurePosixPath("/", file.path), RemoteOrigin(store, file)) for file in files]
+
+
+def _store(policy: SourcePolicy) -> tuple[Store, str]:
+    scheme = _scheme(policy.url)
+    if scheme == "sftp":
+        from .sftp import sftp_of  # noqa: PLC0415  # asyncio is not for those who read files
+
+        return sftp_of(policy)
+
+    # An object's key is taken as it stands, percent signs and all.
+    bucket, _, key = policy.url.partition("://")[2].partition("/")
+    if not bucket:
+        raise SourceError(f"[source] url names no bucket: write {scheme}://bucket/key")
+
+    return ObjectStore(scheme, bucket), key
+
+
+def _scheme(url: str) -> str:
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
+    return match[1].lower() if match else ""
+
+
+def _on_this_machine(url: str) -> list[tuple[PurePath, Origin]]:
+    return [(path.absolute(), PathOrigin(path)) for path in _paths(_local(url))]
+
+
 def _local(url: str) -> str:
     """The path that `url` names on this machine, or the pattern."""
-    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
-    if match is None:
+    scheme = _scheme(url)
+    if not scheme:
         return str(Path(url).expanduser())
 
-    scheme = match[1].lower()
     if scheme == "file":
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost"):
@@ -79,15 +127,16 @@ def _local(url: str) -> str:
 
         return unquote(parts.path)
 
+    shown = re.sub(r"//[^/@]*@", "//…@", url)
     if scheme in _NOT_YET:
         raise SourceError(
-            f"{url} names {_NOT_YET[scheme]}: this version reads files and standard input. "
+            f"{shown} names {_NOT_YET[scheme]}: this version reads files and standard input. "
             'Bring the data to a file, or pipe it in with [source] url = "-".'
         )
 
     raise SourceError(
-        f'{url}: "{scheme}" is no kind of source. [source] url takes a path, a glob, a directory, '
-        'file:// or "-" for standard input.'
+        f'{shown}: "{scheme}" is no kind of source. [source] url takes a path, a glob, a '
+        'directory, file://, s3://, gs://, az://, sftp://, or "-" for standard input.'
     )
 
 
@@ -97,9 +146,9 @@ def _paths(place: str) -> list[Path]:
         paths = [
             each
             for each in sorted(path.iterdir())
-            if each.is_file() and not each.name.startswith(".") and _is_data(each.name)
+            if each.is_file() and not _is_hidden(each.name) and _is_data(each.name)
         ]
-        nothing = f"{place} holds no file ending in {ENDINGS} or {ENDING} (.gz and .zst allowed)"
+        nothing = f"{place} {_NO_DATA}"
     elif path.exists() or not glob.has_magic(place):
         paths, nothing = [path], ""
     else:
@@ -130,12 +179,15 @@ def _is_data(name: str) -> bool:
     return format_of(name) is not None or name.lower().endswith(ENDING)
 
 
-def _names(paths: list[Path]) -> list[str]:
-    """The base names; where one occurs twice, the path below the directory all lie in."""
+def _is_hidden(path: str) -> bool:
+    return path.rpartition("/")[2].startswith(".")
+
+
+def _names(paths: Sequence[PurePath]) -> list[str]:
+    """The base names of absolute paths; where one occurs twice, the path below what all share."""
     times = Counter(path.name for path in paths)
-    absolute = [path.absolute() for path in paths]
-    parent = os.path.commonpath([path.parent for path in absolute])
+    parent = os.path.commonpath([path.parent for path in paths])
     return [
         path.name if times[path.name] == 1 else path.relative_to(parent).as_posix()
-        for path in absolute
+        for path in paths
     ]

@@ -41,6 +41,11 @@ class NdjsonSource:
     sizes: Sizes = field(default_factory=Sizes)
     _head: Head | None = field(default=None, init=False, repr=False)
 
+    @property
+    def is_distant(self) -> bool:
+        """Whether the next record may be long in coming: it comes from elsewhere."""
+        return self.origin.is_distant
+
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
         codec = self._found_head().codec or "utf-8"

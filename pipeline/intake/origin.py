@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-__all__ = ("HEAD_BYTES", "Origin", "PathOrigin", "StdinOrigin", "read_up_to")
+__all__ = ("HEAD_BYTES", "Origin", "PathOrigin", "StdinOrigin", "digest_of", "read_up_to")
 
 HEAD_BYTES: Final = 64 * 1024
 _PATIENCE_SECONDS: Final = 0.05  # how long a half-filled block waits for more of a live stdin
@@ -37,6 +37,10 @@ class Origin(Protocol):
     @property
     def size(self) -> int | None:
         """Bytes as stored; None where that cannot be known."""
+
+    @property
+    def is_distant(self) -> bool:
+        """Whether the next byte may be long in coming: it comes from elsewhere."""
 
     def preview(self) -> io.RawIOBase:
         """Open from the first byte, to look: nothing read here is lost to `open`."""
@@ -74,6 +78,10 @@ class PathOrigin:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    @property
+    def is_distant(self) -> bool:
+        return False
+
     def open(self) -> io.RawIOBase:
         try:
             return _Bounded(self._path, self._size)
@@ -96,7 +104,7 @@ class PathOrigin:
         try:
             with io.FileIO(self._path) as raw:
                 size = raw.seek(0, os.SEEK_END)
-                return Fingerprint(name=name, size=size, digest=_digest_of(raw, size))
+                return Fingerprint(name=name, size=size, digest=digest_of(raw, size))
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -106,7 +114,7 @@ class PathOrigin:
             with io.FileIO(self._path) as raw:
                 size = known.size or 0
                 grown = 0 < size < raw.seek(0, os.SEEK_END)
-                return grown and _digest_of(raw, size) == known.digest
+                return grown and digest_of(raw, size) == known.digest
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -179,6 +187,10 @@ class StdinOrigin:
     def size(self) -> None:
         return None
 
+    @property
+    def is_distant(self) -> bool:
+        return True
+
     def preview(self) -> io.RawIOBase:
         return _Replay(self._descriptor, self._kept, keep=True)
 
@@ -249,7 +261,7 @@ class _Replay(io.RawIOBase):
         return data
 
 
-def _digest_of(raw: io.RawIOBase, size: int) -> str:
+def digest_of(raw: io.RawIOBase, size: int) -> str:
     """Of head and tail of the first `size` bytes."""
     digest = hashlib.blake2b(digest_size=20)
     for begin, end in ((0, min(HEAD_BYTES, size)), (max(0, size - HEAD_BYTES), size)):

@@ -6,6 +6,7 @@ reading starts at any row group without those before it, and those that are done
 
 from __future__ import annotations
 
+import io
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ from ..errors import SourceError
 from .arrow import Unreadable, pyarrow, readers_of
 from .blocks import Sizes
 from .grammar import check_names
+from .origin import HEAD_BYTES
 from .reading import Parsed, leave_out, offset_of
 from .source import START, Chunk, Mark, Rejection, Stage
 
@@ -48,6 +50,11 @@ class ParquetSource:
     policy: SourcePolicy
     sizes: Sizes = field(default_factory=Sizes)
     _footer: _Footer | None = field(default=None, init=False, repr=False)
+
+    @property
+    def is_distant(self) -> bool:
+        """Whether the next record may be long in coming: it comes from elsewhere."""
+        return self.origin.is_distant
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
@@ -177,8 +184,9 @@ class ParquetSource:
 
             try:
                 # Without `pre_buffer` and in small pieces: memory grows with the row group else.
-                file = parquet.ParquetFile(raw, pre_buffer=False, buffer_size=BUFFER_BYTES)
-                with file:
+                # Arrow takes a short read for the end: what is buffered gives all it is asked for.
+                whole = io.BufferedReader(raw, HEAD_BYTES)
+                with parquet.ParquetFile(whole, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
                     yield file
             except (pa.ArrowException, OSError) as error:
                 raise SourceError(

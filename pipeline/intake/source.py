@@ -10,7 +10,8 @@ process, never in the event loop (`mapping/encoder.py`).
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -49,7 +50,9 @@ class SourcePolicy:
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     url: str
-    """A path, a glob, a directory, a file:// URL, or "-" for standard input."""
+    """A path, a glob, a directory, a file:// URL, or "-" for standard input. On other machines:
+    s3://bucket/key, gs://bucket/key, az://container/blob, sftp://user@host/path, each also a glob
+    or, ending in "/", a directory."""
 
     format: Format | None = None
     """csv, tsv, ndjson, json or parquet. Absent: from the file's name; standard input is taken for
@@ -67,9 +70,27 @@ class SourcePolicy:
     columns: tuple[str, ...] | None = None
     """The names of the columns of a file without a header. Absent: the header names them."""
 
+    password: str | None = field(default=None, repr=False)
+    """The password of an SFTP login, or the passphrase of key_file. It belongs into the
+    environment, as JOURNEY_SOURCE__PASSWORD."""
+
+    key_file: str | None = None
+    """The private key of an SFTP login. Absent: ssh's agent, and the keys in ~/.ssh."""
+
+    known_hosts: str | None = None
+    """The keys of the SFTP servers that may be talked to, as ssh writes them. Absent:
+    ~/.ssh/known_hosts."""
+
     def __post_init__(self) -> None:
         if not self.url:
             raise ValueError("url is empty: name a file, a glob, a directory, or - for stdin")
+
+        # What follows :// up to the path, without a word of it in the message.
+        if re.match(r"(?i)(s3|gs|az|sftp)://[^/@]*:[^/]*@", self.url):
+            raise ValueError(
+                "url holds a password: take it out, and see to it that nobody else has read it. "
+                "A login's password comes from JOURNEY_SOURCE__PASSWORD"
+            )
 
         if self.format is not None:
             object.__setattr__(self, "format", Format(self.format))
@@ -188,6 +209,10 @@ class FileSource(Protocol):
     @property
     def name(self) -> str:
         """The name outcomes carry."""
+
+    @property
+    def is_distant(self) -> bool:
+        """Whether the next record may be long in coming: it comes from elsewhere."""
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""

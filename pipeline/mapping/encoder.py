@@ -73,8 +73,12 @@ class Encoder(Protocol):
 
 
 def open_encoder(encoding: Encoding, *, size_bytes: int | None, emit: Emit) -> Encoder:
-    """Choose where to encode: `size_bytes` is what all sources hold, None if unknown."""
-    if size_bytes is not None and size_bytes < WORTH_A_CHILD_BYTES:
+    """Choose where to encode: `size_bytes` is what all sources hold, None if unknown.
+
+    What comes from another machine may be long in coming. A child can be left waiting for it.
+    """
+    is_near = not any(each.source.is_distant for each in encoding.readings)
+    if is_near and size_bytes is not None and size_bytes < WORTH_A_CHILD_BYTES:
         return ThreadEncoder(encoding)
 
     return ChildEncoder(encoding, emit=emit)

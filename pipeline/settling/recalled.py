@@ -51,6 +51,11 @@ class RecalledSource:
         """The name outcomes carry."""
         return self.known.name
 
+    @property
+    def is_distant(self) -> bool:
+        """False: the journal is at hand."""
+        return False
+
     def fingerprint(self) -> Fingerprint:
         """As the journal knows it."""
         return self.known
@@ -68,11 +73,13 @@ class RecalledSource:
                     yield self._chunk(some)
 
     def _kind(self, row: tuple[int, str, str, str]) -> tuple[str, ...] | None:
-        """The columns of a record; None for a contact as it was sent, () for one of NDJSON."""
+        """The columns of a record; None for a contact as it was sent, () for one of JSON."""
         if row[2] == Stage.DELIVERY:
             return None
 
-        return () if self.known.reading.startswith("ndjson") else tuple(orjson.loads(row[3]))
+        return (
+            () if self.known.reading.startswith(("ndjson", "json")) else tuple(orjson.loads(row[3]))
+        )
 
     def _chunk(self, rows: Sequence[tuple[int, str, str, str]]) -> Chunk:
         columns = self._kind(rows[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -32,13 +33,13 @@ class Look:
     samples: dict[str, list[Any]]
 
 
-def look(data_file: Path) -> Look:
+def look(data_file: Path | str) -> Look:
     """Read the header and the first records of `data_file`.
 
     Raises:
         SourceError: It cannot be read, or holds no columns.
     """
-    policy = SourcePolicy(url=str(data_file))
+    policy = _policy(str(data_file))
     try:
         chunk = _first_chunk(policy)
     except SourceError as error:
@@ -54,6 +55,17 @@ def look(data_file: Path) -> Look:
 
     return Look(
         policy=replace(policy, delimiter=_unusual_delimiter(policy, chunk)), samples=samples
+    )
+
+
+def _policy(url: str) -> SourcePolicy:
+    """The policy of a URL; a login is taken from the environment, as a config takes it."""
+    environment = "JOURNEY_SOURCE__{}".format
+    return SourcePolicy(
+        url=url,
+        password=os.environ.get(environment("PASSWORD")),
+        key_file=os.environ.get(environment("KEY_FILE")),
+        known_hosts=os.environ.get(environment("KNOWN_HOSTS")),
     )
 
 

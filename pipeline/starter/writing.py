@@ -69,6 +69,9 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "delimiter": '";"',
         "encoding": '"cp1252"',
         "columns": '["customer_id", "email"]',
+        "password": '"…"',
+        "key_file": '"~/.ssh/id_ed25519"',
+        "known_hosts": '"~/.ssh/known_hosts"',
     },
     "mapping": {"contact_key": '"customer_id"', "python": '"mymodule:myfunction"'},
     "delivery": {"contacts_per_hour": "2_000_000", "max_errors": '"5%"'},
@@ -87,7 +90,7 @@ _SET_ALWAYS = {
 }
 
 
-def write_starter(path: Path, data_file: Path | None = None) -> None:
+def write_starter(path: Path, data_file: Path | str | None = None) -> None:
     """Write a starter config to `path`, which must not exist.
 
     Raises:
@@ -106,7 +109,7 @@ def write_starter(path: Path, data_file: Path | None = None) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def starter_config(data_file: Path | None = None, *, name: str = "spring.toml") -> str:
+def starter_config(data_file: Path | str | None = None, *, name: str = "spring.toml") -> str:
     """A commented config that loads as it is; `name` is the file's, for the commands in it.
 
     Raises:

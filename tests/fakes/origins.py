@@ -23,6 +23,10 @@ class MemoryOrigin:
     def size(self) -> int:
         return len(self.data)
 
+    @property
+    def is_distant(self) -> bool:
+        return False
+
     def open(self) -> io.RawIOBase:
         return _Raw(self.data)
 

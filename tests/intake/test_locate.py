@@ -93,7 +93,7 @@ def test_stdin_is_a_dash() -> None:
         ("*.parquet", r"nothing matches \*\.parquet.*taken from /"),
         ("empty", r"empty holds no file ending in \.csv"),
         ("file://elsewhere/x.csv", "another machine"),
-        ("s3://bucket/x.csv", r"objects in Amazon S3: this version reads files and standard input"),
+        ("redis://a:b@c/d", r"redis://…@c/d names a Redis stream: this version reads files"),
         ("KAFKA://broker/topic", "a Kafka topic"),
         ("http://x/y.csv", '"http" is no kind of source'),
         ("/dev/null", "no regular file"),

@@ -21,6 +21,7 @@ from pipeline.intake.source import Format, SourcePolicy
         ({"quote": ";", "delimiter": ";"}, "the same character"),
         ({"encoding": "klingon"}, "encoding 'klingon' is not a text encoding"),
         ({"encoding": "base64"}, "encoding 'base64' is not a text encoding"),
+        ({"url": "sftp://me:secret@host/x.csv"}, r"url holds a password: .*SOURCE__PASSWORD"),
         ({"columns": ()}, "columns names every column"),
         ({"columns": ("a", "")}, "columns names every column"),
         ({"columns": ("a", "a")}, "columns names a column twice"),
@@ -28,8 +29,10 @@ from pipeline.intake.source import Format, SourcePolicy
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], words: str) -> None:
     """Each value is checked once, when the policy is made."""
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words) as caught:
         SourcePolicy(**{"url": "x.csv"} | settings)
+
+    assert "secret" not in str(caught.value)
 
 
 def test_the_policy_is_a_section_of_the_config() -> None:
