@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from .contacts import DATA
+from .contacts import DATA, contacts_file
+from .fields import measure_fields
 from .goals import goals
 from .machine import described, machine
 from .plot import write_plot
@@ -61,6 +62,9 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
     growth: Annotated[  # noqa: FBT002  # typer's options have defaults
         bool, typer.Option("--growth", help="journey-pipeline alone: a tenth, one and ten times.")
     ] = False,
+    fields: Annotated[  # noqa: FBT002  # typer's options have defaults
+        bool, typer.Option("--fields", help="What it costs to hold contacts against fields.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option(help="Where to write.  [default: benchmarks/results/TIME.json]")
     ] = None,
@@ -68,6 +72,10 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
     """Measure journey-pipeline beside the ways people do it today (benchmarks/README.md)."""
     if quick:
         contacts, rounds = 100_000, 1
+
+    if fields:
+        _show_fields(contacts, rounds)
+        return
 
     ways = _ways(only or [])
 
@@ -87,6 +95,18 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
     _show(results, about, path)
 
     if results.failures:
+        raise typer.Exit(1)
+
+
+def _show_fields(contacts: int, rounds: int) -> None:
+    costs = measure_fields(contacts_file(contacts), contacts, rounds=rounds)
+
+    for line in costs.lines():
+        _OUT.print(line, highlight=False)
+
+    _OUT.print(f"on {described(machine())}", highlight=False)
+
+    if not costs.holds:
         raise typer.Exit(1)
 
 

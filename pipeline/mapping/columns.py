@@ -45,11 +45,40 @@ __all__ = ("ColumnEncoder", "Encoded", "column_encoder")
 
 _CLOSING: Final = b'"}}'
 _ODD_AT_MOST: Final = 0.125  # of a table's rows
+_KNOWN_DATES: Final = 8_192
 _TESTS: Final[dict[FieldType, Test]] = {
     FieldType.NUMBER: re.compile(rb"[0-9]{1,9}").fullmatch,
     FieldType.BOOLEAN: frozenset(word.encode() for word in BOOLEAN_WORDS).__contains__,
     FieldType.DATE: lru_cache(8192)(lambda cell: is_date(cell.decode())),
     FieldType.EMAIL: re.compile(PLAIN_EMAIL.encode()).fullmatch,
+}
+
+
+_ADDRESSES: Final = re.compile(rb"(?:%b\n)*+" % PLAIN_EMAIL.encode())
+
+
+def _all_addresses(cells: Sequence[bytes]) -> bool:
+    return _ADDRESSES.fullmatch(b"\n".join((*cells, b""))) is not None
+
+
+class _Dates:
+    """Whether all cells are dates. Dates come again and again: those seen are a look-up."""
+
+    def __init__(self) -> None:
+        self._known: set[bytes] = set()
+
+    def __call__(self, cells: Sequence[bytes]) -> bool:
+        new = set(cells) - self._known
+        if not all(is_date(cell.decode()) for cell in new):
+            return False
+
+        self._known = (set() if len(self._known) > _KNOWN_DATES else self._known) | new
+        return True
+
+
+_ALL_PASS: Final[dict[FieldType, Callable[[Sequence[bytes]], bool]]] = {
+    FieldType.DATE: _Dates(),
+    FieldType.EMAIL: _all_addresses,
 }
 
 
@@ -60,7 +89,7 @@ class _Field:
     `before` closes the cell before and opens this one. A constant has no `place`: its text stands
     in `before`. Where a cell is empty, `default` stands for it; without a default, the field is
     left out. A row is odd if its cell has more than `longest` bytes, if `test` says no to it, or
-    if it is empty and must not be.
+    if it is empty and must not be. `all_pass` asks the test of all cells at once.
     """
 
     before: bytes
@@ -69,6 +98,7 @@ class _Field:
     odd_if_empty: bool = False
     longest: int | None = None
     test: Test | None = None
+    all_pass: Callable[[Sequence[bytes]], bool] | None = None
 
 
 class _Column:
@@ -90,7 +120,11 @@ class _Column:
         if longest is not None and max(map(len, cells)) > longest:
             yield from (row for row, cell in enumerate(cells) if len(cell) > longest)
 
-        if test is not None and not all(map(test, cells if self.full else filter(None, cells))):
+        if test is None:
+            return
+
+        some = cells if self.full else list(filter(None, cells))
+        if not (self.field.all_pass(some) if self.field.all_pass else all(map(test, some))):
             yield from (row for row, cell in enumerate(cells) if cell and not test(cell))
 
     def fill(self, parts: list[bytes], at: int, *, stride: int, rows: slice) -> None:
@@ -241,6 +275,7 @@ def _field(plan: FieldPlan, places: Mapping[str, int], *, before: bytes) -> _Fie
         odd_if_empty=odd_if_empty,
         longest=None if check is None else check.max_length,
         test=None if check is None else _test(check),
+        all_pass=None if check is None else _ALL_PASS.get(check.field.type),
     )
 
 
