@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .pace_events import BreakerClosed, BreakerOpened, HoldStarted, RateCut
+
 __all__ = (
     "AttemptFailed",
     "BatchDispatched",
     "BatchSealed",
     "BatchSettled",
     "BatchSplit",
+    "BreakerClosed",
+    "BreakerOpened",
     "ChunkRead",
     "DoubtSettled",
     "DrainStarted",
@@ -28,6 +32,7 @@ __all__ = (
     "HoldStarted",
     "LeftoversFound",
     "ListenersRead",
+    "RateCut",
     "RequestEnded",
     "RequestStarted",
     "RetryStarted",
@@ -215,14 +220,6 @@ class DoubtSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldStarted:
-    """Marketing Cloud asked for a pause: no sender sends for `seconds`."""
-
-    seconds: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRenewed:
     """A token was obtained. `lifetime_seconds` is what Marketing Cloud said."""
 
@@ -272,6 +269,9 @@ Event = (
     | BatchSettled
     | DoubtSettled
     | HoldStarted
+    | RateCut
+    | BreakerOpened
+    | BreakerClosed
     | TokenRenewed
     | DrainStarted
     | RunHalted

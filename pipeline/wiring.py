@@ -104,7 +104,7 @@ class Wiring:
             config.delivery,
             post=courier.post,
             keeper=keeper,
-            pace=Pace(config.delivery, clock=self.clock),
+            pace=Pace(config.delivery, clock=self.clock, emit=self._emit),
             probation=self.probation,
             links=Links(
                 ledger=self._journal,

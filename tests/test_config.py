@@ -220,7 +220,8 @@ def test_other_variables_are_left_alone(tmp_path: Path, name: str) -> None:
             "[delivery]\nbananas = 10",
             (
                 "delivery.bananas is not a known key; known are contacts_per_hour, max_attempts, "
-                "max_errors, max_in_flight, on_unknown, requests_per_second, timeout_seconds"
+                "max_errors, max_in_flight, max_outage_seconds, on_unknown, requests_per_second, "
+                "timeout_seconds"
             ),
         ),
         (

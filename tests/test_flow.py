@@ -701,7 +701,7 @@ def unlinking(secret: Path, issue: Any) -> Any:
     "fault",
     [
         "503:at=3+4+5,retry_after=0",
-        "503:from=3,to=20",
+        "503:from=3,to=12",
         "408:at=3",
         "400:at=3,errorcode=10006",
     ],

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "pipeline"
 
 # Lower may not import higher. A folder is one rank; the files beside the folders have their own.
 RANKS = {
+    "pace_events": -1,
     "errors": 0,
     "events": 0,
     "emitter": 1,

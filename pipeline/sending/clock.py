@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import anyio
+
+if TYPE_CHECKING:
+    from anyio import Event
 
 __all__ = ("Clock",)
 
@@ -24,3 +28,8 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Wait; may be cancelled."""
         await anyio.sleep(seconds)
+
+    async def wait(self, event: Event, seconds: float) -> None:
+        """Wait until `event` is set, or for so many seconds; may be cancelled."""
+        with anyio.move_on_after(seconds):
+            await event.wait()

@@ -1,4 +1,4 @@
-"""The pace: requests per second, contacts per hour, and the pauses a server asks for.
+"""The pace: how fast requests go, and how many at once. Senders ask it, and tell it what came back.
 
 Requests go through a leaky bucket (aiolimiter) of capacity c that drains at 99.5 % of the asked
 rate r, where c = 1 + floor(0.04 r) + 0.003 r. Any second then holds at most 0.995 r + c requests,
@@ -7,8 +7,8 @@ what lets the bucket catch up after a timer or a busy loop was late: 3 ms at any
 one more request in a second makes no matter. What is left of the half percent keeps a second from
 holding one too many when a request reaches the server some 2 ms late.
 
-Senders wait in one line. Only the first in it waits for the bucket, the contacts' schedule and a
-pause; so a pause holds everybody, and its end lets nobody rush.
+Senders wait in one line. Only the first in it waits, for whatever the control says (control.py) and
+for the bucket; so a pause holds everybody, and its end lets nobody rush.
 """
 
 from __future__ import annotations
@@ -19,11 +19,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 from aiolimiter import AsyncLimiter
 
-if TYPE_CHECKING:
-    from .clock import Clock
-    from .policy import DeliveryPolicy
+from .control import Control
+from .limits import Limit
 
-__all__ = ("ContactSchedule", "Hold", "Pace", "Pacing", "bucket")
+if TYPE_CHECKING:
+    from ..events import Emit
+    from .clock import Clock
+    from .control import Permit
+    from .policy import DeliveryPolicy
+    from .verdict import Verdict
+
+__all__ = ("Pace", "Pacing", "bucket")
 
 SLOWED: Final = 0.995
 BURST_SHARE: Final = 0.04
@@ -31,21 +37,30 @@ CATCH_UP_SECONDS: Final = 0.003
 UNPACED: Final = 100_000.0
 """Requests per second that no process reaches: no bucket is kept for more."""
 
-LATE_SECONDS: Final = 0.05
-SECONDS_AN_HOUR: Final = 3600.0
-
 
 class Pacing(Protocol):
-    """What senders need of a pace, be it one process's own or many workers' common one."""
+    """What senders need of a pace, be it one process's own or many workers' common one.
 
-    async def wait(self, contacts: int) -> None:
+    Every permit is handed back once, whatever became of the request.
+    """
+
+    async def wait(self, contacts: int) -> Permit:
         """Return when a request of so many contacts may be sent; may be cancelled."""
 
-    def take(self, contacts: int) -> bool:
+    def take(self, contacts: int) -> Permit | None:
         """Take leave to send at once, where that needs no waiting; else nothing is taken."""
 
-    def hold(self, seconds: float) -> bool:
-        """Let nobody send for `seconds` from now; whether that is worth telling."""
+    def came_back(self, permit: Permit, verdict: Verdict | None) -> None:
+        """A request has ended, with `verdict`; None: it was not sent, or broken off."""
+
+    def retry_seconds(self) -> float:
+        """A batch is to be sent again: how long it must wait for that, at the least."""
+
+    def outage(self) -> bool:
+        """Whether nothing gets through, though it did before."""
+
+    def hopeless(self) -> bool:
+        """Whether nothing has got through for so long that the run should halt."""
 
 
 def bucket(requests_per_second: float) -> tuple[float, float]:
@@ -55,95 +70,103 @@ def bucket(requests_per_second: float) -> tuple[float, float]:
     return capacity, capacity / (SLOWED * requests_per_second)
 
 
-class ContactSchedule:
-    """Spreads contacts evenly over the hours. Sans-IO: told the time.
-
-    After a batch of n contacts the next may go n / rate seconds later. Time that was not used is
-    not made up for (the journey digests no faster because it was idle), but for the moment by
-    which a timer or a busy loop is late.
-    """
-
-    def __init__(self, contacts_per_hour: float | None) -> None:
-        self._seconds_each = SECONDS_AN_HOUR / contacts_per_hour if contacts_per_hour else 0.0
-        self._free_at = -math.inf
-
-    def wait_seconds(self, now: float) -> float:
-        """How long the next batch must wait."""
-        return max(0.0, self._free_at - now)
-
-    def spend(self, contacts: int, now: float) -> None:
-        """A batch of `contacts` goes."""
-        late = self._free_at < now <= self._free_at + LATE_SECONDS
-        begin = self._free_at if late else max(self._free_at, now)
-        self._free_at = begin + contacts * self._seconds_each
-
-    def __repr__(self) -> str:
-        return f"<ContactSchedule {self._seconds_each * 1000:.3f} ms a contact>"
-
-
-class Hold:
-    """A pause for everybody. Sans-IO: told the time. A shorter one never ends a longer one."""
-
-    def __init__(self) -> None:
-        self._until = -math.inf
-
-    def until(self, moment: float, *, now: float) -> bool:
-        """Hold until `moment`; whether a pause begins with that, or grows by a second or more.
-
-        Requests that were under way together are refused together: that is one pause.
-        """
-        begins = self._until <= now
-        grows = moment >= self._until + 1.0
-        self._until = max(self._until, moment)
-        return moment > now and (begins or grows)
-
-    def wait_seconds(self, now: float) -> float:
-        """How long the pause lasts from `now` on."""
-        return max(0.0, self._until - now)
-
-
 class Pace:
     """The pace of one process. Belongs to the event loop in which it is first waited for."""
 
-    def __init__(self, policy: DeliveryPolicy, *, clock: Clock) -> None:
-        rate = policy.requests_per_second
-        self._limiter = AsyncLimiter(*bucket(rate)) if rate < UNPACED else None
-        self._schedule = ContactSchedule(policy.contacts_per_hour)
-        self._hold = Hold()
+    def __init__(self, policy: DeliveryPolicy, *, clock: Clock, emit: Emit) -> None:
+        self._policy = policy
+        self._limiter = _limiter(policy.requests_per_second)
         self._clock = clock
+        self._emit = emit
         self._line = anyio.Lock(fast_acquire=True)
+        self._change: anyio.Event | None = None  # what the first in the line waits for
+        self._queueing = anyio.CancelScope()  # its wait for the bucket
+        self.control = Control(policy, now=clock.now())
+        """What decides; to be looked at."""
 
-    async def wait(self, contacts: int) -> None:
+    async def wait(self, contacts: int) -> Permit:
         """Return when a request of `contacts` may be sent. Ask before every retry, too."""
         async with self._line:
-            await self._wait_for_leave()
-            if self._limiter is not None:
-                await self._limiter.acquire()
+            try:
+                await self._wait_for_leave()
+                while not await self._wait_for_bucket():
+                    pass  # another pace was set meanwhile
+
                 await self._wait_for_leave()  # a pause may have begun meanwhile
+            finally:
+                now = self._clock.now()
+                self.control.waits(None, now)
 
-            self._schedule.spend(contacts, self._clock.now())
+            return self.control.go(contacts, now)
 
-    def take(self, contacts: int) -> bool:
+    def take(self, contacts: int) -> Permit | None:
         """Take leave to send at once. Where requests are paced it is had by waiting alone."""
-        now = self._clock.now()
-        if self._limiter is not None or self._line.locked() or self.wait_seconds(now) > 0:
-            return False
+        if self._limiter is not None or self._line.locked():
+            return None
 
-        self._schedule.spend(contacts, now)
-        return True
+        now = self._clock.now()
+        return self.control.go(contacts, now) if self.control.ask(now) is None else None
+
+    def came_back(self, permit: Permit, verdict: Verdict | None) -> None:
+        """A request has ended: whoever waits may go now."""
+        for event in self.control.came_back(permit, verdict, self._clock.now()):
+            self._emit(event)
+
+        self._wake()
+
+    def retry_seconds(self) -> float:
+        """How long a retry must wait, at the least; in an outage the breaker sees to that."""
+        control = self.control
+        return 0.0 if control.breaker.is_open else control.retries.spend(self._clock.now())
+
+    def outage(self) -> bool:
+        """Whether nothing gets through, though it did before."""
+        breaker = self.control.breaker
+        return breaker.proven and breaker.rounds > 0
+
+    def hopeless(self) -> bool:
+        """Whether nothing has got through for so long that the run should halt."""
+        breaker = self.control.breaker
+        if breaker.proven:
+            return breaker.outage_seconds(self._clock.now()) >= self._policy.max_outage_seconds
+
+        return breaker.rounds >= self._policy.max_attempts
 
     def hold(self, seconds: float) -> bool:
         """Let nobody send for `seconds` from now; whether that is worth telling."""
-        now = self._clock.now()
-        return self._hold.until(now + seconds, now=now)
+        return self.control.hold(seconds, self._clock.now())
 
-    def wait_seconds(self, now: float) -> float:
-        """How long pause and schedule together make the next batch wait."""
-        return max(self._hold.wait_seconds(now), self._schedule.wait_seconds(now))
+    def _wake(self) -> None:
+        if self._change is not None:
+            self._change.set()
+            self._change = None
+
+    async def _wait_for_bucket(self) -> bool:
+        """Return when the bucket has room; False where it is no longer the one that counts."""
+        limiter = self._limiter
+        if limiter is None:
+            return True
+
+        if limiter.has_capacity():
+            await limiter.acquire()
+            return True
+
+        self.control.waits(Limit.RATE, self._clock.now())
+        with anyio.CancelScope() as self._queueing:
+            await limiter.acquire()
+
+        return not self._queueing.cancelled_caught
 
     async def _wait_for_leave(self) -> None:
-        while (seconds := self.wait_seconds(self._clock.now())) > 0:
-            await self._clock.sleep(seconds)
+        """Return when the control has no objection."""
+        while (wait := self.control.ask(self._clock.now())) is not None:
+            self.control.waits(wait.limit, self._clock.now())
+            self._change = anyio.Event()
+            await self._clock.wait(self._change, wait.seconds)
 
     def __repr__(self) -> str:
-        return f"<Pace {self._limiter!r} {self._schedule!r}>"
+        return f"<Pace {self._limiter!r} {self.control!r}>"
+
+
+def _limiter(rate: float) -> AsyncLimiter | None:
+    return AsyncLimiter(*bucket(rate)) if rate < UNPACED else None

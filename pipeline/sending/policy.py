@@ -39,7 +39,12 @@ class DeliveryPolicy:
     """Seconds until a request without an answer is given up; its contacts are unknown then."""
 
     max_attempts: int = 6
-    """How often a batch is sent that was certainly not taken."""
+    """How often a batch is sent that was certainly not taken while others are; and how often it is
+    tried at the beginning, while nothing has got through yet, before the run halts."""
+
+    max_outage_seconds: float = 900.0
+    """Seconds for which nothing gets through, though it did before, until the run halts. It holds
+    all batches meanwhile, and one at a time finds out whether it is over."""
 
     on_unknown: OnUnknown = OnUnknown.HOLD
     """"hold": a contact whose fate is unknown is never sent twice. "resend": it is."""
@@ -54,7 +59,12 @@ class DeliveryPolicy:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
-        for name in ("requests_per_second", "contacts_per_hour", "timeout_seconds"):
+        for name in (
+            "requests_per_second",
+            "contacts_per_hour",
+            "timeout_seconds",
+            "max_outage_seconds",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value}")

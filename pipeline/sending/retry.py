@@ -1,4 +1,4 @@
-"""Again, and when? Pure: told the attempt and the server's wish, answers with a delay or a stop.
+"""When again? Pure: told the attempt and the server's wish, answers with a delay.
 
 The delay before attempt n + 1, after attempt n failed, is
 
@@ -13,12 +13,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .policy import DeliveryPolicy
-
-__all__ = ("Chance", "again", "http_date", "parse_retry_after")
+__all__ = ("Chance", "backoff", "http_date", "parse_retry_after")
 
 FIRST_SECONDS = 1.0
 MAX_SECONDS = 60.0
@@ -33,17 +30,8 @@ class Chance(Protocol):
         """A number from 0 up to but not including 1."""
 
 
-def again(
-    attempt: int,
-    policy: DeliveryPolicy,
-    *,
-    retry_after: float | None = None,
-    chance: Chance,
-) -> float | None:
-    """Seconds to wait before the next attempt, after `attempt` (from 1) failed; None: give up."""
-    if attempt >= policy.max_attempts:
-        return None
-
+def backoff(attempt: int, *, retry_after: float | None = None, chance: Chance) -> float:
+    """Seconds to wait before the next attempt, after `attempt` (from 1) failed."""
     ceiling = min(MAX_SECONDS, FIRST_SECONDS * 2.0 ** min(attempt - 1, 16))
     return max(retry_after or 0.0, ceiling * chance.random())
 

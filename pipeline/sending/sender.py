@@ -19,10 +19,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from ..errors import CredentialsError, HaltError, UnavailableError
-from ..events import AttemptFailed, BatchDispatched, BatchSplit, HoldStarted
+from ..events import BatchSplit
 from .outcome import Accepted, Rejected, Settlement, Unknown
 from .policy import OnUnknown
-from .retry import again
+from .retry import backoff
 from .trip import Trip
 from .verdict import Ambiguous, Fatal, Judged, Refused, RenewToken, Taken, TryLater, by_verdict
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 __all__ = ("Sender",)
-
-UNTOLD_HOLD_SECONDS = 1.0
-"""How long a 429 holds everybody that does not say how long, at the least."""
 
 
 class Sender:
@@ -128,34 +125,50 @@ class Sender:
             return None
 
         trip.token = token
-        await self._dispatch(trip)
-        return await self._post(trip.batch, token)
+        return await self._attempt(trip, token)
 
     async def _admit(self, trip: Trip) -> str | None:
         """Wait until the batch may go, and with which token; None when the run stops."""
         if not (trip.delay or self._stopped.cancel_called):
             token = self._keeper.current()
-            if token is not None and self._pace.take(len(trip.batch)):
-                return token  # without the cost of a scope, which counts at full speed
+            if token is not None:
+                trip.permit = self._pace.take(len(trip.batch))
+                if trip.permit is not None:
+                    return token  # without the cost of a scope, which counts at full speed
 
         with self._links.scope() as scope:
             if trip.delay:
                 await self._clock.sleep(trip.delay)
 
             await self._keeper.token()  # first, so that no permits pile up while there is none
-            await self._pace.wait(len(trip.batch))
+            trip.permit = await self._pace.wait(len(trip.batch))
             token = await self._keeper.token()
 
         return None if scope.cancel_called else token
 
+    async def _attempt(self, trip: Trip, token: str) -> Verdict:
+        """Send the batch once, and tell the pace how that went."""
+        verdict: Verdict | None = None
+        try:
+            await self._dispatch(trip)
+            if trip.permit is not None:
+                trip.permit.went_at = self._clock.now()
+
+            verdict = await self._post(trip.batch, token)
+        finally:
+            self._hand_back(trip, verdict)
+
+        return verdict
+
+    def _hand_back(self, trip: Trip, verdict: Verdict | None = None) -> None:
+        permit, trip.permit = trip.permit, None
+        if permit is not None:
+            self._pace.came_back(permit, verdict)
+
     async def _dispatch(self, trip: Trip) -> None:
         await self._links.ledger.dispatched(trip.batch, trip.attempt)
         trip.out = True
-        self._links.emit(
-            BatchDispatched(
-                batch_id=trip.batch.batch_id, contacts=len(trip.batch), attempt=trip.attempt
-            )
-        )
+        self._links.emit(trip.dispatched())
 
     async def _accept(self, trip: Trip, verdict: Taken) -> None:
         released = self._probation.accept()
@@ -211,7 +224,7 @@ class Sender:
             )
 
         await self._give_back(trip)
-        self._report(trip, "token_refused", detail=verdict.detail, delay=0.0)
+        self._links.emit(trip.failed("token_refused", verdict.detail, delay=0.0))
         trip.renewed, trip.delay = True, 0.0
         with self._links.scope():
             await self._keeper.renew(trip.token)
@@ -224,15 +237,20 @@ class Sender:
                 await self._settle_doubt(trip, verdict)
                 return False
 
-        after = verdict.retry_after if isinstance(verdict, TryLater) else None
-        delay = again(trip.attempt, self._policy, retry_after=after, chance=self._links.chance)
-        self._hold(verdict, seconds=max(delay or 0.0, UNTOLD_HOLD_SECONDS))
-        if delay is None:
-            await self._exhausted(trip, verdict)
+        others_go = self._probation.accepted > trip.accepted_before
+        # In an outage that begins in mid-run no attempt counts: how long it is decides.
+        counts = others_go or trip.doubt is not None or not self._pace.outage()
+        spent = counts and trip.tries >= self._policy.max_attempts
+        if spent or (self._pace.hopeless() and not others_go):
+            await self._exhausted(trip, verdict, others_go=others_go)
             return False
 
+        after = verdict.retry_after if isinstance(verdict, TryLater) else None
+        delay = backoff(trip.tries, retry_after=after, chance=self._links.chance)
+        delay = max(delay, self._pace.retry_seconds())
+        trip.tries += counts
         await self._give_back(trip)
-        self._report(trip, verdict.reason, detail=verdict.detail, delay=delay)
+        self._links.emit(trip.failed(verdict.reason, verdict.detail, delay=delay))
         # Whether others get through is judged by the last wait alone: in an outage that begins in
         # mid-run, answers to what was under way come late and prove nothing.
         if not (trip.apart and isinstance(verdict, TryLater) and verdict.alone):
@@ -242,17 +260,12 @@ class Sender:
         trip.delay, trip.renewed, trip.in_company = delay, False, False
         return True
 
-    def _hold(self, verdict: TryLater | Ambiguous, *, seconds: float) -> None:
-        if isinstance(verdict, TryLater) and verdict.holds_all:
-            told = verdict.retry_after
-            seconds = seconds if told is None else told
-            if seconds > 0 and self._pace.hold(seconds):
-                self._links.emit(HoldStarted(seconds=seconds, reason=verdict.detail))
-
-    async def _exhausted(self, trip: Trip, verdict: TryLater | Ambiguous) -> None:
+    async def _exhausted(
+        self, trip: Trip, verdict: TryLater | Ambiguous, *, others_go: bool
+    ) -> None:
         if trip.doubt is not None:
             await self._settle_doubt(trip, trip.doubt)
-        elif self._probation.accepted > trip.accepted_before:
+        elif others_go:
             detail = f"not taken in {trip.attempt} attempts, the last: {verdict.detail}"
             await self._settle(trip, Rejected(reason="attempts_exhausted", detail=detail))
         else:
@@ -263,6 +276,7 @@ class Sender:
 
     async def _leave(self, trip: Trip) -> None:
         """Leave the batch as it is: unprocessed, or unknown where an attempt is in doubt."""
+        self._hand_back(trip)
         if trip.doubt is not None:
             await self._settle_doubt(trip, trip.doubt)
         else:
@@ -280,14 +294,3 @@ class Sender:
         trip.out, trip.doubt = False, None
         settlement = Settlement(batch=trip.batch, outcome=outcome, attempt=trip.attempt)
         await self._links.settle(settlement)
-
-    def _report(self, trip: Trip, reason: str, *, detail: str, delay: float) -> None:
-        self._links.emit(
-            AttemptFailed(
-                batch_id=trip.batch.batch_id,
-                attempt=trip.attempt,
-                reason=reason,
-                detail=detail,
-                delay_seconds=delay,
-            )
-        )

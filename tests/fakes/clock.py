@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 
 from pipeline.sending.clock import Clock
+
+if TYPE_CHECKING:
+    from anyio import Event
 
 __all__ = ("FakeClock",)
 
@@ -26,3 +31,9 @@ class FakeClock(Clock):
         await anyio.lowlevel.checkpoint()
         self.slept.append(seconds)
         self.time += seconds
+
+    async def wait(self, event: Event, seconds: float) -> None:
+        if seconds == math.inf:
+            await event.wait()
+        elif not event.is_set():
+            await self.sleep(seconds)

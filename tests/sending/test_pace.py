@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from random import Random
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
@@ -13,11 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.sending.clock import Clock
-from pipeline.sending.pace import ContactSchedule, Hold, Pace, bucket
+from pipeline.sending.hold import Hold
+from pipeline.sending.pace import Pace, bucket
 from pipeline.sending.policy import DeliveryPolicy
+from pipeline.sending.spread import ContactSchedule
 from tests.fakes.clock import FakeClock
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pipeline.events import Event
+
 UNPACED = 1e9
+
+
+def make_pace(clock: Clock, events: list[Event] | None = None, **policy: Any) -> Pace:
+    reported: list[Event] = [] if events is None else events
+    return Pace(DeliveryPolicy(**policy), clock=clock, emit=reported.append)
 
 
 def worst_window(times: list[float], seconds: float) -> int:
@@ -114,7 +127,7 @@ def test_a_pause() -> None:
 async def test_a_pause_holds_everybody() -> None:
     """Nobody goes before the pause is over; the contacts' schedule goes on after it."""
     clock = FakeClock(0.0)
-    pace = Pace(DeliveryPolicy(requests_per_second=UNPACED, contacts_per_hour=3600), clock=clock)
+    pace = make_pace(clock, requests_per_second=UNPACED, contacts_per_hour=3600)
     pace.hold(5.0)
     went: list[float] = []
 
@@ -132,7 +145,7 @@ async def test_a_pause_holds_everybody() -> None:
 async def test_leave_without_waiting() -> None:
     """Taken at once only where nobody waits and nothing is to be waited for."""
     clock = FakeClock(0.0)
-    pace = Pace(DeliveryPolicy(requests_per_second=UNPACED, contacts_per_hour=3600), clock=clock)
+    pace = make_pace(clock, requests_per_second=UNPACED, contacts_per_hour=3600)
     assert pace.take(2)
     assert not pace.take(1)
     clock.time = 2.0
@@ -140,25 +153,23 @@ async def test_leave_without_waiting() -> None:
     clock.time = 9.0
     pace.hold(1.0)
     assert not pace.take(1)
-    assert not Pace(DeliveryPolicy(), clock=clock).take(1)
+    assert not make_pace(clock).take(1)
 
 
 async def test_nobody_overtakes_the_line() -> None:
     """Leave is not taken past those who wait for it."""
-    pace = Pace(
-        DeliveryPolicy(requests_per_second=UNPACED, contacts_per_hour=36_000), clock=Clock()
-    )
+    pace = make_pace(Clock(), requests_per_second=UNPACED, contacts_per_hour=36_000)
     assert pace.take(1)
     async with anyio.create_task_group() as group:
         group.start_soon(pace.wait, 1)
         await anyio.lowlevel.checkpoint()
-        pace._schedule = ContactSchedule(None)
+        pace.control.contacts.contacts_per_hour = None
         assert not pace.take(1)
 
 
 async def test_a_pause_that_begins_while_somebody_waits() -> None:
     """Whoever waits for a permit when the pause begins waits for its end, too."""
-    pace = Pace(DeliveryPolicy(requests_per_second=20), clock=Clock())
+    pace = make_pace(Clock(), requests_per_second=20)
     await pace.wait(1)
     began = time.monotonic()
     async with anyio.create_task_group() as group:
@@ -171,7 +182,7 @@ async def test_a_pause_that_begins_while_somebody_waits() -> None:
 
 async def test_a_cancelled_sender_leaves_the_line() -> None:
     """The next in line goes on."""
-    pace = Pace(DeliveryPolicy(requests_per_second=10), clock=Clock())
+    pace = make_pace(Clock(), requests_per_second=10)
     await pace.wait(1)
     with anyio.move_on_after(0.01) as scope:
         await pace.wait(1)
@@ -186,8 +197,9 @@ async def test_the_pace_in_real_time() -> None:
 
     async def sender(pace: Pace, times: list[float], until: float) -> None:
         while time.monotonic() < until:
-            await pace.wait(1)
+            permit = await pace.wait(1)
             times.append(time.monotonic())
+            pace.came_back(permit, None)
             await anyio.lowlevel.checkpoint()
 
     rates = (5, 10, 50, 100, 1000)
@@ -196,7 +208,7 @@ async def test_the_pace_in_real_time() -> None:
     with anyio.move_on_after(seconds):
         async with anyio.create_task_group() as group:
             for rate in rates:
-                pace = Pace(DeliveryPolicy(requests_per_second=rate), clock=Clock())
+                pace = make_pace(Clock(), requests_per_second=rate)
                 for _ in range(32):
                     group.start_soon(partial(sender, pace, granted[rate], time.monotonic() + 9))
 

@@ -1,4 +1,4 @@
-"""Again, and when: never sooner than asked, never more often than allowed."""
+"""When again: never sooner than asked, and never all at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sending.policy import DeliveryPolicy
-from pipeline.sending.retry import again, http_date, parse_retry_after
+from pipeline.sending.retry import backoff, http_date, parse_retry_after
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -28,23 +27,14 @@ class Always:
 )
 def test_the_formula(attempt: int, ceiling: float) -> None:
     """uniform(0, min(60, 2 ** (attempt - 1)))."""
-    policy = DeliveryPolicy(max_attempts=10_000)
     for share in (0.0, 0.25, 0.999):
-        assert again(attempt, policy, chance=Always(share)) == pytest.approx(ceiling * share)
-
-
-def test_attempts_run_out() -> None:
-    """After the last allowed attempt there is no other, whatever the server says."""
-    policy = DeliveryPolicy(max_attempts=3)
-    assert again(2, policy, chance=Always(0.5)) is not None
-    assert again(3, policy, chance=Always(0.5), retry_after=1.0) is None
+        assert backoff(attempt, chance=Always(share)) == pytest.approx(ceiling * share)
 
 
 @given(attempt=st.integers(1, 5), retry_after=st.none() | st.floats(0, 3600), seed=st.integers())
 def test_the_server_s_delay_beats_ours(attempt: int, retry_after: float | None, seed: int) -> None:
     """The delay is never shorter than what the server asked for."""
-    delay = again(attempt, DeliveryPolicy(), retry_after=retry_after, chance=Random(seed))
-    assert delay is not None
+    delay = backoff(attempt, retry_after=retry_after, chance=Random(seed))
     assert delay >= (retry_after or 0.0)
     assert delay <= max(retry_after or 0.0, 60.0)
 

@@ -25,6 +25,8 @@ from pipeline.events import (
     AttemptFailed,
     BatchDispatched,
     BatchSplit,
+    BreakerClosed,
+    BreakerOpened,
     Event,
     HoldStarted,
     RequestEnded,
@@ -99,7 +101,7 @@ class Scene:
         self.stop = Stop(emit=emit)
         self.probation = Probation(accepted=self.accepted)
         self.keeper = TokenKeeper(self.office, emit=emit, clock=self.clock)
-        self.pace = Pace(policy, clock=self.clock)
+        self.pace = Pace(policy, clock=self.clock, emit=emit)
         self.sender = Sender(
             policy,
             post=self.post or self.follow_script,
@@ -170,7 +172,7 @@ async def test_a_429_without_a_delay_holds_a_second_at_least() -> None:
     """Backing off alone would leave the others to run into it."""
     scene = Scene([TryLater(reason="rate_limited", detail="d", holds_all=True), TAKEN])
     await scene.sender.send(scene.maker.make())
-    assert scene.pace.wait_seconds(1000.0) >= 1.0
+    assert scene.seen(HoldStarted) == [HoldStarted(seconds=1.0, reason="d")]
     assert scene.clock.time >= 1001.0
 
 
@@ -185,15 +187,13 @@ async def test_nothing_gets_through() -> None:
     assert scene.books.lines[-1] == ("returned", 1)
 
 
-def while_another_goes(scene: Scene, *, at_post: int) -> None:
-    """Another batch is accepted while post number `at_post` is under way."""
-    scene.script[at_post:at_post] = [TAKEN]
-    other = scene.maker.make()
+def while_another_goes(scene: Scene, *at_posts: int) -> None:
+    """Another batch is accepted while these posts (numbers from 1) are under way."""
 
     async def others_go(batch: Batch, token: str) -> Verdict:
         verdict = await scene.follow_script(batch, token)
-        if len(scene.posts) == at_post:
-            await scene.sender.send(other)
+        if len(scene.posts) in at_posts:
+            scene.probation.accept()
 
         return verdict
 
@@ -203,23 +203,45 @@ def while_another_goes(scene: Scene, *, at_post: int) -> None:
 async def test_only_this_batch_gets_not_through() -> None:
     """When others are accepted to the last, it is the batch: it is rejected."""
     scene = Scene([BUSY] * 6)
-    while_another_goes(scene, at_post=6)
+    while_another_goes(scene, 6)
     await scene.sender.send(scene.maker.make(2))
-    assert scene.books.keys(Rejected) == ["k2", "k3"]
+    assert scene.books.keys(Rejected) == ["k1", "k2"]
     outcome = scene.books.settlements[-1].outcome
     assert isinstance(outcome, Rejected)
     assert outcome.reason == "attempts_exhausted"
     assert "d503" in outcome.detail
 
 
-async def test_an_outage_is_not_the_batches_fault() -> None:
-    """Others that were accepted before the last wait prove nothing: nothing gets through now."""
+async def test_others_that_were_accepted_before_prove_nothing() -> None:
+    """Before the last wait, that is: nothing gets through now."""
     scene = Scene([BUSY] * 6)
-    while_another_goes(scene, at_post=3)
+    while_another_goes(scene, 3)
     with pytest.raises(UnavailableError):
         await scene.sender.send(scene.maker.make(2))
 
     assert scene.books.keys(Rejected) == []
+    assert scene.books.lines[-1] == ("returned", 1)
+
+
+async def test_an_outage_is_sat_out() -> None:
+    """Where something got through before, no attempt in an outage counts; then it goes on."""
+    scene = Scene([TAKEN, *[BUSY] * 40, TAKEN])
+    for _ in range(2):
+        await scene.sender.send(scene.maker.make())
+
+    assert scene.books.keys(Accepted) == ["k1", "k2"]
+    assert len(scene.seen(BreakerOpened)) == len(scene.seen(BreakerClosed)) == 1
+
+
+async def test_an_endless_outage_halts() -> None:
+    """After so many seconds in which nothing got through; the batch stays unprocessed."""
+    scene = Scene([TAKEN, *[BUSY] * 1000])
+    await scene.sender.send(scene.maker.make())
+    began = scene.clock.time
+    with pytest.raises(UnavailableError, match="d503"):
+        await scene.sender.send(scene.maker.make())
+
+    assert 900 <= scene.clock.time - began <= 1000
     assert scene.books.lines[-1] == ("returned", 2)
 
 
@@ -378,10 +400,10 @@ async def test_judged_contact_by_contact() -> None:
 async def test_attempts_of_a_part_are_counted_on() -> None:
     """A contact that is told to come again for ever is rejected in the end, and it alone."""
     scene = Scene([Judged(verdicts=(TAKEN, BUSY)), BUSY, BUSY], max_attempts=3)
-    while_another_goes(scene, at_post=3)
+    while_another_goes(scene, 2, 3)
     await scene.sender.send(scene.maker.make(2))
-    assert scene.books.keys(Rejected) == ["k3"]
-    assert len(scene.posts) == 4
+    assert scene.books.keys(Rejected) == ["k2"]
+    assert len(scene.posts) == 3
 
 
 async def test_refused_contact_by_contact_from_the_first() -> None:
@@ -608,7 +630,7 @@ async def test_cancelled_in_the_middle_of_a_post() -> None:
 
 
 async def test_a_storm_of_refused_tokens_on_the_wire() -> None:
-    """Twenty in flight refused at once: one renewal, and each is sent once more, and accepted."""
+    """Ten in flight refused at once: one renewal, and each is sent once more, and accepted."""
     good = ["first"]
     waiting = 0
     everybody = anyio.Event()
@@ -624,7 +646,7 @@ async def test_a_storm_of_refused_tokens_on_the_wire() -> None:
 
         if exchange.headers["authorization"] == "Bearer token-1":
             waiting += 1
-            if waiting == 20:
+            if waiting == 10:
                 everybody.set()
 
             await everybody.wait()
@@ -633,7 +655,7 @@ async def test_a_storm_of_refused_tokens_on_the_wire() -> None:
             assert orjson.loads(body)["RecordCount"] == 2
             await exchange.answer(201, b'"6ffc2d53-1f9a-4d0e-9c0b-0d8f2f6f0a11"')
 
-    policy = DeliveryPolicy(max_in_flight=20, requests_per_second=1e9)
+    policy = DeliveryPolicy(max_in_flight=10, requests_per_second=1e9)
     scene = Scene()
     clock = Clock()
     emit = scene.events.append
@@ -657,10 +679,10 @@ async def test_a_storm_of_refused_tokens_on_the_wire() -> None:
         )
         with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
-                for _ in range(20):
+                for _ in range(10):
                     group.start_soon(partial(scene.sender.send, scene.maker.make(2)))
 
     assert good == ["first", "token-1", "token-2"]
-    assert len(scene.books.keys(Accepted)) == 40
-    assert len(server.exchanges) == 2 + 40
-    assert len(scene.seen(RequestStarted)) == len(scene.seen(RequestEnded)) == 40
+    assert len(scene.books.keys(Accepted)) == 20
+    assert len(server.exchanges) == 2 + 20
+    assert len(scene.seen(RequestStarted)) == len(scene.seen(RequestEnded)) == 20

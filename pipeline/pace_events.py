@@ -1,0 +1,37 @@
+"""What the pace reports of itself: events like all others (events.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ("BreakerClosed", "BreakerOpened", "HoldStarted", "RateCut")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldStarted:
+    """Marketing Cloud asked for a pause: no sender sends for `seconds`."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCut:
+    """Marketing Cloud throttles: from now on so many requests go a second, and slowly more."""
+
+    requests_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerOpened:
+    """Nothing gets through: one batch at a time finds out whether it does again."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerClosed:
+    """It does again, after `seconds`."""
+
+    seconds: float
