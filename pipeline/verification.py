@@ -137,6 +137,7 @@ class _Verification:
         self._inquiry = inquiry
         self._options = options
         self._clock = clock
+        self._entered = 0  # contacts that were unknown, in all questions
 
     async def work(self, tell: Callable[[str], None]) -> Verified:
         """Ask, and ask again."""
@@ -207,7 +208,9 @@ class _Verification:
         )
 
         def told() -> dict[str, Any]:
-            return {**answer.told(), **_counted(judged), "notes": notes}
+            counted = _counted(judged)
+            counted["unknown"]["entered"] += self._entered
+            return {**answer.told(), **counted, "notes": notes}
 
         with store.transaction():
             write_verification(
@@ -218,7 +221,9 @@ class _Verification:
         with store.transaction():
             summary = store.summary()
 
-        return Verified(summary=summary, told=told())
+        verified = Verified(summary=summary, told=told())
+        self._entered += len(judged.entered)
+        return verified
 
 
 def _counted(judged: Judged) -> dict[str, Any]:

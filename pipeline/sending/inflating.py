@@ -36,7 +36,7 @@ class Inflater:
             yield piece
             return
 
-        self._empty = False
+        self._empty = self._empty and not piece
         try:
             while piece:
                 if self._stream.eof:  # another member may follow the first

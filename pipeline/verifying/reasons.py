@@ -27,8 +27,7 @@ _TWICE: Final = {
     EntryMode.AFTER_EXIT: "lets contacts in again only after they have left",
 }
 _RULES: Final = (
-    "a field that the event's data extension requires or whose value it does not take, or the "
-    "entry filter of the journey"
+    "a field rule of the event's data extension that it breaks, or the journey's entry filter"
 )
 
 

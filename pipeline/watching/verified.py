@@ -63,7 +63,7 @@ def _unknown(unknown: Mapping[str, int], *, config: str) -> Iterator[str]:
     if unknown["entered"]:
         yield (
             f"  {counted(unknown['entered'], 'contact')} whose fate was unknown entered, "
-            "and counted as accepted from now on"
+            "and count as accepted from now on"
         )
 
     if unknown["absent"]:

@@ -119,7 +119,7 @@ async def test_those_lost_in_silence_are_missing_and_nobody_else(
     [
         ({"journey_status": "Paused"}, "it is paused"),
         ({"published_journeys": 0}, "it is a draft: publish it"),
-        ({"vanishing": "."}, "a field that the event's data extension requires"),
+        ({"vanishing": "."}, "a field rule of the event's data extension"),
         ({"vanishing": ".", "entry_mode": NEVER}, "lets nobody in twice"),
         ({"vanishing": ".", "failed_rows": True}, "the journey history says: vanished"),
     ],
