@@ -179,4 +179,5 @@ def _endpoint(scheme: str) -> str:
 def _sentence(error: Exception) -> str:
     """The first line of an error, without what may be secret in a URL or what is XML."""
     line = next(iter(str(error).splitlines()), type(error).__name__)
+    line = re.sub(r"^Generic \w+ error: | in [\d.]+\S*s\b(, after .*?)?(?= +- )", "", line)
     return re.sub(r"\?\S*|: <.*|: *$", "", line)[:300].rstrip(". ")

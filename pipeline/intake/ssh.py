@@ -132,7 +132,12 @@ class Session:
 
         raise SourceError(
             f"{what} cannot be read: {self._login.place} does not answer, or breaks off "
-            f"({_told(broken)}). Everything before was read; `run` goes on from there."
+            f"({_told(broken)}). "
+            + (
+                "Everything before was read; `run` goes on there."
+                if patient
+                else "Check [source] url."
+            )
         ) from broken
 
     async def _once(self, act: Callable[[Any], Awaitable[T]]) -> T:
