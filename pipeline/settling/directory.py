@@ -2,6 +2,7 @@
 
     run.lock                     who works here (lock.py)
     journal.db                   the truth (journal.py), with SQLite's -wal and -shm beside it
+    journal.db-count             how much the journal must hold at least (witness.py)
     accepted.ndjson …            derived from it (results.py)
     summary.json, report.html    written when a leg of the run ends
     previous/<run_id>/           the same files of an earlier run that was put aside
@@ -36,6 +37,7 @@ from .results import NAMES
 from .rows import read_counts, read_run
 from .schema import bring_up_to_date, opened_to_read, opened_to_write, sync_directory, translated
 from .store import FILE_NAME, JournalStore
+from .witness import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +51,13 @@ __all__ = ("Kind", "Opened", "RunDirectory", "RunPolicy")
 
 PREVIOUS = "previous"
 
-MOVED = (*(f"{name}.ndjson" for name in NAMES), "summary.json", "report.html", FILE_NAME)
+MOVED = (
+    *(f"{name}.ndjson" for name in NAMES),
+    "summary.json",
+    "report.html",
+    FILE_NAME + ENDING,
+    FILE_NAME,
+)
 """What is put aside with a run, the journal last."""
 
 WRITTEN = re.compile(

@@ -1,8 +1,8 @@
 """The journal: `journal.db`, the truth about a run. This module's docstring is its format.
 
-The format, version 3
+The format, version 4
 ---------------------
-An SQLite file (tables.py), application id `JPJ1`, user version 3; earlier ones are brought up to
+An SQLite file (tables.py), application id `JPJ1`, user version 4; earlier ones are brought up to
 date when opened. A position is a record's number in its source, from 1; sources are referred to by
 ordinal, and recognised by content.
 

@@ -14,6 +14,8 @@ import struct
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import orjson
+
 from ..errors import ConservationError, RunDirectoryError
 from .tables import APPLICATION_ID, TABLES, UPGRADES, VERSION
 
@@ -46,7 +48,12 @@ def translated(path: Path) -> Iterator[None]:
         raise ConservationError(
             f"{path}: the books would not balance ({error}); the journal stands as it was"
         ) from error
+    except (UnicodeDecodeError, orjson.JSONDecodeError) as error:
+        raise _damaged(path, error) from error
     except sqlite3.Error as error:
+        if type(error) is sqlite3.DatabaseError:  # SQLITE_CORRUPT and SQLITE_NOTADB
+            raise _damaged(path, error) from error
+
         raise RunDirectoryError(
             f"{path}: {error}. Nothing written before is lost: see to the disk or to the file, "
             "then `run` goes on, or name another run.directory"
@@ -58,13 +65,23 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _damaged(path: Path, error: Exception) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} is damaged ({error}): put back a whole copy of it, taken together with its -wal "
+        "file, to go on. A run in another run.directory would send everybody again"
+    )
+
+
 def create(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     """Make a journal at `path`, its first rows put in by `fill`: afterwards it is there whole.
 
     A process killed on the way leaves nothing at `path`. What lies there is replaced.
     """
     draft = path.with_name(path.name + ".new")
-    stale = [path.with_name(path.name + end) for end in ("-wal", "-shm", ".new", ".new-journal")]
+    stale = [
+        path.with_name(path.name + end)
+        for end in ("-wal", "-shm", "-count", ".new", ".new-journal")
+    ]
     with translated(path):
         for leftover in stale:
             leftover.unlink(missing_ok=True)

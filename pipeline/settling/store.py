@@ -22,6 +22,7 @@ from .rows import read_counts, read_run
 from .schema import opened_to_write, translated
 from .summary import Summary
 from .verdicts import read_verified
+from .witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,6 +58,8 @@ class JournalStore:
         self._stale = False
         try:
             with translated(self.path):
+                (committed,) = self.connection.execute("SELECT * FROM written").fetchone()
+                self._witness = Witness(self.path, committed)
                 self._books = Books(self.connection, self._results)
                 self.decisions = Decisions(self.connection, self._books.ordinals)
                 self.ledger = Ledger(
@@ -78,12 +81,14 @@ class JournalStore:
             try:
                 yield
                 self._books.keep()
+                self.connection.execute("UPDATE written SET transactions = transactions + 1")
                 self.connection.execute("COMMIT")
             except BaseException as error:
                 self._undo()
                 self._sound = self._sound and isinstance(error, ConservationError)
                 raise
 
+        self._witness.note()
         self._append()
 
     def dispatched(self, batch: Batch, attempt: int) -> None:
@@ -214,6 +219,7 @@ class JournalStore:
         finally:
             self._sound = False
             self._results.close()
+            self._witness.close()
             self.connection.close()
 
     def reload(self) -> None:

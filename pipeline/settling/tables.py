@@ -10,7 +10,7 @@ __all__ = ("APPLICATION_ID", "TABLES", "UPGRADES", "VERSION")
 APPLICATION_ID = 0x4A504A31
 """`JPJ1`: SQLite's mark of whose file it is."""
 
-VERSION = 3
+VERSION = 4
 """The format's version: a program refuses what is later than its own."""
 
 RETRIES = """
@@ -47,6 +47,13 @@ CREATE INDEX verdicts_of ON verdict (batch_id);
 CREATE TABLE absent (                 -- unknown contacts that certainly did not enter
     seq INTEGER PRIMARY KEY REFERENCES contact
 );
+"""
+
+WRITTEN = """
+CREATE TABLE written (                -- one row: how many transactions were committed (witness.py)
+    transactions INTEGER NOT NULL
+);
+INSERT INTO written VALUES (0);
 """
 
 TABLES = """
@@ -128,7 +135,7 @@ CREATE TABLE result_file (            -- how far each file derived from the tabl
 );
 """
 
-TABLES += RETRIES + VERDICTS
+TABLES += RETRIES + VERDICTS + WRITTEN
 
 UPGRADES = {
     1: """
@@ -139,5 +146,6 @@ UPDATE result_file SET bytes = -1, seq = 0;
 """
     + RETRIES,
     2: VERDICTS,
+    3: WRITTEN,
 }
 """What brings a journal of each earlier format to the next."""

@@ -222,6 +222,7 @@ def test_put_aside_and_remembered(tmp_path: Path) -> None:
     assert sorted(file.name for file in aside.iterdir()) == [
         "accepted.ndjson",
         "journal.db",
+        "journal.db-count",
         "rejected.ndjson",
         "summary.json",
         "unknown.ndjson",
