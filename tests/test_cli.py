@@ -352,6 +352,38 @@ def test_interrupted_and_watched(program: Program, simulator: SimulatorProcess) 
     assert taken(simulator) == dict.fromkeys(keys(*range(1, 6001)), 1)
 
 
+def test_results_of_a_run_that_is_going_on(program: Program, simulator: SimulatorProcess) -> None:
+    """Each outcome is listed meanwhile, safe for a spreadsheet or exactly, and nobody is in two."""
+    place = program.directory
+    path = write_contacts(place / "contacts.csv", range(1, 9001))
+    bad = path.read_text().replace("C00007,customer.7@example.com,Ann", ",c7@example.com,=1+1")
+    path.write_text(bad)
+    simulator.set_faults("500:at=2", "slow:seconds=0.3")
+    configured(place, simulator, delivery={"max_in_flight": 2})
+    running = program.start("run", "journey.toml", "--json")
+    eventually(lambda: simulator.summary()["contacts"]["taken"] >= 400)
+    seen: set[str] = set()
+    for outcome in ("unprocessed", "unknown", "rejected", "accepted"):  # as they may become others
+        listed = table(program("results", "journey.toml", "--of", outcome).stdout)
+        positions = {row["position"] for row in listed}
+        assert positions, outcome
+        assert len(positions) == len(listed)
+        if outcome in {"unknown", "rejected"}:
+            assert not positions & seen
+            seen |= positions
+
+    assert running.alive()
+    raw = table(program("results", "journey.toml", "--of", "rejected", "--raw").stdout)
+    safe = table(program("results", "journey.toml", "--of", "rejected").stdout)
+    assert ({row["FirstName"] for row in raw}, {row["FirstName"] for row in safe}) == (
+        {"=1+1"},
+        {"'=1+1"},
+    )
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, ran.json["rejected"], ran.json["unknown"]) == (5, 1, 100)
+
+
 def test_second_signal_leaves_at_once(
     program: Program, config: Path, simulator: SimulatorProcess
 ) -> None:

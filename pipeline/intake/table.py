@@ -130,10 +130,11 @@ class TableReader:
     def _unquoted(self, block: bytes) -> bytes | None:
         """Take the quotes away and mask the delimiters between them.
 
-        None where a quote is inside a cell or a line end inside quotes, or a quote stands open.
+        None where a quote is inside a cell or a line end inside quotes, or a quote stands open;
+        or where an empty cell alone keeps a CR and a LF from being one line end.
         """
         pieces = block.split(self._quote)
-        if len(pieces) % 2 == 0:
+        if len(pieces) % 2 == 0 or b"\r" + self._quote * 2 + b"\n" in block:
             return None
 
         edges = self._edges
