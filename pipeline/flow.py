@@ -239,6 +239,7 @@ class Injection:
             await self._wiring.settler.settle(self._wiring.probation.finish())
             if self._exhausted:
                 await self._wiring.settler.miss_nothing()
+                await self._sifter.count()
         except (HaltError, BudgetError, SourceError) as error:
             self._stop.halt(error)
         else:

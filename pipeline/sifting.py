@@ -21,6 +21,7 @@ from .errors import UsageError
 from .events import DuplicatesDecided
 from .mapping.encoder import open_encoder
 from .mapping.rules import Duplicates
+from .settling.doubles import count_doubles
 from .settling.duplicates import Spill, sifted
 from .settling.schema import translated
 
@@ -121,6 +122,12 @@ class Sifter:
             return contacts
 
         return await self._journal.within(lambda store: sifted(contacts, store.decisions))
+
+    async def count(self) -> None:
+        """Note how many contacts of the run share their key; the sources have ended."""
+        if self._replay.retry is None:
+            directory = self._directory
+            await self._journal.within(lambda store: count_doubles(store.connection, directory))
 
 
 class _Spooled:

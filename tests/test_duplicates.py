@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.events import DuplicatesDecided
 from pipeline.legs import RunOptions
+from pipeline.settling.view import viewed
 from tests.fakes.audit import audit
 from tests.fakes.configs import write_config
 from tests.fakes.injection import standing
@@ -78,9 +79,26 @@ async def test_all_are_sent_unless_it_is_asked(tmp_path: Path) -> None:
     async with standing(tmp_path) as stand:
         injected = await stand.inject()
         assert (injected.exit_code, injected.counts) == (0, (3, 3, 0, 0, 0))
+        assert injected.summary["duplicates"] == 1
         assert stand.taken() == {"A": 2, "B": 1}
 
     assert injected.seen(DuplicatesDecided) == []
+
+
+async def test_they_are_counted_over_all_legs(tmp_path: Path) -> None:
+    """Whatever became of them; a run without any has nothing to tell."""
+    write(tmp_path / "contacts.csv", ["A", "B", "A", "C", "C", "A"], bad=[5])
+    async with standing(tmp_path, poison_keys=("B",)) as stand:
+        limited = await stand.inject(options=RunOptions(limit=2))
+        assert "duplicates" not in limited.summary
+        injected = await stand.inject()
+        assert injected.counts == (6, 4, 2, 0, 0)
+        assert injected.summary["duplicates"] == 3
+        with viewed(tmp_path / "run") as view:
+            assert view.summary().to_dict() == injected.summary
+
+        write(tmp_path / "more.csv", ["A", "B", "C"])
+        assert "duplicates" not in (await stand.inject("more.csv")).summary
 
 
 async def test_a_record_that_breaks_a_rule_is_kept_by_nobody(tmp_path: Path) -> None:

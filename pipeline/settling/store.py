@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConservationError, RunDirectoryError
 from .books import Books
+from .doubles import read_doubles
 from .duplicates import Decisions
 from .ledger import Ledger
 from .results import ResultFiles
@@ -195,6 +196,7 @@ class JournalStore:
             read_run(self.connection),
             read_counts(self.connection),
             verified=read_verified(self.connection),
+            duplicates=read_doubles(self.connection),
         )
 
     def catch_up(self) -> None:

@@ -73,9 +73,18 @@ class Summary:
     They are told once Marketing Cloud was asked."""
     missing: int | None = None
     pending: int | None = None
+    duplicates: int | None = None
+    """Contacts that share their key with an earlier one of the run; told where there are any."""
 
     @classmethod
-    def of(cls, run: RunRow, counts: Counts, *, verified: Verified | None = None) -> Summary:
+    def of(
+        cls,
+        run: RunRow,
+        counts: Counts,
+        *,
+        verified: Verified | None = None,
+        duplicates: int | None = None,
+    ) -> Summary:
         """Sum up; raises ConservationError if more contacts have an outcome than were read."""
         if counts.settled > counts.read:
             raise ConservationError(
@@ -104,11 +113,15 @@ class Summary:
             entered=verified.entered if verified else None,
             missing=verified.missing if verified else None,
             pending=counts.accepted - verified.entered - verified.missing if verified else None,
+            duplicates=duplicates,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The members of `summary.json`, in their order."""
         told = asdict(self)
+        if not self.duplicates:
+            del told["duplicates"]
+
         if self.entered is None:
             for name in VERIFIED:
                 del told[name]

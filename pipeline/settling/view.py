@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..errors import RunDirectoryError, UsageError
+from .doubles import read_doubles
 from .lock import holder
 from .rows import (
     accepted_batches,
@@ -117,6 +118,7 @@ class JournalView:
                 self.run(),
                 read_counts(self._connection),
                 verified=read_verified(self._connection),
+                duplicates=read_doubles(self._connection),
             )
 
     def files(self) -> list[tuple[str, int, int, int]]:

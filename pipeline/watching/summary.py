@@ -77,6 +77,10 @@ def _lines(
 
     yield Text()
     yield Text(f"  {_effort(summary)}")
+    if doubles := summary.get("duplicates"):
+        share = "shares its key" if doubles == 1 else "share their key"
+        yield Text(f"  {counted(doubles, 'contact')} {share} with an earlier one")
+
     if directory is not None:
         yield Text(f"  everything about this run: {directory}")
 

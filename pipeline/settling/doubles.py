@@ -1,0 +1,104 @@
+"""Doubles: how many contacts of a run have a contact key that another of them has before.
+
+Counted once the sources have ended, from what the journal says of all legs: accepted, rejected and
+unknown contacts, as far as they have a key. Kept in a table that is there where it was counted:
+
+    duplicate_count  one row: contacts
+
+Memory is bounded: the keys' 64-bit hashes lie in temporary files without a name by their lowest
+bits, and one file is looked at after the other. That two keys share a hash is one chance in a
+million for millions of contacts, and costs no contact anything: it is a number for people.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from contextlib import ExitStack
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
+
+import orjson
+
+from .rows import accepted_batches
+from .schema import translated
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ("count_doubles", "read_doubles")
+
+PARTS = 256
+HELD_HASHES = 250_000
+KEYS_AT_ONCE = 500
+
+
+def count_doubles(connection: sqlite3.Connection, directory: Path) -> int:
+    """Count, and write it down within the transaction that the connection is in."""
+    with translated(directory), ExitStack() as stack:
+        files = []
+        for _ in range(PARTS):
+            file = TemporaryFile(dir=directory)  # noqa: SIM115  # closed with the stack
+            files.append(stack.enter_context(file))
+
+        _scatter(_keys(connection), files)
+        doubles = sum(map(_doubles, files))
+
+    connection.execute("CREATE TABLE IF NOT EXISTS duplicate_count (contacts INTEGER NOT NULL)")
+    connection.execute("DELETE FROM duplicate_count")
+    connection.execute("INSERT INTO duplicate_count VALUES (?)", (doubles,))
+    return doubles
+
+
+def read_doubles(connection: sqlite3.Connection) -> int | None:
+    """What was counted, if it was."""
+    known = connection.execute(
+        "SELECT name FROM sqlite_master WHERE name = 'duplicate_count'"
+    ).fetchone()
+    found = known and connection.execute("SELECT contacts FROM duplicate_count").fetchone()
+    return found[0] if found else None
+
+
+def _keys(connection: sqlite3.Connection) -> Iterator[Iterable[str]]:
+    for batch in accepted_batches(connection):
+        yield orjson.loads(batch.keys)
+
+    failed = connection.execute(
+        "SELECT contact_key FROM contact WHERE superseded IS NULL AND contact_key IS NOT NULL"
+    )
+    while keys := [key for (key,) in islice(failed, KEYS_AT_ONCE)]:
+        yield keys
+
+
+def _scatter(groups: Iterable[Iterable[str]], files: Sequence[IO[bytes]]) -> None:
+    held = [array("q") for _ in files]
+    holding = 0
+    for keys in groups:
+        hashes = list(map(hash, keys))
+        for number in hashes:
+            held[number % PARTS].append(number)
+
+        holding += len(hashes)
+        if holding >= HELD_HASHES:
+            _write(held, files)
+            holding = 0
+
+    _write(held, files)
+
+
+def _write(held: list[array[int]], files: Sequence[IO[bytes]]) -> None:
+    for numbers, file in zip(held, files, strict=True):
+        file.write(numbers.tobytes())
+        del numbers[:]
+
+
+def _doubles(file: IO[bytes]) -> int:
+    numbers = array("q")
+    file.flush()
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    numbers.frombytes(file.read(size))
+    return len(numbers) - len(set(numbers))
