@@ -571,6 +571,7 @@ async def test_names_that_are_paths(tmp_path: Path) -> None:
     }
     assert names_in(tmp_path / "run") == {
         "journal.db",
+        "journal.db-count",
         "run.lock",
         "summary.json",
         "accepted.ndjson",

@@ -45,7 +45,12 @@ async def stood(place: Path, **sections: Any) -> AsyncIterator[Stand]:
     usual = {
         "batch": {"max_records": 4},
         "journey": {"check_fields": False},
-        "delivery": {"max_in_flight": 1, "max_attempts": 3, **sections.pop("delivery", {})},
+        "delivery": {
+            "max_in_flight": 1,
+            "max_attempts": 3,
+            "max_outage_seconds": 0.3,
+            **sections.pop("delivery", {}),
+        },
     }
     async with standing(place, sections={**usual, **sections}, tokens_coexist=True) as stand:
         yield stand
@@ -70,7 +75,8 @@ def hold_to(after: After, injected: Injected, stand: Stand) -> None:
     """The journal, the result files, the summary, the exit code: they all say `after`."""
     assert injected.counts == (CONTACTS, *after.journal)
     assert injected.exit_code == after.code
-    assert injected.summary["requests"] == after.posts
+    posts = injected.summary["requests"]
+    assert posts == after.posts or (after.or_more and posts > after.posts)
     assert injected.summary["tokens"] == after.tokens
     with viewed(injected.directory) as view:
         counts = view.summary()
@@ -126,7 +132,7 @@ async def test_the_matrix(row: Row, tmp_path: Path) -> None:
         injected = await stand.inject()
         hold_to(row.after, injected, stand)
         assert words in told(injected)
-        assert proxy.requests == row.after.posts
+        assert proxy.requests == injected.summary["requests"]
         if injected.exit_code == 3:
             in_force[0] = False
             resumed = await stand.inject()
