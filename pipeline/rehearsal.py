@@ -114,7 +114,9 @@ async def rehearse(config: Config, *, limit: int | None, emit: Emit) -> Rehearsa
     rehearsal = Rehearsal(endpoint=config.journey.endpoint)
     batcher = Batcher(config.batch, envelope=plan.envelope, next_id=count(1).__next__)
     encoding = plan.encoding(target=target, limit=limit)
-    async with open_encoder(encoding, size_bytes=plan.size_bytes, emit=emit) as encoder:
+    async with open_encoder(
+        encoding, size_bytes=plan.size_bytes, place=config.run.encoder, emit=emit
+    ) as encoder:
         while (contacts := await encoder.next()) is not None:
             rehearsal.count(contacts)
             rehearsal.seal(batcher.add(contacts, now=0.0))

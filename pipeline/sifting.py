@@ -94,7 +94,10 @@ class Sifter:
         with Spill(self._directory) as spill:
             encoding = plan.encoding(target=target)
             async with open_encoder(
-                encoding, size_bytes=plan.size_bytes, emit=self._emit
+                encoding,
+                size_bytes=plan.size_bytes,
+                place=plan.config.run.encoder,
+                emit=self._emit,
             ) as encoder:
                 while (contacts := await encoder.next()) is not None:
                     await to_thread.run_sync(self._take, contacts, spill)
@@ -114,7 +117,12 @@ class Sifter:
         if self._spool is not None:
             return _Spooled(self._spool, limit=encoding.limit)
 
-        return open_encoder(encoding, size_bytes=self._plan.size_bytes, emit=self._emit)
+        return open_encoder(
+            encoding,
+            size_bytes=self._plan.size_bytes,
+            place=self._plan.config.run.encoder,
+            emit=self._emit,
+        )
 
     async def sift(self, contacts: Contacts) -> Contacts:
         """The contacts to be sent; the others are rejected."""

@@ -176,8 +176,8 @@ def program(tmp_path: Path) -> Iterator[Program]:
 class Kind(StrEnum):
     """How the contacts of a stand are stored, which decides how they are read."""
 
-    WIDE = "contacts.csv"  # so many bytes that a child process encodes them
-    NARROW = "few.csv"  # so few that a thread does
+    WIDE = "contacts.csv"  # encoded by a child process
+    NARROW = "few.csv"  # encoded by a thread
     PARTS = "part*"  # several files, two of them compressed
 
 
@@ -231,6 +231,7 @@ def configured(place: Stand, *, source: str, on_unknown: str = "hold") -> None:
             "requests_per_second": 2_000.0 if place.endpoint is Endpoint.SINGLE else 400.0,
             "on_unknown": on_unknown,
         },
+        run={"encoder": "process" if source == Kind.WIDE else "auto"},
     )
 
 

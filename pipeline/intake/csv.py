@@ -69,7 +69,7 @@ class CsvSource:
             columns=layout.columns,
             grammar=layout.grammar,
             sizes=self.sizes,
-            lines=None if start.position else layout.lines,
+            lines=start.lines if start.position else layout.lines,
         )
         with open_text(self.origin, codec=layout.codec, offset=offset) as stream:
             yield from read_chunks(
@@ -108,7 +108,7 @@ class CsvParser:
         self._grammar = grammar
         self._tables = TableReader(grammar, len(columns))
         self._sizes = sizes
-        self._lines = lines
+        self.lines = lines
         self._wary = False  # blocks have ended inside a quoted field
         self._mostly_quoted = False  # most lines of a block had quotes
         # The module's limit is one for all readers; it is only ever raised.
@@ -118,8 +118,8 @@ class CsvParser:
         """Parse the records that lie wholly in `block`; see `reading.Parser`."""
         whole = self._parse_whole(block, position)
         parsed, lines = whole or self._salvage(block, position, final=final)
-        if self._lines is not None:
-            self._lines += lines
+        if self.lines is not None:
+            self.lines += lines
 
         return parsed
 
@@ -199,7 +199,7 @@ class CsvParser:
         return block[: max(block.rfind(end, 0, opening) for end in self.line_ends) + 1]
 
     def _salvage(self, block: bytes, position: int, *, final: bool) -> tuple[Parsed, int]:
-        place = Place(source=self.source, position=position, lines=self._lines)
+        place = Place(source=self.source, position=position, lines=self.lines)
         salvager = Salvager(
             block, len(self.columns), grammar=self._grammar, sizes=self._sizes, place=place
         )

@@ -65,6 +65,7 @@ class JsonArrayParser:
     """Parses blocks of UTF-8, each of which begins with the bracket or comma before an element."""
 
     columns: ClassVar[None] = None
+    lines: ClassVar[None] = None
     line_ends: ClassVar[tuple[bytes, ...]] = ()
 
     def __init__(self, *, source: str, sizes: Sizes) -> None:

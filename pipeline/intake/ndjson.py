@@ -60,7 +60,7 @@ class NdjsonSource:
         head = self._found_head()
         offset = offset_of(start, head.bom_bytes)
         parser = NdjsonParser(
-            source=self.name, sizes=self.sizes, lines=None if start.position else 0
+            source=self.name, sizes=self.sizes, lines=start.lines if start.position else 0
         )
         with open_text(self.origin, codec=head.codec, offset=offset) as stream:
             yield from read_chunks(
@@ -88,14 +88,14 @@ class NdjsonParser:
     def __init__(self, *, source: str, sizes: Sizes, lines: int | None) -> None:
         self.source = source
         self._sizes = sizes
-        self._lines = lines
+        self.lines = lines
 
     def parse(self, block: bytes, position: int, *, final: bool) -> Parsed:
         """Parse all lines of `block`; see `reading.Parser`."""
         lines = block.removesuffix(b"\n").split(b"\n")
         parsed = self._parse_whole(block, lines, position) or self._walk(block, lines, position)
-        if self._lines is not None:
-            self._lines += len(lines)
+        if self.lines is not None:
+            self.lines += len(lines)
 
         return parsed
 
@@ -126,7 +126,7 @@ class NdjsonParser:
 
     def _walk(self, block: bytes, lines: list[bytes], position: int) -> Parsed:
         """Parse lines one by one, and reject those that are no objects."""
-        place = Place(source=self.source, position=position, lines=self._lines)
+        place = Place(source=self.source, position=position, lines=self.lines)
         positions: list[int] = []
         records: list[Any] = []
         rejected: list[Rejection] = []

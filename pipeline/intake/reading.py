@@ -89,6 +89,10 @@ class Parser(Protocol):
     def line_ends(self) -> tuple[bytes, ...]:
         """What ends a line."""
 
+    @property
+    def lines(self) -> int | None:
+        """How many lines were parsed or came before, where that is known."""
+
     def parse(self, block: bytes, position: int, *, final: bool) -> Parsed:
         """Parse the records that lie wholly in `block`, of which the first is `position` + 1.
 
@@ -127,7 +131,7 @@ def read_chunks(
             positions=parsed.positions,
             records=parsed.records,
             rejected=parsed.rejected,
-            mark=Mark(position, offset + blocks.consumed),
+            mark=Mark(position, offset + blocks.consumed, parser.lines),
             share=stream.share(),
         )
 

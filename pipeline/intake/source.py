@@ -159,11 +159,12 @@ class Mark:
     The offset counts bytes of the decoded stream, the header included: uncompressed, and as UTF-8
     where the file is in another encoding. In Parquet, which has no such stream, it counts rows. It
     is None where a limit cut a chunk short: such a mark counts what was read, but no reading starts
-    there.
+    there. `lines` lie before it, where that is known: for messages.
     """
 
     position: int
     offset: int | None
+    lines: int | None = field(default=None, compare=False)
 
 
 START = Mark(0, 0)

@@ -1,7 +1,7 @@
 """The encoder: contacts from sources, made off the event loop.
 
-A large load is encoded in a child process, which leaves the event loop to the senders; a small one
-in a thread, which starts at once. Either way the loop sees one async method, `next`.
+Work begins in a thread, and moves to a child process, which leaves the event loop to the senders,
+when it turns out to be much (`workplace.py`). The thread works on until the child is ready.
 
 The child may die at any moment (killed, out of memory): it is started again behind the last chunk
 that arrived, so no record is lost or read twice. A source that cannot be read again (stdin) ends
@@ -10,50 +10,29 @@ the run instead.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import time
 from collections import deque
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import Pipe
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from anyio import to_thread
 
 from ..errors import JourneyError, SourceError
 from ..events import EncoderRestarted
-from .encoding import encode
+from .child import Child, spawn
+from .encoding import READY, encode
+from .workplace import EncoderPlace, Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from multiprocessing.connection import Connection
     from types import TracebackType
 
     from ..events import Emit
     from .contacts import Contacts
     from .encoding import Encoding
 
-__all__ = ("ChildEncoder", "Encoder", "ThreadEncoder", "open_encoder")
+__all__ = ("ChildEncoder", "Encoder", "MovingEncoder", "ThreadEncoder", "open_encoder")
 
-WORTH_A_CHILD_BYTES = 8_000_000
 _MOST_RESTARTS_IN_PLACE = 3
-_BOOTSTRAP = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from pipeline.mapping.encoding import main; main(int(sys.argv[1]))"
-)
-
-_ACCOUNT = "JOURNEY_ACCOUNT"
-
-# Thousands of short-lived contacts make glibc give the top of its heap back to the system with
-# each chunk and fault it in again with the next: keeping it saves a third of the encoder's time.
-_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "8388608",
-    "MALLOC_TRIM_THRESHOLD_": "8388608",
-}
 
 
 class Encoder(Protocol):
@@ -72,16 +51,24 @@ class Encoder(Protocol):
         """The next chunk's contacts; None at the end. Raises JourneyError if a source breaks."""
 
 
-def open_encoder(encoding: Encoding, *, size_bytes: int | None, emit: Emit) -> Encoder:
+def open_encoder(
+    encoding: Encoding, *, size_bytes: int | None, place: EncoderPlace, emit: Emit
+) -> Encoder:
     """Choose where to encode: `size_bytes` is what all sources hold, None if unknown.
 
-    What comes from another machine may be long in coming. A child can be left waiting for it.
+    To a child at once goes what cannot be read again, for it cannot be moved; what comes from
+    another machine and may be long in coming, for a child can be left waiting; and a rule in
+    Python, which may do anything, and there finds neither secrets nor the journal.
     """
-    is_near = not any(each.source.is_distant for each in encoding.readings)
-    if is_near and size_bytes is not None and size_bytes < WORTH_A_CHILD_BYTES:
+    if place == EncoderPlace.THREAD:
         return ThreadEncoder(encoding)
 
-    return ChildEncoder(encoding, emit=emit)
+    distant = any(each.source.is_distant for each in encoding.readings)
+    settled = size_bytes is None or distant or encoding.mapping.python is not None
+    if place == EncoderPlace.PROCESS or settled:
+        return ChildEncoder(encoding, emit=emit)
+
+    return MovingEncoder(encoding, emit=emit)
 
 
 class ThreadEncoder:
@@ -96,33 +83,20 @@ class ThreadEncoder:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        return None
+        self._iterator = iter(())
 
     async def next(self) -> Contacts | None:
         """See Encoder."""
         return await to_thread.run_sync(next, self._iterator, None)
 
 
-@dataclass(slots=True)
-class _Child:
-    process: subprocess.Popen[bytes]
-    connection: Connection
-
-    def end(self) -> int:
-        # The connection is not closed here: a thread may still be waiting in `recv`, and would read
-        # on from whatever gets the descriptor next. It sees the end of the stream instead, and the
-        # last reference closes.
-        self.process.kill()
-        return self.process.wait()
-
-
 class ChildEncoder:
-    """Encodes in a child process, and starts another if it dies."""
+    """Encodes in a child process, and starts another if it dies. `child` is one without work."""
 
-    def __init__(self, encoding: Encoding, *, emit: Emit) -> None:
+    def __init__(self, encoding: Encoding, *, emit: Emit, child: Child | None = None) -> None:
         self._encoding = encoding
         self._emit = emit
-        self._child: _Child | None = None
+        self._child = child
         self._restarts_in_place = 0
         self._arrived: deque[Contacts] = deque()
         self._ended = False
@@ -133,7 +107,7 @@ class ChildEncoder:
         return self._child.process.pid if self._child else None
 
     async def __aenter__(self) -> ChildEncoder:
-        self._child = await to_thread.run_sync(_start, self._encoding)
+        self._child = await to_thread.run_sync(_start, self._encoding, self._child)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -169,11 +143,11 @@ class ChildEncoder:
 
         if message is None:
             self._ended = True
-        else:
+        elif message != READY:
             self._arrived.extend(message)
             self._restarts_in_place = 0
 
-    async def _restart(self, child: _Child) -> None:
+    async def _restart(self, child: Child) -> None:
         status = child.end()
         self._child = None
         if not self._encoding.readings:
@@ -198,22 +172,67 @@ class ChildEncoder:
         self._child = await to_thread.run_sync(_start, self._encoding)
 
 
-def _environment() -> dict[str, str]:
-    """The environment without the account's secrets: the child runs rules, and needs none."""
-    return {name: text for name, text in os.environ.items() if _ACCOUNT not in name.upper()}
+class MovingEncoder:
+    """Encodes in a thread, and in a child process from when its workplace is crowded."""
+
+    def __init__(
+        self, encoding: Encoding, *, emit: Emit, workplace: Workplace | None = None
+    ) -> None:
+        self._encoding = encoding
+        self._emit = emit
+        self._workplace = workplace or Workplace()
+        self._thread = ThreadEncoder(encoding)
+        self._coming: Child | None = None  # started, and not yet at work
+        self._child: ChildEncoder | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, while there is one."""
+        if self._coming is not None:
+            return self._coming.process.pid
+
+        return self._child.pid if self._child else None
+
+    async def __aenter__(self) -> MovingEncoder:
+        await self._thread.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._thread.__aexit__()
+        if self._coming:
+            self._coming.end()
+            self._coming = None
+
+        if self._child:
+            await self._child.__aexit__()
+
+    async def next(self) -> Contacts | None:
+        """See Encoder."""
+        if self._coming and self._coming.ready():
+            await self._move()
+
+        return await (self._next_of_thread() if self._child is None else self._child.next())
+
+    async def _next_of_thread(self) -> Contacts | None:
+        began = time.monotonic()
+        contacts = await self._thread.next()
+        if contacts is not None:
+            self._encoding = self._encoding.beyond(contacts)
+            self._workplace.worked(began, time.monotonic(), share=contacts.share)
+            if self._coming is None and self._workplace.crowded:
+                self._coming = await to_thread.run_sync(spawn)
+
+        return contacts
+
+    async def _move(self) -> None:
+        """Have the child go on behind the last chunk."""
+        await self._thread.__aexit__()  # it has the source open
+        child, self._coming = self._coming, None
+        self._child = ChildEncoder(self._encoding, emit=self._emit, child=child)
+        await self._child.__aenter__()
 
 
-def _start(encoding: Encoding) -> _Child:
-    ours, theirs = Pipe(duplex=True)
-    # The child must import this very package, whatever lies in the current directory.
-    search = [str(Path(__file__).parents[2]), *sys.path]
-    process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own code
-        [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), json.dumps(search)],
-        pass_fds=(theirs.fileno(),),
-        env=_MEMORY | _environment(),
-    )
-    theirs.close()
-    with suppress(BrokenPipeError, ConnectionResetError):  # it died at once: `recv` will tell
-        ours.send(encoding)
-
-    return _Child(process, ours)
+def _start(encoding: Encoding, child: Child | None = None) -> Child:
+    child = child or spawn()
+    child.take(encoding)
+    return child

@@ -3,10 +3,10 @@
 The child is this module run with a connection as file descriptor; it imports intake and mapping
 and nothing else of the program, so that it is small and starts fast.
 
-Protocol of the connection, all of it pickled: the parent sends an `Encoding`; the child answers
-with lists of `Contacts`, several chunks to a message where they are at hand, and last with None,
-or with the JourneyError that ended it. A connection that closes without a last message means that
-the child died.
+Protocol of the connection, all of it pickled: the child says READY; the parent sends an `Encoding`,
+before or after; the child answers with lists of `Contacts`, several chunks to a message where they
+are at hand, and last with None, or with the JourneyError that ended it. A connection that closes
+without a last message means that the child died.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from .rules import MappingPolicy
     from .target import Target
 
-__all__ = ("Encoding", "Reading", "encode", "main", "serve")
+__all__ = ("READY", "Encoding", "Reading", "encode", "main", "serve")
+
+READY = "ready"
 
 MESSAGE_BYTES = 2 * 1024 * 1024
 """Contacts that cross the connection together: each crossing wakes a thread of the parent."""
@@ -123,6 +125,7 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
 
 def serve(connection: Connection) -> None:
     """Be the child: take an Encoding from the connection, send back its contacts."""
+    connection.send(READY)
     encoding: Encoding = connection.recv()
     # What comes from a file is at hand at once; what comes from a pipe may be all for a while.
     room_bytes = MESSAGE_BYTES if all(each.weight is not None for each in encoding.readings) else 0

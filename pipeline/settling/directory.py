@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..errors import AlreadyInjectedError, RunDirectoryError
+from ..mapping.workplace import EncoderPlace
 from .admission import Kind, Known, admit, admit_retry
 from .lock import LOCK_NAME, locked
 from .mending import mend
@@ -68,7 +69,7 @@ WRITTEN = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPolicy:
-    """Where a run keeps its journal and its results."""
+    """Where a run keeps its journal and its results, and where it encodes."""
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
@@ -76,7 +77,14 @@ class RunPolicy:
     """The run's directory, made if it is not there. One run at a time; a run that was not finished
     is gone on with when `run` finds it here."""
 
+    encoder: EncoderPlace = EncoderPlace.AUTO
+    """Where contacts are read and encoded. "auto": in a thread, and in a process of their own when
+    the load asks for it. "thread": no other process. "process": from the start."""
+
     def __post_init__(self) -> None:
+        if self.encoder not in tuple(EncoderPlace):
+            raise ValueError(f'encoder must be "auto", "thread" or "process", not {self.encoder!r}')
+
         if not self.directory.strip() or "\0" in self.directory:
             raise ValueError("run.directory must name a directory")
 

@@ -12,7 +12,7 @@ from pipeline.errors import SourceError
 from pipeline.intake.blocks import Sizes
 from pipeline.intake.csv import CsvSource
 from pipeline.intake.ranges import Ranges
-from pipeline.intake.source import SourcePolicy
+from pipeline.intake.source import Mark, SourcePolicy
 from tests.contracts.file_sources import Read, check_source, read
 from tests.fakes.origins import MemoryOrigin
 
@@ -143,10 +143,12 @@ def test_one_bad_record_costs_one_record(block: int) -> None:
     assert result.rejected[8].detail.startswith("line 11 ")
 
 
-def test_a_resumed_reader_names_the_record_instead_of_the_line() -> None:
-    """Behind a mark the number of lines is unknown, the number of the record is not."""
-    whole = read(source("a,b\n1,2\n3\n", 4))
-    rest = read(source("a,b\n1,2\n3\n", 4), start=whole.chunks[0].mark)
+def test_a_resumed_reader_names_the_line_or_the_record() -> None:
+    """The journal's marks know no lines: then a message numbers records."""
+    mark = read(source("a,b\n1,2\n3\n", 4)).chunks[0].mark
+    rest = read(source("a,b\n1,2\n3\n", 4), start=mark)
+    assert rest.rejected[2].detail == "line 3 has 1 fields instead of 2"
+    rest = read(source("a,b\n1,2\n3\n", 4), start=Mark(mark.position, mark.offset))
     assert rest.rejected[2].detail == "record 2 has 1 fields instead of 2"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from dataclasses import replace
 from random import Random
 from threading import Timer
@@ -14,8 +15,9 @@ from pipeline.config import load
 from pipeline.errors import SourceError
 from pipeline.events import EncoderRestarted
 from pipeline.intake.ranges import Ranges
-from pipeline.mapping.encoder import ChildEncoder, ThreadEncoder, open_encoder
+from pipeline.mapping.encoder import ChildEncoder, MovingEncoder, ThreadEncoder, open_encoder
 from pipeline.mapping.encoding import encode
+from pipeline.mapping.workplace import EncoderPlace, Workplace
 from pipeline.plan import Plan
 from tests.fakes.configs import write_config
 from tests.fakes.processes import alive, kill
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 RECORDS = 4_500
 WIDTH = 1_200  # so that they cross the connection in several messages
 BAD_EVERY = 997
+RAGGED_EVERY = 1_109
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.write("customer_id,Note\n")
             for number in range(first, first + RECORDS):
                 key = "" if number % BAD_EVERY == 0 else f"C{number}"
-                file.write(f"{key},{number:x>{WIDTH}}\n")
+                end = ",more" if number % RAGGED_EVERY == 0 else ""
+                file.write(f"{key},{number:x>{WIDTH}}{end}\n")
 
     return place
 
@@ -74,7 +78,9 @@ def told(chunks: Iterable[Contacts]) -> Told:
             (chunk.source, *each)
             for each in zip(chunk.positions, chunk.keys, chunk.bodies, strict=True)
         ]
-        rejected += [(each.source, each.position, each.reason) for each in chunk.rejected]
+        rejected += [
+            (each.source, each.position, each.reason, each.detail) for each in chunk.rejected
+        ]
 
     return contacts, rejected
 
@@ -102,7 +108,7 @@ async def drawn(encoder: Encoder, before: Callable[[int], None] = lambda _: None
 @pytest.fixture(scope="module")
 def everything(place: Path) -> Told:
     whole = told(encode(encoding(place)))
-    bad = 2 * RECORDS // BAD_EVERY
+    bad = 2 * RECORDS // BAD_EVERY + 2 * RECORDS // RAGGED_EVERY
     assert (len(whole[0]), len(whole[1])) == (2 * RECORDS - bad, bad)
     return whole
 
@@ -112,7 +118,7 @@ DONE = {"a.csv": Ranges([(1, 700), (2_000, 2_000)]), "b.csv": Ranges([(3, RECORD
 
 @pytest.mark.parametrize(
     "given",
-    [{}, {"limit": 1}, {"limit": RECORDS + 17}, {"done": DONE}, {"done": DONE, "limit": 3_795}],
+    [{}, {"limit": 1}, {"limit": RECORDS + 17}, {"done": DONE}, {"done": DONE, "limit": 3_790}],
 )
 async def test_thread_and_child_give_the_same(given: dict[str, Any], place: Path) -> None:
     """Where it is encoded makes no difference to what comes of it."""
@@ -203,7 +209,8 @@ async def test_dies_at_one_place(
 
     assert len(events) == 3
     positions = [position for chunk in chunks for position in chunk.positions]
-    assert positions == list(range(1, len(positions) + 1))
+    positions += [each.position for chunk in chunks for each in chunk.rejected]
+    assert sorted(positions) == list(range(1, len(positions) + 1))
     assert len(positions) < 3_000
 
 
@@ -238,16 +245,68 @@ async def test_left_early(place: Path) -> None:
     assert not alive(pid)
 
 
-def test_small_loads_need_no_process(place: Path) -> None:
-    """A child pays from a few megabytes on, and where nobody knows how much will come."""
+def test_where_to_encode(place: Path) -> None:
+    """As asked; else in a thread that may move, but for what cannot be read a second time."""
     asked = encoding(place)
-    kinds = {
-        size: type(open_encoder(asked, size_bytes=size, emit=lambda _: None))
-        for size in (0, 1_000_000, 1_000_000_000, None)
-    }
-    assert kinds == {
-        0: ThreadEncoder,
-        1_000_000: ThreadEncoder,
-        1_000_000_000: ChildEncoder,
-        None: ChildEncoder,
-    }
+
+    def kind(where: EncoderPlace, size: int | None) -> type[Encoder]:
+        return type(open_encoder(asked, size_bytes=size, place=where, emit=lambda _: None))
+
+    assert kind(EncoderPlace.THREAD, None) is ThreadEncoder
+    assert kind(EncoderPlace.PROCESS, 1) is ChildEncoder
+    assert kind(EncoderPlace.AUTO, 1_000_000_000) is MovingEncoder
+    assert kind(EncoderPlace.AUTO, None) is ChildEncoder
+
+
+class Crowded(Workplace):
+    """A workplace that is crowded from the nth chunk on."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.left = at
+
+    @property
+    def crowded(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("at", [0, 1, 5])
+@pytest.mark.parametrize("given", [{}, {"limit": 1}, {"limit": RECORDS + 17}, {"done": DONE}])
+async def test_moving_costs_nothing(at: int, given: dict[str, Any], place: Path) -> None:
+    """Whenever it moves: the contacts are those of the thread, and no process is left."""
+    asked = encoding(place, **given)
+    encoder = MovingEncoder(asked, emit=lambda _: None, workplace=Crowded(at))
+    pids = set()
+
+    def see(_: int) -> None:
+        pids.add(encoder.pid)
+        while (coming := encoder._coming) is not None and not coming.ready():
+            time.sleep(0.001)  # wait for it, that the move is seen
+
+    moved = await drawn(encoder, see)
+    assert told(moved) == told(encode(asked))
+    assert len(pids - {None}) == (1 if len(moved) > at else 0)
+    assert not any(alive(pid) for pid in pids if pid is not None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_killed_while_it_moves(seed: int, place: Path, everything: Told) -> None:
+    """A child that is killed before it has work, or later, costs no contact either."""
+    chance = Random(seed)
+    encoder = MovingEncoder(encoding(place), emit=lambda _: None, workplace=Crowded(1))
+    at = chance.sample(range(12), 3)
+
+    def kill_it(number: int) -> None:
+        if number in at and encoder.pid is not None:
+            kill(encoder.pid)
+
+    assert told(await drawn(encoder, kill_it)) == everything
+
+
+async def test_a_thread_is_enough(place: Path, everything: Told) -> None:
+    """Where the workplace is never crowded no process is started."""
+    encoder = MovingEncoder(encoding(place), emit=lambda _: None, workplace=Crowded(10**6))
+    pids = set()
+    assert told(await drawn(encoder, lambda _: pids.add(encoder.pid))) == everything
+    assert pids == {None}

@@ -1,0 +1,82 @@
+"""The child process that encodes, seen from its parent: started, given its work, ended.
+
+What the child does, and what crosses the connection, is in `encoding.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from .encoding import Encoding
+
+__all__ = ("Child", "spawn")
+
+_BOOTSTRAP = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from pipeline.mapping.encoding import main; main(int(sys.argv[1]))"
+)
+
+_ACCOUNT = "JOURNEY_ACCOUNT"
+
+# Thousands of short-lived contacts make glibc give the top of its heap back to the system with
+# each chunk and fault it in again with the next: keeping it saves a third of the encoder's time.
+_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "8388608",
+    "MALLOC_TRIM_THRESHOLD_": "8388608",
+}
+
+
+@dataclass(slots=True)
+class Child:
+    """A process and the connection to it."""
+
+    process: subprocess.Popen[bytes]
+    connection: Connection
+
+    def take(self, encoding: Encoding) -> None:
+        """Give it its work. If it is dead, `recv` will tell."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(encoding)
+
+    def ready(self) -> bool:
+        """Whether it waits for its work, or is dead."""
+        return self.connection.poll()
+
+    def end(self) -> int:
+        """End it now, whatever it does; its status."""
+        # The connection is not closed here: a thread may still be waiting in `recv`, and would read
+        # on from whatever gets the descriptor next. It sees the end of the stream instead, and the
+        # last reference closes.
+        self.process.kill()
+        return self.process.wait()
+
+
+def spawn() -> Child:
+    """Start a child. It takes a while until it is ready, and may be given its work before."""
+    ours, theirs = Pipe(duplex=True)
+    # The child must import this very package, whatever lies in the current directory.
+    search = [str(Path(__file__).parents[2]), *sys.path]
+    process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own code
+        [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), json.dumps(search)],
+        pass_fds=(theirs.fileno(),),
+        env=_MEMORY | _environment(),
+    )
+    theirs.close()
+    return Child(process, ours)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without the account's secrets: the child runs rules, and needs none."""
+    return {name: text for name, text in os.environ.items() if _ACCOUNT not in name.upper()}
