@@ -91,10 +91,7 @@ class Evidence:
     def tallies(self) -> Iterator[Tallied]:
         """Yield what is told of each key in each journey by each activity, ascending by key."""
         with translated(self._path):
-            for key, entered, refused, odd, message, last in self._connection.execute(_TALLIES):
-                yield Tallied(
-                    key=key, entered=entered, refused=refused, odd=odd, message=message, last=last
-                )
+            yield from map(Tallied._make, self._connection.execute(_TALLIES))
 
     def by_journey(self) -> dict[int, int]:
         """How many rows of entries each journey has, by the activity that tells of most."""

@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ("ENTRY_ACTIVITIES", "Entry", "HistoryReader", "RowKind", "Sorter", "moment_of")
 
@@ -170,24 +170,27 @@ class Sorter:
         self.odd_statuses: set[str] = set()
         self.seen = Seen()
 
-    def entries(self, rows: Iterable[tuple[str, ...]], *, start: float, end: float) -> list[Entry]:
+    def entries(self, rows: Sequence[tuple[str, ...]], *, start: float, end: float) -> list[Entry]:
         """The entries from `start` up to, but without, `end` (Unix seconds)."""
         known, found = self._known, []
         first, last = round(start * 1000), round(end * 1000)
-        for key, *told, epoch, transaction in rows:
-            self.seen.rows += 1
-            sort = tuple(told)
+        foreign = 0
+        for row in rows:
+            sort = row[1:6]
             if sort not in known:
                 self._know(sort)
 
             if (read := known[sort]) is None:
-                self.seen.foreign += 1
+                foreign += 1
                 continue
 
-            at = int(epoch) if epoch.isdecimal() else moment_of(transaction)
+            epoch = row[6]
+            at = int(epoch) if epoch.isdecimal() else moment_of(row[7])
             if not at or first <= at < last:
-                found.append((key, at, *read))
+                found.append((row[0], at, *read))
 
+        self.seen.rows += len(rows)
+        self.seen.foreign += foreign
         return found
 
     def _know(self, sort: tuple[str, ...]) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,9 +49,8 @@ LAST = 255
 """A claim has a byte: messages beyond it are not kept apart."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tallied:
-    """What history tells of a key in one journey by one activity."""
+class Tallied(NamedTuple):
+    """What history tells of a key in one journey by one activity. A tuple: there are millions."""
 
     key: str
     entered: int
@@ -72,30 +71,7 @@ class Reconciled:
     """When the last of the claimed contacts entered (Unix seconds)."""
 
 
-@dataclass(slots=True)
-class _Told:
-    """All that history tells of a key."""
-
-    entered: int = 0
-    refused: int = 0
-    odd: int = 0
-    message: int = 0
-    last: int = 0
-
-    @classmethod
-    def of(cls, tallies: Iterable[Tallied]) -> _Told:
-        told = cls()
-        for each in tallies:
-            told.entered = max(told.entered, each.entered)
-            told.refused = max(told.refused, each.refused)
-            told.odd = max(told.odd, each.odd)
-            told.message = max(told.message, each.message)
-            told.last = max(told.last, each.last)
-
-        return told
-
-
-_NOTHING = _Told()
+_NOTHING = Tallied(key="", entered=0, refused=0, odd=0, message=0, last=0)
 
 
 def reconcile(
@@ -107,33 +83,42 @@ def reconcile(
     """
     found = Reconciled(findings=bytearray(size))
     history = _by_key(tallies)
-    key_there, told_there = next(history, (None, _NOTHING))
+    there = next(history, None)
+    last = 0
     for key, group in groupby(claims, key=itemgetter(0)):
         numbers = [number for _, number in group]
-        while key_there is not None and key_there < key:
-            key_there, told_there = next(history, (None, _NOTHING))
+        while there is not None and there.key < key:
+            there = next(history, None)
 
-        told = told_there if key_there == key else _NOTHING
-        found.last_entry = max(found.last_entry, told.last / 1000)
-        found.surplus += told.entered > len(numbers)
+        told = there if there is not None and there.key == key else _NOTHING
+        last = max(last, told.last)
         if told.entered < len(numbers):
             _judge(numbers, told, findings=found.findings, accepted=accepted)
+        elif told.entered > len(numbers):
+            found.surplus += 1
 
+    found.last_entry = last / 1000
     return found
 
 
-def _by_key(tallies: Iterable[Tallied]) -> Iterator[tuple[str | None, _Told]]:
-    for key, group in groupby(tallies, key=lambda tallied: tallied.key):
-        yield key, _Told.of(group)
+def _by_key(tallies: Iterable[Tallied]) -> Iterator[Tallied]:
+    """All that history tells of each key: of each number the largest."""
+    for _, group in groupby(tallies, key=itemgetter(0)):
+        told, *others = group
+        for other in others:
+            numbers = map(max, told[1:], other[1:])
+            told = Tallied(told.key, *numbers)
+
+        yield told
 
 
-def _judge(numbers: list[int], told: _Told, *, findings: bytearray, accepted: int) -> None:
+def _judge(numbers: list[int], told: Tallied, *, findings: bytearray, accepted: int) -> None:
     """Find what became of a key's claims, of which too few entered."""
     for number in numbers[told.entered :]:
         findings[number] = _of_one(told, unknown=number >= accepted)
 
 
-def _of_one(told: _Told, *, unknown: bool) -> int:
+def _of_one(told: Tallied, *, unknown: bool) -> int:
     if told.entered:
         return Finding.UNDECIDED if unknown else Finding.DUPLICATE
 
