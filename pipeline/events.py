@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .pace_events import BreakerClosed, BreakerOpened, HoldStarted, RateCut
+from .pace_events import (
+    BreakerClosed,
+    BreakerOpened,
+    HoldStarted,
+    RateCut,
+    WindowClosed,
+)
 
 __all__ = (
     "AttemptFailed",
@@ -42,6 +48,7 @@ __all__ = (
     "RunStarted",
     "SourceChanged",
     "TokenRenewed",
+    "WindowClosed",
 )
 
 
@@ -272,6 +279,7 @@ Event = (
     | RateCut
     | BreakerOpened
     | BreakerClosed
+    | WindowClosed
     | TokenRenewed
     | DrainStarted
     | RunHalted

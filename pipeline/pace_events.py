@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ("BreakerClosed", "BreakerOpened", "HoldStarted", "RateCut")
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = (
+    "BreakerClosed",
+    "BreakerOpened",
+    "HoldStarted",
+    "RateCut",
+    "WindowClosed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +45,10 @@ class BreakerClosed:
     """It does again, after `seconds`."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowClosed:
+    """It is outside the delivery window: nothing goes until `opens_at`."""
+
+    opens_at: datetime

@@ -221,7 +221,7 @@ def test_other_variables_are_left_alone(tmp_path: Path, name: str) -> None:
             (
                 "delivery.bananas is not a known key; known are contacts_per_hour, max_attempts, "
                 "max_errors, max_in_flight, max_outage_seconds, on_unknown, requests_per_second, "
-                "timeout_seconds"
+                "time_zone, timeout_seconds, window"
             ),
         ),
         (
@@ -247,6 +247,21 @@ def test_other_variables_are_left_alone(tmp_path: Path, name: str) -> None:
         (
             "[delivery]\nmax_errors = 2.5",
             "delivery.max_errors must be a whole number or text in quotes",
+        ),
+        (
+            "[delivery]\nwindow = '8-20'",
+            (
+                "delivery.window '8-20' cannot be read: write it as \"Mon-Fri 08:00-20:00\", "
+                "several with commas between"
+            ),
+        ),
+        (
+            "[delivery]\nwindow = '08:00-20:00'\ntime_zone = 'Berlin'",
+            'delivery.time_zone \'Berlin\' is not known: name it as in "Europe/Berlin" or "UTC"',
+        ),
+        (
+            "[delivery]\ntime_zone = 'UTC'",
+            "delivery.time_zone is the window's, and there is no window",
         ),
         ("[run]\ndirectory = ''", "run.directory must name a directory"),
         ("[run]\ndirectory = 7", "run.directory must be text in quotes"),
@@ -534,7 +549,7 @@ PROMISED = {
     "mapping": "contact_key fields",
     "batch": "max_records max_bytes linger_seconds",
     "delivery": "max_in_flight requests_per_second contacts_per_hour timeout_seconds max_attempts "
-    "on_unknown max_errors",
+    "on_unknown max_errors window time_zone",
     "run": "directory",
     "worker": "listen",
     "coordination": "url",

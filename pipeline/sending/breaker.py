@@ -54,6 +54,10 @@ class Breaker:
         """How long nothing has got through."""
         return max(0.0, now - self._streak_began)
 
+    def rested(self, seconds: float) -> None:
+        """For so long nothing was sent, and could not have got through."""
+        self._streak_began += seconds
+
     def wait_seconds(self, now: float) -> float:
         """How long the next batch must wait; for ever while another one probes."""
         if self.opened_at is None:

@@ -53,6 +53,9 @@ STUCK_PAUSE_SECONDS: Final = 60.0
 DRIFT_PER_SECOND: Final = 1.005
 """By how much the best latency is forgotten: a server that has become slower is judged anew."""
 
+FORGOTTEN_SECONDS: Final = 3600.0
+"""After so long there is nothing left of it."""
+
 
 class Concurrency:
     """The limit of one process."""
@@ -158,7 +161,7 @@ class Concurrency:
 
     def _remember(self, middle: float, now: float) -> None:
         if self._best is not None:
-            self._best *= DRIFT_PER_SECOND ** (now - self._best_at)
+            self._best *= DRIFT_PER_SECOND ** min(now - self._best_at, FORGOTTEN_SECONDS)
 
         self._best = middle if self._best is None else min(self._best, middle)
         self._best_at = now

@@ -41,6 +41,9 @@ __all__ = ("Control", "Permit", "Wait")
 UNTOLD_HOLD_SECONDS: Final = 1.0
 """How long a 429 holds everybody that does not say how long."""
 
+LOOK_AGAIN_SECONDS: Final = 20.0
+"""How often the wall clock is looked at outside the window: it may be set, or the machine sleep."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -70,9 +73,11 @@ class Control:
         self.retries = RetryBudget()
         self.meter = Meter(now)
         self.paused = False
-        self._max_in_flight = policy.max_in_flight
+        self.window_seconds = 0.0
+        """How long the delivery window stays closed; kept by whoever has a wall clock."""
         self._hold = Hold()
         self._waiting: Limit | None = None
+        self._resting_since: float | None = None  # paused, or outside the window
 
     def ask(self, now: float) -> Wait | None:
         """Why the next request must wait; None: it may go."""
@@ -92,6 +97,9 @@ class Control:
         """What lets nothing through at all."""
         if self.paused:
             return Wait(Limit.PAUSED, math.inf)
+
+        if self.window_seconds > 0:
+            return Wait(Limit.WINDOW, min(self.window_seconds, LOOK_AGAIN_SECONDS))
 
         if (seconds := self._hold.wait_seconds(now)) > 0:
             return Wait(Limit.HOLD, seconds)
@@ -139,7 +147,7 @@ class Control:
         self._turn(now)
 
     def stands(self, now: float) -> Wait | None:
-        """Why nothing goes just now; None where something may."""
+        """Why nothing at all goes just now; None where something may."""
         self._turn(now)
         return self._shut(now)
 
@@ -173,6 +181,7 @@ class Control:
 
     def _turn(self, now: float) -> None:
         """Note what limits the run from now on."""
+        self._rest(now)
         limit = self._waiting
         if limit is None and (shut := self._shut(now)) is not None:
             limit = shut.limit
@@ -180,6 +189,15 @@ class Control:
             limit = Limit.CONCURRENCY if self.concurrency.full else Limit.SOURCE
 
         self.meter.turn(limit, now)
+
+    def _rest(self, now: float) -> None:
+        """A time in which nothing may be sent is no part of an outage."""
+        resting = self.paused or self.window_seconds > 0
+        if resting and self._resting_since is None:
+            self._resting_since = now
+        elif not resting and self._resting_since is not None:
+            self.breaker.rested(now - self._resting_since)
+            self._resting_since = None
 
     def __repr__(self) -> str:
         return f"<Control {self.concurrency!r} {self.rate!r} {self.breaker!r}>"

@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 from aiolimiter import AsyncLimiter
 
+from ..events import WindowClosed
 from .control import Control
 from .limits import Limit
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..events import Emit
     from .clock import Clock
-    from .control import Permit
+    from .control import Permit, Wait
     from .policy import DeliveryPolicy
     from .verdict import Verdict
 
@@ -81,6 +84,8 @@ class Pace:
         self._line = anyio.Lock(fast_acquire=True)
         self._change: anyio.Event | None = None  # what the first in the line waits for
         self._queueing = anyio.CancelScope()  # its wait for the bucket
+        self._window = policy.delivery_window()
+        self._window_opens: datetime | None = None  # None where it is open, or there is none
         self.control = Control(policy, now=clock.now())
         """What decides; to be looked at."""
 
@@ -105,6 +110,7 @@ class Pace:
             return None
 
         now = self._clock.now()
+        self._heed_window()
         return self.control.go(contacts, now) if self.control.ask(now) is None else None
 
     def came_back(self, permit: Permit, verdict: Verdict | None) -> None:
@@ -159,10 +165,31 @@ class Pace:
 
     async def _wait_for_leave(self) -> None:
         """Return when the control has no objection."""
-        while (wait := self.control.ask(self._clock.now())) is not None:
+        while (wait := self._ask()) is not None:
             self.control.waits(wait.limit, self._clock.now())
             self._change = anyio.Event()
             await self._clock.wait(self._change, wait.seconds)
+
+    def _ask(self) -> Wait | None:
+        now = self._clock.now()
+        self._heed_window()
+        return self.control.ask(now)
+
+    def _heed_window(self) -> None:
+        """Look at the clock on the wall."""
+        if self._window is None:
+            return
+
+        wall = self._clock.wall()
+        if self._window.is_open(wall):
+            self._window_opens, self.control.window_seconds = None, 0.0
+            return
+
+        if self._window_opens is None or self._window_opens <= wall:
+            self._window_opens = self._window.opens_at(wall)
+            self._emit(WindowClosed(opens_at=self._window.there(self._window_opens)))
+
+        self.control.window_seconds = (self._window_opens - wall).total_seconds()
 
     def __repr__(self) -> str:
         return f"<Pace {self._limiter!r} {self.control!r}>"

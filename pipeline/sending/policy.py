@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from .window import Window
+
 __all__ = ("DeliveryPolicy", "OnUnknown")
 
 
@@ -34,6 +36,14 @@ class DeliveryPolicy:
     contacts_per_hour: float | None = None
     """Contacts sent per hour, evenly: what the journey can digest. Absent: as fast as the
     requests go."""
+
+    window: str | None = None
+    """When contacts may be sent, such as "Mon-Fri 08:00-20:00"; several with commas between.
+    Outside it the run waits. Absent: at any time."""
+
+    time_zone: str | None = None
+    """Whose clock the window is read by, such as "Europe/Berlin"; daylight saving is heeded.
+    Absent: this machine's."""
 
     timeout_seconds: float = 60.0
     """Seconds until a request without an answer is given up; its contacts are unknown then."""
@@ -75,7 +85,18 @@ class DeliveryPolicy:
         if self.on_unknown not in tuple(OnUnknown):
             raise ValueError(f'on_unknown must be "hold" or "resend", not {self.on_unknown!r}')
 
+        self.delivery_window()
         self._check_max_errors()
+
+    def delivery_window(self) -> Window | None:
+        """The window, read; None where contacts may be sent at any time."""
+        if self.window is None:
+            if self.time_zone is not None:
+                raise ValueError("time_zone is the window's, and there is no window")
+
+            return None
+
+        return Window.parse(self.window, self.time_zone)
 
     def _check_max_errors(self) -> None:
         if self.max_errors is None:

@@ -74,7 +74,12 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "known_hosts": '"~/.ssh/known_hosts"',
     },
     "mapping": {"contact_key": '"customer_id"', "python": '"mymodule:myfunction"'},
-    "delivery": {"contacts_per_hour": "2_000_000", "max_errors": '"5%"'},
+    "delivery": {
+        "contacts_per_hour": "2_000_000",
+        "window": '"Mon-Fri 08:00-20:00"',
+        "time_zone": '"Europe/Berlin"',
+        "max_errors": '"5%"',
+    },
     "run": {"directory": '"runs/spring"'},
     "worker": {"listen": '"127.0.0.1:9100"'},
     "coordination": {"url": '"redis://127.0.0.1:6379/0"'},

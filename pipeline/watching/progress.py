@@ -21,13 +21,15 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.text import Text
 
-from .tally import Notice, Snapshot, Tally, Tone
+from .notices import Notice, Tone
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
     from rich.console import Console, RenderableType
+
+    from .tally import Snapshot, Tally
 
 __all__ = ("Bar", "Lines", "draw", "duration")
 

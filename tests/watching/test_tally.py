@@ -24,7 +24,8 @@ from pipeline.events import (
     RunStarted,
     TokenRenewed,
 )
-from pipeline.watching.tally import Tally, Tone
+from pipeline.watching.notices import Tone
+from pipeline.watching.tally import Tally
 
 
 def started(*, settled: int = 0, total: int | None = None) -> RunStarted:

@@ -1,0 +1,128 @@
+"""Notices: the lines that events deserve, once each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..events import (
+    BreakerClosed,
+    BreakerOpened,
+    DoubtSettled,
+    DrainStarted,
+    DuplicatesDecided,
+    EncoderRestarted,
+    Event,
+    FieldsUnreadable,
+    LeftoversFound,
+    ListenersRead,
+    RetryStarted,
+    RunHalted,
+    RunPutAside,
+    RunStarted,
+    SourceChanged,
+    TokenRenewed,
+    WindowClosed,
+)
+
+__all__ = ("Notice", "Tone", "notice_of")
+
+
+class Tone(StrEnum):
+    """How loud a notice is."""
+
+    NEWS = "news"  # good to know
+    WARNING = "warning"  # the run goes on, someone may want to look
+    TROUBLE = "trouble"  # the run ends
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth a line of its own, once."""
+
+    text: str
+    tone: Tone
+
+
+def notice_of(event: Event) -> Notice | None:
+    """The line an event deserves, if it deserves one. A hold's is written when it is sampled."""
+    if (news := _news_of(event)) is not None:
+        return Notice(news, Tone.NEWS)
+
+    tone = Tone.WARNING
+    match event:
+        case LeftoversFound():
+            text = _leftovers(event)
+        case SourceChanged():
+            text = f"{event.detail}: the run is of what it held when the run began"
+        case FieldsUnreadable():
+            text = f"contacts go unchecked, the event's fields cannot be read: {event.detail}"
+        case ListenersRead(listening=False):
+            text = "; ".join(["no journey lets contacts of this event in", *event.lines])
+        case TokenRenewed(reason="refused"):
+            text = "a token was refused before its time; a new one is in use"
+        case EncoderRestarted():
+            text = f"the encoder process ended and was started again: {event.detail}"
+        case BreakerOpened():
+            text = f"nothing gets through, one batch at a time is tried: {event.detail}"
+        case RunHalted():
+            tone = Tone.TROUBLE
+            text = f"halted: {event.detail}"
+        case _:
+            return None
+
+    return Notice(text, tone)
+
+
+def _news_of(event: Event) -> str | None:
+    text = None
+    match event:
+        case RunStarted(resumed=True):
+            text = f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
+        case RetryStarted():
+            text = _retry(event)
+        case RunPutAside():
+            text = f"the run that was here before lies in {event.directory} now"
+        case DuplicatesDecided(dropped=None):
+            text = "reading everything once, for contacts that share a key; nothing is sent yet"
+        case DuplicatesDecided():
+            text = (
+                f"{event.dropped:,} of {event.contacts:,} contacts are not sent: another one of "
+                f"their key is, the {event.kept}"
+            )
+        case DoubtSettled():
+            text = (
+                f"a batch of {event.contacts:,} contacts in doubt ({event.reason}) was asked for: "
+                "Marketing Cloud has it"
+            )
+        case BreakerClosed():
+            text = f"it gets through again, after {event.seconds:,.0f} s"
+        case WindowClosed():
+            text = f"outside delivery.window: waiting until {event.opens_at:%a %d %b %H:%M %Z}"
+        case DrainStarted():
+            text = f"finishing what is begun: {event.reason}"
+
+    return text
+
+
+def _retry(event: RetryStarted) -> str:
+    lost = (
+        f"; {event.lost:,} more stay as they are: their source cannot be read again, and the "
+        "journal has not their records (they were in flight when a process died, or unreadable)"
+    )
+    if not event.contacts:
+        nobody = f"run {event.run_id} has no {event.outcome} contacts to send again"
+        return nobody + lost.replace(" more", "") if event.lost else nobody
+
+    verb = "going on to send" if event.continued else "sending"
+    noun = "contact" if event.contacts == 1 else "contacts"
+    text = f"{verb} {event.contacts:,} {event.outcome} {noun} of run {event.run_id} again"
+    return text + lost if event.lost else text
+
+
+def _leftovers(event: LeftoversFound) -> str:
+    batches = "1 batch was" if event.batches == 1 else f"{event.batches:,} batches were"
+    return (
+        f"{batches} under way when the last process ended: "
+        f"the fate of {event.contacts:,} contacts is unknown"
+    )
