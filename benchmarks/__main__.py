@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 
 from .contacts import DATA, contacts_file
-from .fields import measure_fields
+from .fields import measure_encoder, measure_runs
 from .goals import goals
 from .machine import described, machine
 from .plot import write_plot
@@ -22,7 +23,7 @@ from .server import server_command, serving
 from .ways import OURS, WAYS, Way
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .rounds import Results
 
@@ -99,14 +100,17 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
 
 
 def _show_fields(contacts: int, rounds: int) -> None:
-    costs = measure_fields(contacts_file(contacts), contacts, rounds=rounds)
+    with _measuring({}) as measurer:
+        run = measure_runs(measurer, contacts, times=rounds)
 
-    for line in costs.lines():
+    encoder = measure_encoder(contacts_file(contacts), contacts, times=rounds)
+
+    for line in (*run.lines(bar=True), *encoder.lines(bar=False)):
         _OUT.print(line, highlight=False)
 
     _OUT.print(f"on {described(machine())}", highlight=False)
 
-    if not costs.holds:
+    if not run.holds:
         raise typer.Exit(1)
 
 
@@ -150,6 +154,13 @@ def _ways(only: Sequence[str]) -> list[Way]:
 
 
 def _measure(plan: _Plan, rounds: int, about: dict[str, Any]) -> Results:
+    with _measuring(about) as measurer:
+        return measurer.run(plan, rounds=rounds)
+
+
+@contextmanager
+def _measuring(about: dict[str, Any]) -> Iterator[Rounds]:
+    """A server that is up; `about` is told what it is made of."""
     with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as name:
         scratch = Path(name)
         command, kind = server_command(scratch)
@@ -159,8 +170,7 @@ def _measure(plan: _Plan, rounds: int, about: dict[str, Any]) -> Results:
             _ERR.print("no C compiler or no Linux: the server is Python, fast ways wait for it")
 
         with serving(command, kind=kind) as server:
-            measurer = Rounds(server=server, scratch=scratch, data=DATA, tell=_ERR.print)
-            return measurer.run(plan, rounds=rounds)
+            yield Rounds(server=server, scratch=scratch, data=DATA, tell=_ERR.print)
 
 
 def _show(results: Results, about: dict[str, Any], path: Path) -> None:

@@ -1,9 +1,10 @@
 /* A Marketing Cloud that costs next to nothing: HTTP/1.1 on loopback, one thread, epoll (Linux).
  *
- *   usage: server            prints "listening PORT" and serves until it is killed
+ *   usage: server EVENT_DEFINITION.json      prints "listening PORT" and serves until it is killed
  *
  *   POST /v1/requestToken                    a v1 token, at once
  *   POST ...batchcontactevents               201 and an event instance id, after the latency
+ *   GET  .../eventDefinitions/...            what the file holds
  *   GET  /reset?latency_ms=200               forget all counts, set the latency
  *   GET  /stats                              the counts, as server_asyncio.Tally.statistics()
  *   anything else                            404 as JSON
@@ -30,9 +31,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_MAX = 8192, PREFIX_MAX = 200, DISCARD_MAX = 1 << 20, EVENTS_MAX = 256 };
+enum { HEAD_MAX = 8192, PREFIX_MAX = 200, DISCARD_MAX = 1 << 20, EVENTS_MAX = 256,
+       DEFINITION_MAX = 4096 };
 enum State { READING_HEAD, READING_BODY, WAITING };
-enum Kind { BATCH, TOKEN, STATS, RESET, UNKNOWN };
+enum Kind { BATCH, TOKEN, DEFINITION, STATS, RESET, UNKNOWN };
 
 typedef struct Connection {
     int fd;
@@ -50,6 +52,7 @@ typedef struct { double at, integral; } Mark; /* taken at each answer */
 static int poller, timer;
 static Connection *first_waiting, *last_waiting;
 static double latency;
+static char definition[DEFINITION_MAX + 1];
 
 static struct {
     uint64_t requests, answered, contacts, body_bytes, tokens, connections;
@@ -144,7 +147,7 @@ static void drop(Connection *c) {
 
 /* Answers are far smaller than a socket's buffer: one write takes them whole, or the client is gone. */
 static int answer(Connection *c, const char *status, const char *body) {
-    char text[1024];
+    char text[DEFINITION_MAX + 256];
     int size = snprintf(text, sizeof text,
         "HTTP/1.1 %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %zu\r\n\r\n%s",
         status, strlen(body), body);
@@ -206,6 +209,8 @@ static int finish_request(Connection *c) {
     case TOKEN:
         tally.tokens++;
         return answer(c, "200 OK", "{\"accessToken\":\"benchmarktoken0123456789\",\"expiresIn\":3600}");
+    case DEFINITION:
+        return answer(c, "200 OK", definition);
     case STATS:
         write_stats(body, sizeof body);
         return answer(c, "200 OK", body);
@@ -223,6 +228,7 @@ static enum Kind kind_of(const char *line) {
         return strstr(line, "/v1/requestToken ") ? TOKEN : UNKNOWN;
     }
     if (!strncmp(line, "GET /stats ", 11)) return STATS;
+    if (strstr(line, "/eventDefinitions/")) return DEFINITION;
     if (strncmp(line, "GET /reset", 10)) return UNKNOWN;
     reset_tally();
     query = strstr(line, "latency_ms=");
@@ -317,10 +323,17 @@ static int listen_on_loopback(void) {
     return fd;
 }
 
-int main(void) {
+static void read_definition(const char *path) {
+    FILE *file = fopen(path, "r");
+    if (!file || !fread(definition, 1, DEFINITION_MAX, file)) fail(path);
+    fclose(file);
+}
+
+int main(int count, char **arguments) {
     struct epoll_event events[EVENTS_MAX];
     int listener;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* never outlive the harness */
+    if (count > 1) read_definition(arguments[1]);
     poller = epoll_create1(EPOLL_CLOEXEC);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (poller < 0 || timer < 0) fail("epoll, timerfd");

@@ -90,7 +90,7 @@ def serving(command: list[str], *, kind: str) -> Iterator[Server]:
 def server_command(build_directory: Path) -> tuple[list[str], str]:
     """The command that starts the best server this machine can have, and its kind."""
     if built := _compiled(build_directory):
-        return [str(built)], "C"
+        return [str(built), str(_HERE / "event_definition.json")], "C"
 
     return [sys.executable, "-m", "benchmarks.server_asyncio"], "Python"
 

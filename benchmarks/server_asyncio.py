@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import cast
 
 __all__ = ("Exchange", "Tally", "serve")
@@ -23,6 +24,7 @@ _PREFIX_BYTES = 200
 _RECORD_COUNT = re.compile(rb'"RecordCount"\s*:\s*(\d+)')
 _CONTENT_LENGTH = re.compile(rb"\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _LATENCY = re.compile(r"latency_ms=([\d.]+)")
+_DEFINITION = json.loads(Path(__file__).with_name("event_definition.json").read_bytes())
 _TOKEN = {"accessToken": "benchmarktoken0123456789", "expiresIn": 3600}
 
 
@@ -157,6 +159,8 @@ class Exchange(asyncio.Protocol):
         elif "/v1/requestToken " in self._line:
             self._shared.tally.tokens += 1
             self._answer("200 OK", _TOKEN)
+        elif "/eventDefinitions/" in self._line:
+            self._answer("200 OK", _DEFINITION)
         elif self._line.startswith("GET /stats "):
             self._answer("200 OK", self._statistics())
         elif self._line.startswith("GET /reset"):

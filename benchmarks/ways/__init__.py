@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from .journey_pipeline import command as journey_pipeline_command
+from .journey_pipeline import command, config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ("BASELINE", "OURS", "WAYS", "Setting", "Way")
+__all__ = ("BASELINE", "CHECKED", "OURS", "WAYS", "Setting", "Way")
 
 BASELINE = "requests loop"
 OURS = "journey-pipeline"
@@ -53,17 +54,22 @@ class Way:
 
 
 def _module(name: str) -> Callable[[Setting], list[str]]:
-    def command(setting: Setting) -> list[str]:
+    def started(setting: Setting) -> list[str]:
         program = [sys.executable, "-m", f"benchmarks.ways.{name}"]
         return [*program, str(setting.csv), setting.url, str(setting.in_flight)]
 
-    return command
+    return started
 
 
-def _journey_pipeline(setting: Setting) -> list[str]:
-    return journey_pipeline_command(
-        csv=setting.csv, url=setting.url, in_flight=setting.in_flight, scratch=setting.scratch
+def _journey_pipeline(setting: Setting, *, check_fields: bool = False) -> list[str]:
+    text = config(
+        csv=setting.csv,
+        url=setting.url,
+        in_flight=setting.in_flight,
+        directory=setting.scratch / "run",
+        check_fields=check_fields,
     )
+    return command(text, scratch=setting.scratch)
 
 
 WAYS = (
@@ -77,3 +83,10 @@ WAYS = (
     Way(name="httpx", command=_module("httpx_tasks"), needs=("httpx",)),
     Way(name=OURS, command=_journey_pipeline, needs=("pipeline.cli",)),
 )
+
+CHECKED = Way(
+    name=f"{OURS}, fields checked",
+    command=partial(_journey_pipeline, check_fields=True),
+    needs=("pipeline.cli",),
+)
+"""The last of them, holding every contact against the event's fields."""

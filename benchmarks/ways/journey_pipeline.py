@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 __all__ = ("command", "config")
 
 
-def command(*, csv: Path, url: str, in_flight: int, scratch: Path) -> list[str]:
-    """Write the config into `scratch` and return the command that runs it."""
+def command(text: str, *, scratch: Path) -> list[str]:
+    """Write the config `text` into `scratch` and return the command that runs it."""
     path = scratch / "benchmark.toml"
-    text = config(csv=csv, url=url, in_flight=in_flight, directory=scratch / "run")
     path.write_text(text, encoding="utf-8")
     return [sys.executable, "-m", "pipeline", "run", str(path), "--json"]
 
 
-def config(*, csv: Path, url: str, in_flight: int, directory: Path) -> str:
+def config(
+    *, csv: Path, url: str, in_flight: int, directory: Path, check_fields: bool = False
+) -> str:
     """The config of a bulk run; JSON strings are TOML strings."""
     return f"""\
 [account]
@@ -33,7 +34,7 @@ client_secret = "benchmark"
 [journey]
 event_definition_key = "APIEvent-benchmark"
 endpoint = "batchcontactevents"
-check_fields = false
+check_fields = {json.dumps(check_fields)}
 
 [source]
 url = {json.dumps(str(csv))}

@@ -40,6 +40,11 @@ class Table(Sequence[list[str]]):
         """Every cell, row after row, as UTF-8 with masks: of column i, `cells[i::width]`."""
         return self._delimiter.join(self._lines).split(self._delimiter)
 
+    @property
+    def widest(self) -> int:
+        """The bytes of the longest row: no cell has more."""
+        return max(map(len, self._lines))
+
     def unmasked(self, cells: bytes) -> bytes:
         """The bytes of cells, or what was put together from them, without masks."""
         return cells.replace(_MASK, self._delimiter) if self._masked else cells

@@ -16,70 +16,30 @@ the better way.
 
 from __future__ import annotations
 
-import re
 from array import array
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from .checks import BOOLEAN_WORDS, PLAIN_EMAIL, is_date
+from .glances import glance_of
 from .plan import LEFT_OUT, MAX_KEY_LENGTH
 from .refused import Refused
-from .target import FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..intake.table import Table
-    from .checks import FieldCheck
     from .compiler import Mend
     from .contacts import ContactShape
+    from .glances import Glance
     from .plan import FieldPlan, Plan
-
-    Test = Callable[[bytes], object]
 
 __all__ = ("ColumnEncoder", "Encoded", "column_encoder")
 
 _CLOSING: Final = b'"}}'
 _ODD_AT_MOST: Final = 0.125  # of a table's rows
-_KNOWN_DATES: Final = 8_192
-_TESTS: Final[dict[FieldType, Test]] = {
-    FieldType.NUMBER: re.compile(rb"[0-9]{1,9}").fullmatch,
-    FieldType.BOOLEAN: frozenset(word.encode() for word in BOOLEAN_WORDS).__contains__,
-    FieldType.DATE: lru_cache(8192)(lambda cell: is_date(cell.decode())),
-    FieldType.EMAIL: re.compile(PLAIN_EMAIL.encode()).fullmatch,
-}
-
-
-_ADDRESSES: Final = re.compile(rb"(?:%b\n)*+" % PLAIN_EMAIL.encode())
-
-
-def _all_addresses(cells: Sequence[bytes]) -> bool:
-    return _ADDRESSES.fullmatch(b"\n".join((*cells, b""))) is not None
-
-
-class _Dates:
-    """Whether all cells are dates. Dates come again and again: those seen are a look-up."""
-
-    def __init__(self) -> None:
-        self._known: set[bytes] = set()
-
-    def __call__(self, cells: Sequence[bytes]) -> bool:
-        new = set(cells) - self._known
-        if not all(is_date(cell.decode()) for cell in new):
-            return False
-
-        self._known = (set() if len(self._known) > _KNOWN_DATES else self._known) | new
-        return True
-
-
-_ALL_PASS: Final[dict[FieldType, Callable[[Sequence[bytes]], bool]]] = {
-    FieldType.DATE: _Dates(),
-    FieldType.EMAIL: _all_addresses,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +48,8 @@ class _Field:
 
     `before` closes the cell before and opens this one. A constant has no `place`: its text stands
     in `before`. Where a cell is empty, `default` stands for it; without a default, the field is
-    left out. A row is odd if its cell has more than `longest` bytes, if `test` says no to it, or
-    if it is empty and must not be. `all_pass` asks the test of all cells at once.
+    left out. A row is odd if its cell has more than `longest` bytes, if it does not pass at a
+    `glance`, or if it is empty and must not be.
     """
 
     before: bytes
@@ -97,8 +57,7 @@ class _Field:
     default: bytes | None = None
     odd_if_empty: bool = False
     longest: int | None = None
-    test: Test | None = None
-    all_pass: Callable[[Sequence[bytes]], bool] | None = None
+    glance: Glance | None = None
 
 
 class _Column:
@@ -111,21 +70,24 @@ class _Column:
         self.cells = cells
         self.full = all(cells)
 
-    def odd(self) -> Iterator[int]:
-        """The rows that may not be what they look like. What is passed over is certain."""
-        cells, longest, test = self.cells, self.field.longest, self.field.test
+    def odd(self, widest: int) -> Iterator[int]:
+        """The rows that may not be what they look like. What is passed over is certain.
+
+        No cell has more than `widest` bytes.
+        """
+        cells, longest, glance = self.cells, self.field.longest, self.field.glance
         if self.field.odd_if_empty and not self.full:
             yield from (row for row, cell in enumerate(cells) if not cell)
 
-        if longest is not None and max(map(len, cells)) > longest:
+        if longest is not None and widest > longest and max(map(len, cells)) > longest:
             yield from (row for row, cell in enumerate(cells) if len(cell) > longest)
 
-        if test is None:
+        if glance is None:
             return
 
         some = cells if self.full else list(filter(None, cells))
-        if not (self.field.all_pass(some) if self.field.all_pass else all(map(test, some))):
-            yield from (row for row, cell in enumerate(cells) if cell and not test(cell))
+        if some and not glance.all(some):
+            yield from (row for row, cell in enumerate(cells) if cell and not glance.one(cell))
 
     def fill(self, parts: list[bytes], at: int, *, stride: int, rows: slice) -> None:
         """Put the cells of `rows` into every `stride`-th of `parts`, from `at` + 1 on."""
@@ -175,7 +137,8 @@ class ColumnEncoder:
             _Column(each, () if each.place is None else cells[each.place :: width])
             for each in self._fields
         ]
-        odd = sorted({row for column in columns for row in column.odd()})
+        widest = table.widest
+        odd = sorted({row for column in columns for row in column.odd(widest)})
         if len(odd) > _ODD_AT_MOST * len(table):
             return None
 
@@ -274,20 +237,8 @@ def _field(plan: FieldPlan, places: Mapping[str, int], *, before: bytes) -> _Fie
         default=default,
         odd_if_empty=odd_if_empty,
         longest=None if check is None else check.max_length,
-        test=None if check is None else _test(check),
-        all_pass=None if check is None else _ALL_PASS.get(check.field.type),
+        glance=None if check is None else glance_of(check),
     )
-
-
-def _test(check: FieldCheck) -> Test | None:
-    """What is true for cells that the check accepts, be they long or not, and for no others."""
-    if check.reason == "unknown_field":
-        raise Refused(check.reason, check.what)
-
-    if check.field.type is FieldType.DECIMAL:
-        return lru_cache(8192)(lambda cell: check.holds(cell.decode()))
-
-    return _TESTS.get(check.field.type)
 
 
 def _text(value: object) -> bytes:

@@ -7,9 +7,11 @@ import aiohttp
 import anyio
 import pytest
 
+from benchmarks.contacts import COLUMNS
 from benchmarks.server import Server, server_command, serving
 from benchmarks.server_asyncio import Tally
 from benchmarks.ways.payload import endpoint
+from pipeline.mapping.target import parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +54,10 @@ async def test_counts(server: Server) -> None:
 
         async with session.post(f"{server.url}/v1/requestToken", json={}) as response:
             token = await response.json()
+
+        definition = "/interaction/v1/eventDefinitions/key:APIEvent-benchmark"
+        async with session.get(server.url + definition) as response:
+            assert [field.name for field in parse_fields(await response.json())] == list(COLUMNS)
 
         async with session.get(f"{server.url}/nowhere") as response:
             assert response.status == 404
