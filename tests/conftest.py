@@ -21,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.en
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long to try to break it (tests/test_crashes.py)."""
-    parser.addoption("--crashes", type=int, default=12, help="How many seeds of crashes.")
+    parser.addoption("--crashes", type=int, default=5, help="How many seeds of crashes.")
     parser.addoption("--crash-seed", type=int, help="One seed of crashes, once more.")
 
 

@@ -448,6 +448,30 @@ def test_crashes_and_resending(
     assert all(line["reason"] != "interrupted" for line in lines_of(place.run, "unknown"))
 
 
+def test_full_disks(
+    kinder_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
+) -> None:
+    """Whatever the disk takes no more of, at whatever moment: a sentence, and nobody lost."""
+    chance = Random(f"full {kinder_seed}")
+    place = stand(program, simulator, chance.choice(tuple(Kind)))
+    told = []
+    for _ in range(4):
+        file_bytes = int(10 ** chance.uniform(3.5, 5.7))
+        running = program.start("run", "journey.toml", "--json", file_bytes=file_bytes)
+        FIGURES["processes"] += 1
+        ran = running.ended()
+        told += [ran.stderr] if ran.code == 2 and "already injected" not in ran.stderr else []
+        assert told or ran.code in {1, 2}
+
+    assert told
+    for stderr in told:
+        assert "error: " in stderr
+        assert any(name in stderr for name in ("journal.db", ".ndjson", "summary.json")), stderr
+
+    to_the_end(place)
+    place.audit()
+
+
 def test_signals(
     kinder_seed: int, program: Program, simulator: SimulatorProcess, lifetime: float
 ) -> None:

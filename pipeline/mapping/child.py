@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ("Child", "spawn")
 
 _BOOTSTRAP = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "import gc, json, sys; gc.disable(); sys.path[:] = json.loads(sys.argv[2]); "
     "from pipeline.mapping.encoding import main; main(int(sys.argv[1]))"
 )
 

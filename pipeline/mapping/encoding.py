@@ -154,6 +154,7 @@ def main(descriptor: int) -> None:
     # for cycles among them after every 700 is a tenth of the work, and finds nothing.
     gc.freeze()
     gc.set_threshold(100_000)
+    gc.enable()  # child.py has it off while modules are loaded
     # A terminal's Ctrl-C reaches the whole group; when to stop is the parent's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

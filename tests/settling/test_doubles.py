@@ -1,0 +1,66 @@
+"""How many contacts have a key that another has before, however the keys lie in the file."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.settling import doubles
+from pipeline.settling.doubles import count_doubles, read_doubles
+from tests.fakes.runs import ACCEPTED, UNHEARD, begun, settlement
+from tests.fakes.sealed import make_batch
+
+if TYPE_CHECKING:
+    from pipeline.packing.batch import Batch
+    from pipeline.sending.outcome import Outcome
+
+KEYS = st.lists(st.text("abc", min_size=1, max_size=2), max_size=12)
+OUTCOMES: st.SearchStrategy[Outcome] = st.sampled_from([ACCEPTED, ACCEPTED, UNHEARD])
+ORDERED = KEYS.map(lambda keys: sorted(set(keys)))
+
+
+@given(keys=KEYS | ORDERED, data=st.data(), held=st.integers(1, 20))
+def test_the_count(keys: list[str], data: st.DataObject, held: int) -> None:
+    """As many as there are contacts more than keys, in whatever order batches are settled."""
+    batches: list[Batch] = []
+    at = 0
+    while at < len(keys):
+        size = data.draw(st.integers(1, 4))
+        positions = range(at + 1, min(at + size, len(keys)) + 1)
+        some = make_batch(len(batches) + 1, positions)
+        batches.append(replace(some, keys=keys[at : at + size]))
+        at += size
+
+    with tempfile.TemporaryDirectory() as place, closing(begun(Path(place))) as store:
+        store.catch_up()
+        with store.transaction():
+            for batch in data.draw(st.permutations(batches)):
+                store.dispatched(batch, 1)
+                outcome = data.draw(OUTCOMES)
+                store.settle([settlement(batch, outcome)], [], {})
+
+        with store.transaction(), patch.multiple(doubles, HELD_HASHES=held, MOST_FAILED=held // 2):
+            assert count_doubles(store.connection, Path(place)) == len(keys) - len(set(keys))
+
+        assert read_doubles(store.connection) == len(keys) - len(set(keys))
+
+
+def test_ordered_keys_need_no_files(tmp_path: Path) -> None:
+    """In the order of their keys contacts are compared with their neighbours alone."""
+    with closing(begun(tmp_path)) as store:
+        store.catch_up()
+        with store.transaction():
+            for number in (2, 1):
+                batch = make_batch(number, range(number * 10, number * 10 + 5))
+                store.dispatched(batch, 1)
+                store.settle([settlement(batch)], [], {})
+
+            with patch.object(doubles, "TemporaryFile", side_effect=AssertionError):
+                assert count_doubles(store.connection, tmp_path) == 0
