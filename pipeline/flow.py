@@ -209,7 +209,7 @@ class Injection:
         # As many as senders: those who were answered together find their next batches sealed.
         batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
-        reader = Reader(encoder, chunks_in, sift=self._sifter.sift, stop=stop)
+        reader = Reader(encoder, chunks_in, stop=stop)
         packer = Packer(
             wiring.batcher(), chunks_out, batches=batches_in, items=items_in.clone(), emit=emit
         )
@@ -239,7 +239,7 @@ class Injection:
             await self._wiring.settler.settle(self._wiring.probation.finish())
             if self._exhausted:
                 await self._wiring.settler.miss_nothing()
-                await self._sifter.count()
+                await self._wiring.count_doubles()
         except (HaltError, BudgetError, SourceError) as error:
             self._stop.halt(error)
         else:

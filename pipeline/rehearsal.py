@@ -1,5 +1,6 @@
 """The dry run: everything a run does but send. Nothing is written, and the run directory is left
-alone. Where credentials are given, contacts are held against the event's fields as in a run.
+alone. Where credentials are given, contacts are held against the event's fields as in a run, and
+of contacts that share a key those are left out that a run would leave out.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from anyio import to_thread
 
 from .errors import JourneyError
 from .events import ChunkRead, FieldsUnreadable
-from .mapping.encoder import open_encoder
 from .packing.batch import Trigger
 from .packing.batcher import Batcher
 from .plan import Plan
 from .sending.client import open_client
 from .sending.clock import Clock
-from .watching.summary import counted
+from .settling.doubles import Doubles
+from .settling.duplicates import Scratch
+from .sifting import Sifter
+from .watching.summary import counted, shared_keys
 from .wiring import keeper_of, target_of
 
 if TYPE_CHECKING:
@@ -43,6 +46,8 @@ class Rehearsal:
     batches: int = 0
     payload_bytes: int = 0
     seconds: float = 0.0
+    duplicates: int = 0
+    """Contacts that share their key with an earlier one."""
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Rejection] = field(default_factory=dict)
 
@@ -73,6 +78,9 @@ class Rehearsal:
             ),
             f"  {counted(self.rejected, 'record')} would be rejected",
         ]
+        if self.duplicates:
+            lines.append(shared_keys(self.duplicates))
+
         for reason, number in self.reasons.most_common():
             each = self.examples[reason]
             where = f"{each.source}, record {each.position}"
@@ -98,6 +106,7 @@ class Rehearsal:
             "retries": 0,
             "tokens": 0,
             "payload_bytes": self.payload_bytes,
+            **({"duplicates": self.duplicates} if self.duplicates else {}),
             "seconds": round(self.seconds, 3),
             "contacts_per_second": round(rate, 1),
         }
@@ -113,18 +122,28 @@ async def rehearse(config: Config, *, limit: int | None, emit: Emit) -> Rehearsa
 
     rehearsal = Rehearsal(endpoint=config.journey.endpoint)
     batcher = Batcher(config.batch, envelope=plan.envelope, next_id=count(1).__next__)
-    encoding = plan.encoding(target=target, limit=limit)
-    async with open_encoder(
-        encoding, size_bytes=plan.size_bytes, place=config.run.encoder, emit=emit
-    ) as encoder:
-        while (contacts := await encoder.next()) is not None:
-            rehearsal.count(contacts)
-            rehearsal.seal(batcher.add(contacts, now=0.0))
-            emit(_read(contacts))
+    scratch = Scratch(fingerprint.name for fingerprint in plan.fingerprints)
+    async with Sifter(plan, None, journal=scratch, emit=emit) as sifter:
+        await sifter.prepare(target)
+        with Doubles() as doubles:
+            async with sifter.open(plan.encoding(target=target, limit=limit)) as encoder:
+                while (contacts := await encoder.next()) is not None:
+                    rehearsal.count(contacts)
+                    await to_thread.run_sync(doubles.add, _keys(contacts))
+                    rehearsal.seal(batcher.add(contacts, now=0.0))
+                    emit(_read(contacts))
+
+            rehearsal.duplicates = await to_thread.run_sync(doubles.count)
 
     rehearsal.seal(batcher.flush(Trigger.DRAIN))
     rehearsal.seconds = time.monotonic() - began
     return rehearsal
+
+
+def _keys(contacts: Contacts) -> list[str]:
+    """The keys of all, be they sent or not."""
+    rejected = (each.contact_key for each in contacts.rejected)
+    return [*contacts.keys, *(key for key in rejected if key is not None)]
 
 
 def _read(contacts: Contacts) -> ChunkRead:

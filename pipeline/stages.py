@@ -18,8 +18,6 @@ from .packing.batch import Trigger
 from .settling.settler import Read
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
     from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -38,20 +36,12 @@ __all__ = ("Packer", "Reader", "send", "settle")
 class Reader:
     """Passes on what the encoder makes until the sources end, break off, or the run stops."""
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        chunks: ObjectSendStream[Contacts],
-        *,
-        sift: Callable[[Contacts], Awaitable[Contacts]],
-        stop: Stop,
-    ) -> None:
+    def __init__(self, encoder: Encoder, chunks: ObjectSendStream[Contacts], *, stop: Stop) -> None:
         self._encoder = encoder
-        self._sift = sift
         self._chunks = chunks
         self._stop = stop
         self.contacts = 0
-        """How many contacts were read and mapped."""
+        """How many contacts were read, to be sent."""
         self.ended = False
         """Whether the encoder came to its end."""
         self.trouble: SourceError | None = None
@@ -64,7 +54,7 @@ class Reader:
                 try:
                     while (contacts := await self._encoder.next()) is not None:
                         self.contacts += len(contacts)
-                        await self._chunks.send(await self._sift(contacts))
+                        await self._chunks.send(contacts)
                 except SourceError as error:
                     self.trouble = error
                 except JourneyError as error:

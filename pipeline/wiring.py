@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyio import move_on_after
@@ -25,6 +26,7 @@ from .sending.sender import Sender
 from .sending.token import TokenKeeper, token_from
 from .settling.budget import Budget
 from .settling.checkpoint import Checkpoint
+from .settling.doubles import count_doubles
 from .settling.settler import Settler
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Wiring:
         self._stop = stop
         self._emit = emit
         self._next_id = count(replay.next_batch_id).__next__
+        self._retry = replay.retry is not None
         self.clock = Clock()
         self.probation = Probation(
             accepted=replay.counts.accepted, patience=_patience(plan.config, replay)
@@ -116,6 +119,12 @@ class Wiring:
             ),
             clock=self.clock,
         )
+
+    async def count_doubles(self) -> None:
+        """Note how many contacts of the run share their key; its sources have ended."""
+        if not self._retry:
+            directory = Path(self._plan.config.run.directory)
+            await self._journal.within(lambda store: count_doubles(store.connection, directory))
 
     def _halve(self, batch: Batch) -> tuple[Batch, Batch]:
         ids = (self._next_id(), self._next_id())

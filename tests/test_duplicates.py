@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.config import load
 from pipeline.errors import UsageError
 from pipeline.events import DuplicatesDecided
 from pipeline.legs import RunOptions
+from pipeline.rehearsal import rehearse
 from pipeline.settling.view import viewed
 from tests.fakes.audit import audit
 from tests.fakes.configs import write_config
@@ -126,15 +129,20 @@ async def test_over_several_files(tmp_path: Path) -> None:
     assert sorted(details) == ["record 1 of part2.csv", "record 3 of part2.csv"]
 
 
-async def test_a_limit_counts_what_was_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "read"), [("first", 5), ("last", 4)])
+async def test_a_limit_counts_what_is_sent(mode: str, read: int, tmp_path: Path) -> None:
     """The rest comes with the next run, which goes by what was decided for the whole."""
-    write(tmp_path / "contacts.csv", ["A", "A", "B", "C", "A", "D"])
+    write(tmp_path / "contacts.csv", ["A", "A", "B", "A", "C", "C", "D"])
     async with standing(tmp_path) as stand:
-        mapping = {"duplicates": "last"}
-        limited = await stand.inject(options=RunOptions(limit=3), mapping=mapping)
-        assert limited.counts == (3, 1, 2, 0, 0)
+        mapping = {"duplicates": mode}
+        limited = await stand.inject(
+            options=RunOptions(limit=3 if mode == "first" else 2), mapping=mapping
+        )
+        sent = {"A", "B", "C"} if mode == "first" else {"A", "B"}
+        assert limited.counts == (read, len(sent), read - len(sent), 0, 0)
+        assert stand.taken().keys() == sent
         resumed = await stand.inject(mapping=mapping)
-        assert (resumed.exit_code, resumed.counts) == (1, (6, 4, 2, 0, 0))
+        assert (resumed.exit_code, resumed.counts) == (1, (7, 4, 3, 0, 0))
         assert resumed.seen(DuplicatesDecided) == []
         assert stand.taken() == {"A": 1, "B": 1, "C": 1, "D": 1}
 
@@ -153,6 +161,29 @@ async def test_the_rule_cannot_be_changed_in_mid_run(
         assert changed.exit_code == 2
         back = await stand.inject(mapping={"duplicates": begun})
         assert back.summary["state"] == "completed"
+
+
+@pytest.mark.parametrize("mode", ["keep", "first", "last"])
+@pytest.mark.parametrize("limit", [None, 2, 3, 4])
+async def test_a_dry_run_tells_what_a_run_would_do(
+    mode: str, limit: int | None, tmp_path: Path
+) -> None:
+    """It leaves out whom a run leaves out, counts alike, and leaves nothing behind."""
+    write(tmp_path / "contacts.csv", ["A", "B", "A", "C", "B", "A", "D"], bad=[7])
+    async with standing(tmp_path) as stand:
+        path = stand.configured(mapping={"duplicates": mode})
+        rehearsal = await rehearse(load(path, {}), limit=limit, emit=lambda _: None)
+        assert not (tmp_path / "run").exists()
+        injected = await stand.inject(mapping={"duplicates": mode}, options=RunOptions(limit=limit))
+
+    told = rehearsal.as_summary()
+    names = ("read", "rejected", "batches")
+    assert [told[name] for name in names] == [injected.summary[name] for name in names]
+    assert (told["unprocessed"], told["accepted"]) == (injected.summary["accepted"], 0)
+    assert rehearsal.reasons == Counter(line["reason"] for line in injected.lines("rejected"))
+    if limit is None:  # a run counts them once all is read
+        assert told["duplicates"] == injected.summary["duplicates"] == 3
+        assert "3 contacts share their key with an earlier one" in "\n".join(rehearsal.lines())
 
 
 # Killed, and from a pipe: in processes of their own
@@ -242,5 +273,7 @@ def test_from_a_pipe(
     ran = program("run", "journey.toml", "--json", stdin=content)
     assert (ran.code, ran.json["state"], ran.json["read"]) == (1, "completed", CONTACTS)
     audited(tmp_path, simulator, mode=mode, source="stdin")
+    dry = program("run", "journey.toml", "--dry-run", "--json", stdin=content)
+    assert (dry.code, dry.json["rejected"], dry.json["unprocessed"]) == (1, CONTACTS - KEYS, KEYS)
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert not {name for name in files if name.startswith("tmp")}

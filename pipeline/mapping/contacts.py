@@ -95,7 +95,7 @@ class Contacts:
 
     def limit(self, contacts: int) -> None:
         """Keep the first so many, and what was rejected before them: the rest was not read."""
-        if len(self) <= contacts:
+        if len(self) < contacts:
             return
 
         last = self.positions[contacts - 1] if contacts else 0

@@ -9,7 +9,7 @@ Most files are in the order of their keys, as a database gave them out. That is 
 neighbours, and then nobody has a key twice. Otherwise the keys' 64-bit hashes lie in temporary
 files without a name by their lowest bits, and one file is looked at after the other, so that
 memory is bounded. That two keys share a hash is one chance in a million for millions of contacts,
-and costs no contact anything: it is a number for people.
+and costs no contact anything: it is a number for people. A dry run counts in the latter way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from array import array
 from contextlib import ExitStack
 from itertools import islice
 from operator import lt
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING
 
 import orjson
@@ -29,10 +30,11 @@ from .schema import translated
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+    from typing import Self
 
-__all__ = ("count_doubles", "read_doubles")
+__all__ = ("Doubles", "count_doubles", "read_doubles")
 
 PARTS = 256
 HELD_HASHES = 250_000
@@ -45,6 +47,61 @@ _AS_PACKED = (
     "SELECT keys FROM settlement JOIN batch USING (batch_id)"
     " WHERE outcome = 'accepted' ORDER BY batch_id"
 )
+
+
+class Doubles:
+    """Counts those of the keys it is given that it was given before. A context manager.
+
+    Its files lie in `directory` (None: where temporary files lie). Raises RunDirectoryError where
+    the disk will not take them.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._stack = ExitStack()
+        self._files: list[IO[bytes]] = []
+        self._held = [array("q") for _ in range(PARTS)]
+        self._holding = 0
+
+    def __enter__(self) -> Self:
+        with translated(self._directory or Path(gettempdir())):
+            for _ in range(PARTS):
+                file = TemporaryFile(dir=self._directory)  # closed with the stack
+                self._files.append(self._stack.enter_context(file))
+
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Take some keys. Blocks on files."""
+        hashes = list(map(hash, keys))
+        for number in hashes:
+            self._held[number % PARTS].append(number)
+
+        self._holding += len(hashes)
+        if self._holding >= HELD_HASHES:
+            self._flush()
+
+    def count(self) -> int:
+        """How many were there before."""
+        self._flush()
+        with translated(self._directory or Path(gettempdir())):
+            return sum(map(_doubles, self._files))
+
+    def _flush(self) -> None:
+        with translated(self._directory or Path(gettempdir())):
+            for numbers, file in zip(self._held, self._files, strict=True):
+                file.write(numbers.tobytes())
+                del numbers[:]
+
+        self._holding = 0
 
 
 def count_doubles(connection: sqlite3.Connection, directory: Path) -> int:
@@ -83,14 +140,11 @@ def _of_ordered(connection: sqlite3.Connection) -> int | None:
 
 
 def _of_any(connection: sqlite3.Connection, directory: Path) -> int:
-    with translated(directory), ExitStack() as stack:
-        files = []
-        for _ in range(PARTS):
-            file = TemporaryFile(dir=directory)  # noqa: SIM115  # closed with the stack
-            files.append(stack.enter_context(file))
+    with Doubles(directory) as doubles:
+        for keys in _keys(connection):
+            doubles.add(keys)
 
-        _scatter(_keys(connection), files)
-        return sum(map(_doubles, files))
+        return doubles.count()
 
 
 def read_doubles(connection: sqlite3.Connection) -> int | None:
@@ -109,28 +163,6 @@ def _keys(connection: sqlite3.Connection) -> Iterator[Iterable[str]]:
     failed = connection.execute(_FAILED)
     while keys := [key for (key,) in islice(failed, KEYS_AT_ONCE)]:
         yield keys
-
-
-def _scatter(groups: Iterable[Iterable[str]], files: Sequence[IO[bytes]]) -> None:
-    held = [array("q") for _ in files]
-    holding = 0
-    for keys in groups:
-        hashes = list(map(hash, keys))
-        for number in hashes:
-            held[number % PARTS].append(number)
-
-        holding += len(hashes)
-        if holding >= HELD_HASHES:
-            _write(held, files)
-            holding = 0
-
-    _write(held, files)
-
-
-def _write(held: list[array[int]], files: Sequence[IO[bytes]]) -> None:
-    for numbers, file in zip(held, files, strict=True):
-        file.write(numbers.tobytes())
-        del numbers[:]
 
 
 def _doubles(file: IO[bytes]) -> int:

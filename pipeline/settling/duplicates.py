@@ -19,18 +19,20 @@ at together, key by key. Equal hashes of different keys cost nothing but company
 from __future__ import annotations
 
 import marshal
+import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
+
+from anyio import to_thread
 
 from ..intake.source import Rejection, Stage
 from ..mapping.rules import Duplicates
 from .schema import translated
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 
     Place = tuple[str, int]
 
-__all__ = ("Decisions", "Dropped", "Spill", "drop", "sifted")
+Result = TypeVar("Result")
+
+__all__ = ("Decisions", "Dropped", "Scratch", "Spill", "drop", "sifted")
 
 PARTS = 64
 HELD_CONTACTS = 100_000
@@ -174,6 +178,20 @@ class Decisions:
             (self._ordinals[source], first, last),
         )
         return {position: (names[ordinal], kept) for position, ordinal, kept in rows}
+
+
+class Scratch:
+    """Decisions of a dry run, kept as a journal keeps them, and gone with it."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        # A database without a name lies in memory, and in a temporary file when it grows.
+        connection = sqlite3.connect("", check_same_thread=False)
+        ordinals = {name: number for number, name in enumerate(sources)}
+        self.decisions = Decisions(connection, ordinals)
+
+    async def within(self, work: Callable[[Scratch], Result]) -> Result:
+        """As a journal's."""
+        return await to_thread.run_sync(work, self)
 
 
 def drop(contacts: Contacts, dropped: Dropped) -> Contacts:

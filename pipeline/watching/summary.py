@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-__all__ = ("counted", "outcome_lines", "print_summary", "summary_lines")
+__all__ = ("counted", "outcome_lines", "print_summary", "shared_keys", "summary_lines")
 
 _HEADLINES = {
     "completed": ("Completed", "bold green"),
@@ -78,11 +78,16 @@ def _lines(
     yield Text()
     yield Text(f"  {_effort(summary)}")
     if doubles := summary.get("duplicates"):
-        share = "shares its key" if doubles == 1 else "share their key"
-        yield Text(f"  {counted(doubles, 'contact')} {share} with an earlier one")
+        yield Text(shared_keys(doubles))
 
     if directory is not None:
         yield Text(f"  everything about this run: {directory}")
+
+
+def shared_keys(doubles: int) -> str:
+    """So many contacts have a key that another one had before."""
+    share = "shares its key" if doubles == 1 else "share their key"
+    return f"  {counted(doubles, 'contact')} {share} with an earlier one"
 
 
 def outcome_lines(summary: Mapping[str, Any], *, config: str | None) -> Iterator[Text]:
