@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from . import __version__, terminal
+from . import __version__, helm, terminal
 from .aftermath import AsJson, ConfigFile, verbs
 from .config import load
 from .errors import JourneyError, UsageError
@@ -168,15 +168,18 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     Example:
       journey-pipeline status journey.toml
     """
+    from .settling.live import live_of
     from .settling.view import viewed
     from .watching.standing import print_standing, standing
 
-    with viewed(Path(load(config).run.directory)) as view:
-        found = standing(view)
+    directory = Path(load(config).run.directory)
+    with viewed(directory) as view:
+        live = live_of(directory)
+        found = standing(view, live)
         if json:
             terminal.tell(orjson.dumps(found))
         else:
-            print_standing(found, Console(), config=str(config))
+            print_standing(found, Console(), live=live, config=str(config))
 
 
 @app.command()
@@ -227,7 +230,7 @@ def schema() -> None:
     terminal.tell(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
 
 
-app.registered_commands += verbs.registered_commands
+app.registered_commands += verbs.registered_commands + helm.verbs.registered_commands
 app.command()(simulate)
 
 

@@ -14,6 +14,8 @@ from .pace_events import (
     BreakerClosed,
     BreakerOpened,
     HoldStarted,
+    LimitChanged,
+    PaceChanged,
     RateCut,
     WindowClosed,
 )
@@ -37,7 +39,9 @@ __all__ = (
     "FieldsUnreadable",
     "HoldStarted",
     "LeftoversFound",
+    "LimitChanged",
     "ListenersRead",
+    "PaceChanged",
     "RateCut",
     "RequestEnded",
     "RequestStarted",
@@ -280,6 +284,8 @@ Event = (
     | BreakerOpened
     | BreakerClosed
     | WindowClosed
+    | LimitChanged
+    | PaceChanged
     | TokenRenewed
     | DrainStarted
     | RunHalted

@@ -44,6 +44,7 @@ from .settling.summary import RunState
 from .settling.tally import Tally
 from .sifting import Sifter
 from .stages import Packer, Reader, send, settle
+from .steering import steer
 from .stop import Stop, heed_signals
 from .wiring import Wiring
 
@@ -123,7 +124,7 @@ async def _run(
         journal = await stack.enter_async_context(Journal(opened.store, tally=tally))
         announce(opened, directory=config.run.directory, emit=emitter.emit)
 
-        # 2. The work; beside it whoever watches. `everything` is left at once on a second signal.
+        # 2. The work; beside it whoever watches or steers. A second signal leaves `everything`.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
         sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
         injection = Injection(
@@ -131,6 +132,7 @@ async def _run(
         )
         with everything:
             async with create_task_group() as beside:
+                beside.start_soon(partial(steer, wiring.pace, directory.path, emit=emitter.emit))
                 if watch is not None:
                     beside.start_soon(watch)
 

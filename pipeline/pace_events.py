@@ -12,6 +12,8 @@ __all__ = (
     "BreakerClosed",
     "BreakerOpened",
     "HoldStarted",
+    "LimitChanged",
+    "PaceChanged",
     "RateCut",
     "WindowClosed",
 )
@@ -52,3 +54,21 @@ class WindowClosed:
     """It is outside the delivery window: nothing goes until `opens_at`."""
 
     opens_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceChanged:
+    """Somebody has asked for another pace, or a pause or its end; None: that is as it was."""
+
+    requests_per_second: float | None
+    contacts_per_hour: float | None
+    max_in_flight: int | None
+    paused: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged:
+    """Something else limits the run now: a word, as `status` tells it."""
+
+    limit: str
+    since: datetime

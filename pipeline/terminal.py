@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import shlex
 import signal
@@ -45,6 +46,7 @@ __all__ = (
     "run",
     "say",
     "stderr",
+    "steer",
     "tell",
     "verify",
 )
@@ -151,6 +153,28 @@ def agreed(path: Path, outcome: str, *, yes: bool) -> bool:
 
     say("nothing was sent: --yes sends them", style="bold")
     return False
+
+
+def steer(path: Path, asked: dict[str, Any]) -> None:
+    """Ask something of the run that is going on, if anything, and print how it stands then."""
+    from .settling.live import command, live_of
+    from .watching.standing import pace_lines
+
+    for name, value in asked.items():
+        if not 0 < value < math.inf and not isinstance(value, bool):
+            raise UsageError(f"--{name.replace('_', '-')} must be a number above 0, not {value:g}")
+
+    directory = Path(load(path).run.directory)
+    live = command(directory, asked) if asked else live_of(directory)
+    if live is None:
+        raise UsageError(f"no run is going on in {directory}: there is no pace")
+
+    console = Console(highlight=False)
+    for line in pace_lines(live.standing, config=str(path)):
+        console.print(Text(line), soft_wrap=True)
+
+    if asked.get("max_in_flight", 0) > (most := live.standing.most_in_flight):
+        say(f"the run was begun with delivery.max_in_flight = {most}, and cannot go above it")
 
 
 def in_loop(

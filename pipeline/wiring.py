@@ -62,6 +62,7 @@ class Wiring:
         self._next_id = count(replay.next_batch_id).__next__
         self._retry = replay.retry is not None
         self.clock = Clock()
+        self.pace = Pace(plan.config.delivery, clock=self.clock, emit=emit)
         self.probation = Probation(
             accepted=replay.counts.accepted, patience=_patience(plan.config, replay)
         )
@@ -107,7 +108,7 @@ class Wiring:
             config.delivery,
             post=courier.post,
             keeper=keeper,
-            pace=Pace(config.delivery, clock=self.clock, emit=self._emit),
+            pace=self.pace,
             probation=self.probation,
             links=Links(
                 ledger=self._journal,

@@ -325,7 +325,8 @@ def test_interrupted_and_watched(program: Program, simulator: SimulatorProcess) 
     watched = program("status", "journey.toml", "--json")
     assert (watched.code, watched.json["state"]) == (0, "running")
     assert watched.json["accepted"] in range(200, 6000, 100)
-    assert list(watched.json) == [*SUMMARY_KEYS, "unsettled", "last_error"]
+    assert list(watched.json) == [*SUMMARY_KEYS, "unsettled", "last_error", "live"]
+    assert watched.json["live"]["limit"] == "concurrency"
     assert [batch["contacts"] for batch in watched.json["unsettled"]] in ([], [100], [100, 100])
 
     busy = program("run", "journey.toml")

@@ -31,6 +31,7 @@ RANKS = {
     "plan": 9,
     "sifting": 10,
     "stages": 10,
+    "steering": 10,
     "legs": 10,
     "wiring": 10,
     "flow": 11,
@@ -41,8 +42,9 @@ RANKS = {
     "demo": 13,
     "terminal": 14,
     "aftermath": 15,
-    "cli": 16,
-    "__main__": 17,
+    "helm": 16,
+    "cli": 17,
+    "__main__": 18,
 }
 SIMULATOR_MAY_IMPORT = {"errors", "simulator"}
 CHILD_MAY_NOT_IMPORT = {"aiohttp", "anyio", "pydantic", "rich", "typer"}

@@ -61,7 +61,8 @@ class Concurrency:
     """The limit of one process."""
 
     def __init__(self, ceiling: int) -> None:
-        self._ceiling = ceiling
+        self.ceiling = self._highest = ceiling
+        """What the limit never goes above."""
         self.limit = min(FIRST, ceiling)
         """How many may be under way at once."""
         self.in_flight = 0
@@ -118,6 +119,13 @@ class Concurrency:
             2, (TROUBLE_SHARE + 2 * self._usual_trouble) * count
         ):
             self._cut(now)  # where nothing is good at all, it is the breaker that acts
+
+    def let(self, ceiling: int) -> None:
+        """Keep to another ceiling from now on; none is above the one it was made with."""
+        self.ceiling = max(1, min(ceiling, self._highest))
+        self._try_at = -math.inf
+        if max(self.limit, self._good) > self.ceiling:
+            self._settle(self.ceiling)
 
     def begin_anew(self, now: float) -> None:
         """The server was away: find the limit again."""
@@ -178,7 +186,7 @@ class Concurrency:
         else:
             self._down = False
             step = max(1, int(self.limit * self._step))
-            self._set(min(self._ceiling, self.limit + step))
+            self._set(min(self.ceiling, self.limit + step))
 
     def _conclude(self, middle: float, now: float, *, stuck: bool) -> None:
         """Keep what was tried, or go back."""

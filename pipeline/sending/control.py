@@ -25,7 +25,7 @@ from ..events import BreakerClosed, BreakerOpened, HoldStarted, RateCut
 from .breaker import Breaker
 from .concurrency import Concurrency
 from .hold import Hold
-from .limits import Limit, Meter
+from .limits import SHUTS, Limit, Meter
 from .retries import RetryBudget
 from .spread import ContactSchedule
 from .throttled import ThrottledRate
@@ -143,7 +143,7 @@ class Control:
 
     def waits(self, limit: Limit | None, now: float) -> None:
         """The next request waits because of `limit`, or nothing waits any more."""
-        self._waiting = limit
+        self._waiting = None if limit in SHUTS else limit
         self._turn(now)
 
     def stands(self, now: float) -> Wait | None:
@@ -182,10 +182,11 @@ class Control:
     def _turn(self, now: float) -> None:
         """Note what limits the run from now on."""
         self._rest(now)
-        limit = self._waiting
-        if limit is None and (shut := self._shut(now)) is not None:
+        if (shut := self._shut(now)) is not None:
             limit = shut.limit
-        elif limit is None:
+        elif self._waiting is not None:
+            limit = self._waiting
+        else:
             limit = Limit.CONCURRENCY if self.concurrency.full else Limit.SOURCE
 
         self.meter.turn(limit, now)

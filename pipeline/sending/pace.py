@@ -14,21 +14,22 @@ for the bucket; so a pause holds everybody, and its end lets nobody rush.
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 from aiolimiter import AsyncLimiter
 
-from ..events import WindowClosed
-from .control import Control
-from .limits import Limit
+from ..events import PaceChanged, WindowClosed
+from .control import Control, Wait
+from .limits import Limit, Standing
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ..events import Emit
     from .clock import Clock
-    from .control import Permit, Wait
+    from .control import Permit
     from .policy import DeliveryPolicy
     from .verdict import Verdict
 
@@ -79,6 +80,7 @@ class Pace:
     def __init__(self, policy: DeliveryPolicy, *, clock: Clock, emit: Emit) -> None:
         self._policy = policy
         self._limiter = _limiter(policy.requests_per_second)
+        self.requests_per_second = policy.requests_per_second
         self._clock = clock
         self._emit = emit
         self._line = anyio.Lock(fast_acquire=True)
@@ -141,6 +143,68 @@ class Pace:
     def hold(self, seconds: float) -> bool:
         """Let nobody send for `seconds` from now; whether that is worth telling."""
         return self.control.hold(seconds, self._clock.now())
+
+    def set(
+        self,
+        *,
+        requests_per_second: float | None = None,
+        contacts_per_hour: float | None = None,
+        max_in_flight: int | None = None,
+        paused: bool | None = None,
+    ) -> None:
+        """Change what is asked, for as long as this process lives; None: as it is."""
+        if requests_per_second is not None:
+            self._limiter = _limiter(requests_per_second)
+            self.requests_per_second = requests_per_second
+            self._queueing.cancel()
+
+        if contacts_per_hour is not None:
+            self.control.contacts.change(contacts_per_hour, self._clock.now())
+
+        if max_in_flight is not None:
+            self.control.concurrency.let(max_in_flight)
+
+        if paused is not None:
+            self.control.paused = paused
+
+        self._wake()
+        self._emit(
+            PaceChanged(
+                requests_per_second=requests_per_second,
+                contacts_per_hour=contacts_per_hour,
+                max_in_flight=max_in_flight,
+                paused=paused,
+            )
+        )
+
+    def standing(self) -> Standing:
+        """How it stands just now."""
+        self._heed_window()
+        now, wall = self._clock.now(), self._clock.wall()
+        control = self.control
+        shut = control.stands(now)
+        asked = self.requests_per_second if self.requests_per_second < UNPACED else None
+        rates = [rate for rate in (asked, control.rate.rate(now)) if rate is not None]
+        return Standing(
+            limit=control.meter.limit,
+            since=wall - timedelta(seconds=now - control.meter.since),
+            until=self._until(shut, wall),
+            in_flight=control.concurrency.in_flight,
+            max_in_flight=control.concurrency.limit,
+            most_in_flight=control.concurrency.ceiling,
+            requests_per_second=min(rates, default=None),
+            asked_per_second=asked,
+            contacts_per_hour=control.contacts.contacts_per_hour,
+        )
+
+    def _until(self, shut: Wait | None, wall: datetime) -> datetime | None:
+        match shut:
+            case Wait(limit=Limit.WINDOW):
+                return self._window_opens
+            case Wait(limit=Limit.HOLD):
+                return wall + timedelta(seconds=shut.seconds)
+
+        return None
 
     def _wake(self) -> None:
         if self._change is not None:

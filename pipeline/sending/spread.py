@@ -41,8 +41,19 @@ class ContactSchedule:
 
     def __init__(self, contacts_per_hour: float | None) -> None:
         self.contacts_per_hour = contacts_per_hour
-        """What is kept; set it to change it from the next batch on."""
         self._spread = Spread()
+
+    def change(self, contacts_per_hour: float | None, now: float) -> None:
+        """Keep another rate from now on; what was sent already has its distance by that one."""
+        waited = self._spread.wait_seconds(now)
+        if self.contacts_per_hour and contacts_per_hour:
+            waited *= self.contacts_per_hour / contacts_per_hour
+        else:
+            waited = 0.0
+
+        self.contacts_per_hour = contacts_per_hour
+        self._spread = Spread()
+        self._spread.spend(waited, now)
 
     def wait_seconds(self, now: float) -> float:
         """How long the next batch must wait."""

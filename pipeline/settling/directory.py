@@ -5,6 +5,7 @@
     journal.db-count             how much the journal must hold at least (witness.py)
     accepted.ndjson …            derived from it (results.py)
     summary.json, report.html    written when a leg of the run ends
+    live.json, orders.json       how a run that is going on is looked at and steered (live.py)
     previous/<run_id>/           the same files of an earlier run that was put aside
 
 The directory is made with mode 0700, its files with 0600: they hold people's addresses.
@@ -62,7 +63,8 @@ MOVED = (
 """What is put aside with a run, the journal last."""
 
 WRITTEN = re.compile(
-    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME)) + r"|(?:journal|summary)\..+"
+    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME))
+    + r"|(?:journal|summary|live|orders)\..+"
 )
 """The names of files that are written here, SQLite's and drafts among them."""
 

@@ -16,6 +16,7 @@ from ..events import (
     FieldsUnreadable,
     LeftoversFound,
     ListenersRead,
+    PaceChanged,
     RetryStarted,
     RunHalted,
     RunPutAside,
@@ -95,14 +96,37 @@ def _news_of(event: Event) -> str | None:
                 f"a batch of {event.contacts:,} contacts in doubt ({event.reason}) was asked for: "
                 "Marketing Cloud has it"
             )
-        case BreakerClosed():
-            text = f"it gets through again, after {event.seconds:,.0f} s"
-        case WindowClosed():
-            text = f"outside delivery.window: waiting until {event.opens_at:%a %d %b %H:%M %Z}"
         case DrainStarted():
             text = f"finishing what is begun: {event.reason}"
+        case _:
+            text = _news_of_pace(event)
 
     return text
+
+
+def _news_of_pace(event: Event) -> str | None:
+    match event:
+        case BreakerClosed():
+            return f"it gets through again, after {event.seconds:,.0f} s"
+        case WindowClosed():
+            return f"outside delivery.window: waiting until {event.opens_at:%a %d %b %H:%M %Z}"
+        case PaceChanged():
+            return _asked(event)
+
+    return None
+
+
+def _asked(event: PaceChanged) -> str | None:
+    asked = {
+        "requests a second": event.requests_per_second,
+        "contacts an hour": event.contacts_per_hour,
+        "in flight at most": event.max_in_flight,
+    }
+    parts = [f"{value:,.12g} {what}" for what, value in asked.items() if value is not None]
+    if event.paused is not None:
+        parts.append("nothing is sent until `resume`" if event.paused else "sending goes on")
+
+    return f"the pace was changed: {', '.join(parts)}" if parts else None
 
 
 def _retry(event: RetryStarted) -> str:

@@ -1,6 +1,7 @@
 """Progress on stderr: a live bar where it is a terminal, a line every ten seconds where not.
 
-    12:03:10  120,500 accepted · 0 rejected · 0 unknown · 9,870/s · 16 in flight · 12 % · 1:02 left
+    12:03:10  120,500 accepted · 0 rejected · 0 unknown · 9,870/s · 16 in flight · 12 % ·
+              limit: rate since 12:03:01 · 1:02 left
 
 `draw` is a loop for the run's task group: it samples the tally four times a second, whatever the
 run does in between, and ends when it is cancelled. Nothing it draws is ever wrapped; what does not
@@ -210,6 +211,10 @@ def _pace(snapshot: Snapshot) -> list[str]:
         parts.append(f"{snapshot.share:.0%}".replace("%", " %"))
 
     parts.append(_rate(snapshot.per_second))
+    if snapshot.limit is not None:
+        since = snapshot.limited_since
+        parts.append(f"limit: {snapshot.limit}" + (f" since {since:%H:%M:%S}" if since else ""))
+
     if snapshot.left_seconds is not None:
         parts.append(f"{duration(snapshot.left_seconds)} left")
 

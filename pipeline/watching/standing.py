@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from ..sending.limits import Limit
 from ..settling.summary import iso
 from .summary import counted, print_summary
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..sending.limits import Standing
+    from ..settling.live import Live
     from ..settling.view import JournalView
 
-__all__ = ("print_standing", "standing")
+__all__ = ("pace_lines", "print_standing", "standing")
 
 
-def standing(view: JournalView) -> dict[str, Any]:
-    """The summary's members, `unsettled` batches, and `last_error` (None if nothing went wrong)."""
+def standing(view: JournalView, live: Live | None) -> dict[str, Any]:
+    """The summary's members, `unsettled` batches, `last_error` (None if nothing went wrong), and
+    `live`: the process and the pace of a run that is going on (else None)."""
     summary, error = view.summary(), view.last_error()
     return {
         **summary.to_dict(),
@@ -34,10 +39,45 @@ def standing(view: JournalView) -> dict[str, Any]:
         "last_error": None
         if error is None
         else {"reason": error.reason, "detail": error.detail, "at": iso(error.at)},
+        "live": None if live is None else live.told(),
     }
 
 
-def print_standing(found: dict[str, Any], console: Console, *, config: str) -> None:
+def pace_lines(standing: Standing, *, config: str) -> list[str]:
+    """What limits a run that is going on, since when, and what it lets through."""
+    until = f", until {iso(standing.until.timestamp())}" if standing.until else ""
+    since = iso(standing.since.timestamp())
+    lines = [f"limit: {standing.limit.value}, since {since}{until}"]
+    rate, asked = standing.requests_per_second, standing.asked_per_second
+    parts = ["any number of requests a second"]
+    if rate is not None:
+        lowered = "" if rate == asked else f" ({_most(asked)}; Marketing Cloud throttles)"
+        parts = [f"{_number(rate)} requests a second{lowered}"]
+
+    if standing.contacts_per_hour is not None:
+        parts.append(f"{_number(standing.contacts_per_hour)} contacts an hour")
+
+    found, most = standing.max_in_flight, standing.most_in_flight
+    below = "" if found == most else f" (at most {most:,})"
+    parts.append(f"{standing.in_flight:,} in flight of {found:,}{below}")
+    lines.append("pace: " + ", ".join(parts))
+    if standing.limit is Limit.PAUSED:
+        lines.append(f"to go on: journey-pipeline resume {shlex.quote(config)}")
+
+    return lines
+
+
+def _most(asked: float | None) -> str:
+    return "any number is asked" if asked is None else f"{_number(asked)} are asked"
+
+
+def _number(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 or number == int(number) else f"{number:.3g}"
+
+
+def print_standing(
+    found: dict[str, Any], console: Console, *, live: Live | None, config: str
+) -> None:
     """Print what `standing` found."""
     print_summary(console, found, config=config)
     unsettled = found["unsettled"]
@@ -46,6 +86,10 @@ def print_standing(found: dict[str, Any], console: Console, *, config: str) -> N
         batches = counted(len(unsettled), "batch", plural="batches")
         fate = "under way" if found["state"] == "running" else "unknown once the run goes on"
         _line(console, f"  {fate}: {batches} of {counted(contacts, 'contact')}")
+
+    if live is not None:
+        for line in pace_lines(live.standing, config=config):
+            _line(console, f"  {line}")
 
     if (error := found["last_error"]) is not None:
         _line(console, f"  last trouble, {error['at']}: {error['detail']} ({error['reason']})")

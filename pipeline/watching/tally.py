@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..events import (
     AttemptFailed,
@@ -17,12 +18,17 @@ from ..events import (
     DrainStarted,
     Event,
     HoldStarted,
+    LimitChanged,
     RequestEnded,
     RequestStarted,
     RunHalted,
     RunStarted,
+    WindowClosed,
 )
 from .notices import Notice, Tone, notice_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ("Snapshot", "Tally")
 
@@ -43,6 +49,8 @@ class Snapshot:
     share: float | None  # 0 to 1, of everything the run will settle
     left_seconds: float | None
     condition: str | None  # what stands in the way just now
+    limit: str | None = None  # what keeps the run from going faster: a word
+    limited_since: datetime | None = None  # by the clock on this machine's wall
 
 
 class Tally:
@@ -66,6 +74,8 @@ class Tally:
         self._retries = 0
         self._trouble: str | None = None
         self._ending: str | None = None
+        self._limit: LimitChanged | None = None
+        self._window = ""
         self._hold: HoldStarted | None = None  # noted, its beginning not yet sampled
         self._held_until = float("-inf")
         self._held_for = ""
@@ -107,6 +117,10 @@ class Tally:
         match event:
             case HoldStarted():
                 self._hold = event
+            case LimitChanged():
+                self._limit = event
+            case WindowClosed():
+                self._window = f"outside delivery.window until {event.opens_at:%a %d %b %H:%M %Z}"
             case DrainStarted():
                 self._ending = "finishing what is begun"
             case RunHalted():
@@ -131,6 +145,8 @@ class Tally:
             share=min(1.0, (self._before + done) / whole) if whole else None,
             left_seconds=_left(whole and whole - self._before - done, per_second),
             condition=self._condition(now),
+            limit=None if self._limit is None else self._limit.limit,
+            limited_since=None if self._limit is None else self._limit.since.astimezone(),
         )
 
     def take_notices(self) -> list[Notice]:
@@ -176,6 +192,12 @@ class Tally:
 
         if now < self._held_until:
             return f"paused, {self._held_until - now:,.0f} s more ({self._held_for})"
+
+        match self._limit and self._limit.limit:
+            case "paused":
+                return "nothing is sent until `journey-pipeline resume`"
+            case "window":
+                return self._window
 
         return self._trouble
 

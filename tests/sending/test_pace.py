@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
@@ -13,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.events import PaceChanged
 from pipeline.sending.clock import Clock
+from pipeline.sending.concurrency import Concurrency
 from pipeline.sending.hold import Hold
+from pipeline.sending.limits import Limit, Meter
 from pipeline.sending.pace import Pace, bucket
 from pipeline.sending.policy import DeliveryPolicy
 from pipeline.sending.spread import ContactSchedule
@@ -190,6 +194,115 @@ async def test_a_cancelled_sender_leaves_the_line() -> None:
     assert scope.cancelled_caught
     with anyio.fail_after(1):
         await pace.wait(1)
+
+
+def test_another_number_of_contacts_an_hour() -> None:
+    """What was sent has its distance by the new rate at once: hours become seconds, and back."""
+    schedule = ContactSchedule(100)
+    schedule.spend(500, 0.0)
+    assert schedule.wait_seconds(0.0) == pytest.approx(5 * 3600)
+    schedule.change(1_000_000, 0.0)
+    assert schedule.wait_seconds(0.0) == pytest.approx(1.8)
+    schedule.change(100_000, 0.9)
+    assert schedule.wait_seconds(0.9) == pytest.approx(9.0)
+    schedule.change(None, 1.0)
+    assert schedule.wait_seconds(1.0) == 0.0
+    schedule.change(3600, 1.0)
+    assert schedule.wait_seconds(1.0) == 0.0
+
+
+@given(ceilings=st.lists(st.integers(-5, 60), max_size=10), seed=st.integers(0, 99))
+def test_a_ceiling_that_moves(ceilings: list[int], seed: int) -> None:
+    """The limit is never above it, nor it above the one it was made with, nor below one."""
+    concurrency, random, now = Concurrency(40), Random(seed), 0.0
+    for ceiling in ceilings:
+        concurrency.let(ceiling)
+        for _ in range(30):
+            now += 0.2
+            places = [concurrency.went() for _ in range(concurrency.limit)]
+            for place in places:
+                concurrency.came_back(place)
+                fails = random.random() < 0.05
+                concurrency.trouble(place, now) if fails else concurrency.good(place, 0.2, now)
+
+            assert 1 <= concurrency.limit <= concurrency.ceiling <= max(1, min(40, ceiling))
+
+
+async def test_what_is_set_is_kept_at_once() -> None:
+    """Who waits for the bucket, or for the end of a pause, goes by what is set meanwhile."""
+    events: list[Event] = []
+    pace = make_pace(Clock(), events, requests_per_second=0.001)
+    await pace.wait(1)
+    with anyio.fail_after(9):
+        async with anyio.create_task_group() as group:
+            group.start_soon(pace.wait, 1)
+            await anyio.lowlevel.checkpoint()
+            pace.set(requests_per_second=1000.0)
+
+    pace.set(paused=True)
+    with anyio.move_on_after(0.01) as scope:
+        await pace.wait(1)
+
+    assert scope.cancelled_caught
+    async with anyio.create_task_group() as group:
+        group.start_soon(pace.wait, 1)
+        await anyio.lowlevel.checkpoint()
+        pace.set(paused=False)
+
+    assert [event.paused for event in events if isinstance(event, PaceChanged)] == [
+        None,
+        True,
+        False,
+    ]
+
+
+async def test_how_it_stands() -> None:
+    """One word for what limits it, since when and until when, and what is let through."""
+    clock = FakeClock(1000.0)
+    pace = make_pace(clock, requests_per_second=20.0, max_in_flight=16, contacts_per_hour=3600)
+    noon = clock.wall()
+    began = pace.standing()
+    assert (began.limit, began.since, began.until) == (Limit.SOURCE, noon, None)
+    assert (began.in_flight, began.max_in_flight, began.most_in_flight) == (0, 10, 16)
+    assert (began.requests_per_second, began.asked_per_second) == (20.0, 20.0)
+    assert began.contacts_per_hour == 3600
+
+    clock.time += 5
+    pace.hold(30.0)
+    held = pace.standing()
+    assert (held.limit, held.since) == (Limit.HOLD, noon + timedelta(seconds=5))
+    assert held.until == noon + timedelta(seconds=35)
+
+    clock.time += 5
+    pace.set(paused=True, max_in_flight=4)
+    paused = pace.standing()
+    assert (paused.limit, paused.since, paused.until) == (
+        Limit.PAUSED,
+        noon + timedelta(seconds=10),
+        None,
+    )
+    assert (paused.max_in_flight, paused.most_in_flight) == (4, 4)
+    clock.time += 60
+    pace.set(paused=False)
+    assert pace.standing().limit is Limit.SOURCE
+    unpaced = make_pace(clock, requests_per_second=UNPACED).standing()
+    assert (unpaced.requests_per_second, unpaced.asked_per_second) == (None, None)
+
+
+def test_the_meter_tells_what_held_longest() -> None:
+    """Of limits that take turns the one that held for most of a second; shutters at once."""
+    meter = Meter(0.0)
+    for step in range(200):
+        meter.turn(Limit.RATE if step % 4 else Limit.CONCURRENCY, step * 0.01)
+
+    assert meter.limit is Limit.RATE
+    assert meter.since < 1.1
+    meter.turn(Limit.BREAKER, 2.0)
+    assert (meter.limit, meter.since) == (Limit.BREAKER, 2.0)
+    meter.turn(Limit.BREAKER, 9.0)
+    assert (meter.limit, meter.since) == (Limit.BREAKER, 2.0)
+    meter.turn(Limit.SOURCE, 10.0)
+    assert (meter.limit, meter.since) == (Limit.SOURCE, 10.0)
 
 
 async def test_the_pace_in_real_time() -> None:

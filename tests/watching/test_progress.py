@@ -62,6 +62,7 @@ def snapshot(
     share: float | None = 0.12,
     left_seconds: float | None = 62.0,
     condition: str | None = None,
+    limit: str | None = None,
 ) -> Snapshot:
     return Snapshot(
         read=130_000,
@@ -76,6 +77,8 @@ def snapshot(
         share=share,
         left_seconds=left_seconds,
         condition=condition,
+        limit=limit,
+        limited_since=datetime(2026, 3, 1, 12, 3, 1, tzinfo=UTC),
     )
 
 
@@ -183,6 +186,13 @@ def test_an_empty_bar_without_colours_keeps_its_place() -> None:
     bar, _ = shown(snapshot(share=0.0), terminal(colour=False))
     assert len(bar) == 80
     assert bar.endswith("  0 % · 9,870/s · 1:02 left")
+
+
+def test_what_limits_the_run_is_one_word() -> None:
+    """With since when, beside the rate it limits, also where the counts leave little room."""
+    first, second = shown(snapshot(limit="rate", accepted=120_500_000), terminal(colour=False))
+    assert first.endswith("  12 % · 9,870/s · limit: rate since 12:03:01 · 1:02 left")
+    assert "limit" not in second
 
 
 def test_bar_shows_what_stands_in_the_way() -> None:

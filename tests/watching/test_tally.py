@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,8 @@ from hypothesis import strategies as st
 from pipeline.events import (
     AttemptFailed,
     BatchSettled,
+    BreakerClosed,
+    BreakerOpened,
     ChunkRead,
     DrainStarted,
     EncoderRestarted,
@@ -16,6 +21,8 @@ from pipeline.events import (
     FieldsUnreadable,
     HoldStarted,
     LeftoversFound,
+    LimitChanged,
+    PaceChanged,
     RequestEnded,
     RequestStarted,
     RetryStarted,
@@ -23,6 +30,7 @@ from pipeline.events import (
     RunPutAside,
     RunStarted,
     TokenRenewed,
+    WindowClosed,
 )
 from pipeline.watching.notices import Tone
 from pipeline.watching.tally import Tally
@@ -54,6 +62,11 @@ def retry(*, contacts: int = 0, lost: int = 0, continued: bool = False) -> Retry
     return RetryStarted(
         run_id="r-1", outcome="unknown", contacts=contacts, lost=lost, continued=continued
     )
+
+
+def changed(**asked: Any) -> PaceChanged:
+    nothing = {"requests_per_second": None, "contacts_per_hour": None, "max_in_flight": None}
+    return PaceChanged(**{**nothing, "paused": None, **asked})
 
 
 def test_counts_contacts_by_outcome_and_requests_by_their_ends() -> None:
@@ -172,6 +185,23 @@ def test_holds_close_together_make_one_notice() -> None:
     ]
 
 
+def test_what_limits_the_run() -> None:
+    """The last that was told, and since when; what keeps everything back says until when."""
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    tally = tally_of()
+    assert tally.sample(0.0).limit is None
+    tally.note(LimitChanged(limit="rate", since=noon))
+    moment = tally.sample(0.0)
+    assert (moment.limit, moment.limited_since, moment.condition) == ("rate", noon, None)
+    tally.note(WindowClosed(opens_at=noon.replace(hour=18)))
+    tally.note(LimitChanged(limit="window", since=noon))
+    assert tally.sample(0.0).condition == "outside delivery.window until Mon 23 Nov 18:00 UTC"
+    tally.note(LimitChanged(limit="paused", since=noon))
+    assert tally.sample(0.0).condition == "nothing is sent until `journey-pipeline resume`"
+    tally.note(LimitChanged(limit="source", since=noon))
+    assert tally.sample(0.0).condition is None
+
+
 def test_trouble_is_shown_until_something_is_accepted() -> None:
     """Why batches are sent again stands below the bar while nothing gets through."""
     failed = AttemptFailed(
@@ -232,6 +262,31 @@ def test_trouble_is_shown_until_something_is_accepted() -> None:
             Tone.WARNING,
             "the encoder process ended and was started again: killed by signal 9",
         ),
+        (
+            BreakerOpened(reason="refused", detail="connection refused"),
+            Tone.WARNING,
+            "nothing gets through, one batch at a time is tried: connection refused",
+        ),
+        (BreakerClosed(seconds=75.2), Tone.NEWS, "it gets through again, after 75 s"),
+        (
+            WindowClosed(opens_at=datetime(2026, 11, 24, 8, tzinfo=UTC)),
+            Tone.NEWS,
+            "outside delivery.window: waiting until Tue 24 Nov 08:00 UTC",
+        ),
+        (
+            changed(requests_per_second=2000.0, contacts_per_hour=1.5e6, max_in_flight=4),
+            Tone.NEWS,
+            (
+                "the pace was changed: 2,000 requests a second, 1,500,000 contacts an hour, "
+                "4 in flight at most"
+            ),
+        ),
+        (
+            changed(paused=True),
+            Tone.NEWS,
+            "the pace was changed: nothing is sent until `resume`",
+        ),
+        (changed(paused=False), Tone.NEWS, "the pace was changed: sending goes on"),
         (DrainStarted(reason="SIGTERM"), Tone.NEWS, "finishing what is begun: SIGTERM"),
         (RunHalted(detail="403 Forbidden"), Tone.TROUBLE, "halted: 403 Forbidden"),
     ],
@@ -250,6 +305,7 @@ def test_what_people_should_know_is_told_once(event: Event, tone: Tone, text: st
         TokenRenewed(lifetime_seconds=3_600, reason="first"),
         TokenRenewed(lifetime_seconds=3_600, reason="ending"),
         chunk(500),
+        changed(),
     ],
 )
 def test_the_ordinary_course_is_not_news(event: Event) -> None:

@@ -1,0 +1,257 @@
+"""Live files: how a run that is going on is looked at and steered from another process.
+
+    live.json      written by the run, once a second and whenever something changes: its process and
+                   its session, how it stands, and the number of the last order it has obeyed
+    orders.json    written by whoever asks something of it: session, number, and what is asked
+
+Both are replaced as a whole, mode 0600, so a reader never sees half of one; neither is synced to
+the disk, for neither means anything once the process is gone. A session is one process's work on a
+run: orders for another one are not obeyed, so none outlives the process it was meant for. Who
+gives orders holds a lock on the directory meanwhile: they are obeyed one after the other.
+
+What is no plain file of a reasonable size is not read, and what cannot be understood is nothing.
+
+A line of live.json, here in several:
+
+    {"process": 4711, "session": "9f86d081884c7d65", "obeyed": 2,
+     "limit": "rate", "since": "2026-11-23T16:43:12.345Z", "until": null,
+     "in_flight": 3, "max_in_flight": 16, "most_in_flight": 16,
+     "requests_per_second": 5.0, "asked_per_second": 5.0, "contacts_per_hour": null}
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import orjson
+
+from ..errors import RunDirectoryError
+from ..sending.limits import Limit, Standing
+from .lock import holder
+from .summary import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ("Live", "LiveFiles", "command", "live_of")
+
+LIVE_NAME: Final = "live.json"
+ORDERS_NAME: Final = "orders.json"
+LOOK_SECONDS: Final = 0.05
+OBEYED_WITHIN_SECONDS: Final = 10.0
+STALE_SECONDS: Final = 30.0
+"""A run that has told nothing for so long is hung, or is another process with its number."""
+
+_MOST_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What a run that is going on tells of itself."""
+
+    process: int
+    session: str
+    obeyed: int
+    standing: Standing
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Self | None:
+        """None where it was not one of us who wrote that."""
+        try:
+            return cls(
+                process=int(found["process"]),
+                session=str(found["session"]),
+                obeyed=int(found["obeyed"]),
+                standing=_standing(found),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+
+    def told(self) -> dict[str, Any]:
+        """The process and how it stands, as JSON has it."""
+        return {"process": self.process, **_told(self.standing)}
+
+
+class LiveFiles:
+    """The run's side. What cannot be read or written is left: the run goes on."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._session = secrets.token_hex(8)
+        self._obeyed = 0
+
+    def order(self) -> dict[str, Any] | None:
+        """What was asked and is not obeyed yet, if anything; it counts as obeyed from now on."""
+        order = _read(self._directory / ORDERS_NAME)
+        number = order.get("number")
+        if order.get("session") != self._session or not isinstance(number, int):
+            return None
+
+        if number <= self._obeyed:
+            return None
+
+        self._obeyed = number
+        return order
+
+    def tell(self, standing: Standing) -> None:
+        """Write how the run stands."""
+        who = {"process": os.getpid(), "session": self._session, "obeyed": self._obeyed}
+        with suppress(OSError):
+            _write(self._directory / LIVE_NAME, {**who, **_told(standing)})
+
+    def close(self) -> None:
+        """The run has ended: what was told and asked of it means nothing any more."""
+        for name in (LIVE_NAME, ORDERS_NAME):
+            with suppress(OSError):
+                (self._directory / name).unlink()
+
+
+def live_of(directory: Path) -> Live | None:
+    """What the run that works in `directory` tells of itself; None where none does."""
+    path = directory / LIVE_NAME
+    live = Live.of(_read(path))
+    if live is None or live.process != holder(directory):
+        return None
+
+    try:
+        silent = time.time() - path.stat().st_mtime
+    except OSError:
+        return None  # it has just ended
+
+    return live if silent < STALE_SECONDS else None
+
+
+def command(directory: Path, asked: Mapping[str, Any]) -> Live:
+    """Ask something of the run that works in `directory`; returns how it stands once it obeys.
+
+    Raises:
+        RunDirectoryError: No run is going on there, or it does not obey.
+    """
+    with _alone(directory):
+        live = live_of(directory)
+        if live is None:
+            raise RunDirectoryError(f"no run is going on in {directory}: there is nothing to steer")
+
+        return _obeyed(directory, live, number=_give(directory, live, asked))
+
+
+def _told(standing: Standing) -> dict[str, Any]:
+    return {
+        name: iso(value.timestamp()) if isinstance(value, datetime) else value
+        for name, value in asdict(standing).items()
+    }
+
+
+def _standing(told: Mapping[str, Any]) -> Standing:
+    return Standing(
+        limit=Limit(told["limit"]),
+        since=datetime.fromisoformat(told["since"]),
+        until=None if told["until"] is None else datetime.fromisoformat(told["until"]),
+        in_flight=int(told["in_flight"]),
+        max_in_flight=int(told["max_in_flight"]),
+        most_in_flight=int(told["most_in_flight"]),
+        requests_per_second=_number(told["requests_per_second"]),
+        asked_per_second=_number(told["asked_per_second"]),
+        contacts_per_hour=_number(told["contacts_per_hour"]),
+    )
+
+
+def _number(told: object) -> float | None:
+    return None if told is None else float(told)  # type: ignore[arg-type]  # refused if it is none
+
+
+def _give(directory: Path, live: Live, asked: Mapping[str, Any]) -> int:
+    """Write an order, those that were not obeyed yet with it; returns its number."""
+    former = _read(directory / ORDERS_NAME)
+    number = former.get("number")
+    if former.get("session") != live.session or not isinstance(number, int):
+        former, number = {}, 0
+
+    if number <= live.obeyed:
+        former, number = {}, live.obeyed
+
+    order = {**former, **asked, "session": live.session, "number": number + 1}
+    try:
+        _write(directory / ORDERS_NAME, order)
+    except OSError as error:
+        raise RunDirectoryError(f"{directory} cannot be written: {error.strerror}") from None
+
+    return number + 1
+
+
+def _obeyed(directory: Path, live: Live, *, number: int) -> Live:
+    """Wait until the run has obeyed; returns how it stands then."""
+    deadline = time.monotonic() + OBEYED_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        now = live_of(directory)
+        if now is None or now.session != live.session:
+            raise RunDirectoryError(f"the run in {directory} has ended meanwhile")
+
+        if now.obeyed >= number:
+            return now
+
+        time.sleep(LOOK_SECONDS)
+
+    raise RunDirectoryError(
+        f"the run in {directory} (process {live.process}) has not obeyed for "
+        f"{OBEYED_WITHIN_SECONDS:.0f} s; it will as soon as it can"
+    )
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One who gives orders at a time."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise RunDirectoryError(f"no run is going on in {directory}: {error.strerror}") from None
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file says; nothing where it is not there, not ours, or cannot be understood."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return {}
+
+    try:
+        known = os.fstat(descriptor)
+        if not stat.S_ISREG(known.st_mode) or known.st_size > _MOST_BYTES:
+            return {}
+
+        found = orjson.loads(os.read(descriptor, _MOST_BYTES))
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    finally:
+        os.close(descriptor)
+
+    return found if isinstance(found, dict) else {}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Replace `path` as a whole, whatever it is."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(draft, flags, 0o600)
+    try:
+        os.write(descriptor, orjson.dumps(content))
+    finally:
+        os.close(descriptor)
+
+    draft.replace(path)

@@ -1,0 +1,71 @@
+"""Steering: a task beside the run obeys `pace`, `pause` and `resume`, and tells how it stands."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from anyio import to_thread
+
+from .events import LimitChanged
+from .settling.live import LiveFiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .events import Emit
+    from .sending.limits import Limit
+    from .sending.pace import Pace
+
+__all__ = ("steer",)
+
+LOOK_SECONDS: Final = 0.25
+LOOKS_A_TELLING: Final = 4
+"""Where nothing has changed it is told how the run stands once a second."""
+
+
+async def steer(pace: Pace, directory: Path, *, emit: Emit) -> None:
+    """Obey orders and tell how the pace stands, until cancelled."""
+    files = LiveFiles(directory)
+    limit: Limit | None = None
+    looks = 0
+    try:
+        while True:
+            order = await to_thread.run_sync(files.order)
+            if order is not None:
+                _obey(order, pace)
+
+            standing = pace.standing()
+            changed = standing.limit is not limit
+            if changed:
+                limit = standing.limit
+                emit(LimitChanged(limit=limit.value, since=standing.since))
+
+            if changed or order is not None or looks % LOOKS_A_TELLING == 0:
+                await to_thread.run_sync(partial(files.tell, standing))
+
+            looks += 1
+            await anyio.sleep(LOOK_SECONDS)
+    finally:
+        files.close()
+
+
+def _obey(order: dict[str, Any], pace: Pace) -> None:
+    """Do what is asked; whoever wrote it, what makes no sense is left alone."""
+    rate, contacts = order.get("requests_per_second"), order.get("contacts_per_hour")
+    in_flight, paused = order.get("max_in_flight"), order.get("paused")
+    pace.set(
+        requests_per_second=_positive(rate),
+        contacts_per_hour=_positive(contacts),
+        max_in_flight=in_flight if type(in_flight) is int and in_flight > 0 else None,
+        paused=paused if isinstance(paused, bool) else None,
+    )
+
+
+def _positive(found: object) -> float | None:
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+
+    return float(found) if 0 < found < math.inf else None
