@@ -17,6 +17,7 @@ from .aftermath import AsJson, ConfigFile, verbs
 from .config import load
 from .errors import JourneyError, UsageError
 from .legs import INTERRUPTED_CODE, RunOptions
+from .sending.endpoint import EndpointName
 from .simulator.command import simulate
 
 # The verbs but `run` import what they need when they are called: a run starts sooner for it.
@@ -97,17 +98,22 @@ def init(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Where to write; journey.toml by default.")
     ] = None,
+    endpoint: Annotated[
+        EndpointName,
+        typer.Option(help="500 contacts a request (v1), 100 with verdicts (v2), or one."),
+    ] = EndpointName.BATCH,
 ) -> None:
     """Write a commented starter config; never overwrites.
 
     \b
-    Example:
+    Examples:
       journey-pipeline init contacts.csv
+      journey-pipeline init contacts.csv --endpoint async-events
     """
     from .starter import write_starter
 
     target = output or Path("journey.toml")
-    write_starter(target, file)
+    write_starter(target, file, endpoint=endpoint)
     command = f"journey-pipeline check {target}"
     terminal.say(f"{target} written. Fill in [account] and [journey], then: {command}")
 

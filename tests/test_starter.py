@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import Config, json_schema, load
 from pipeline.errors import SourceError, UsageError
+from pipeline.sending.endpoint import EndpointName
 from pipeline.starter import starter_config, write_starter
 from pipeline.starter.guessing import contact_key, email_column, rule_for
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 BULK = (ROOT / "config" / "bulk.toml").read_text(encoding="utf-8")
-TEXTS = {"starter": starter_config(), "bulk": BULK}
+TEXTS = {
+    "starter": starter_config(),
+    "async-events": starter_config(endpoint=EndpointName.ASYNC),
+    "bulk": BULK,
+}
 
 
 def loaded(tmp_path: Path, text: str) -> Config:
@@ -106,6 +111,25 @@ def test_what_is_written_loads_as_it_is(tmp_path: Path) -> None:
     assert config.mapping.fields is None
     assert (config.account.client_id, config.account.client_secret) == ("", None)
     assert config.batch == Config.model_fields["batch"].get_default(call_default_factory=True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "settings"),
+    [
+        (EndpointName.BATCH, ("batchcontactevents", "v1", 500)),
+        (EndpointName.ASYNC, ("async-events", "v2", 100)),
+        (EndpointName.SINGLE, ("events", "v2", 1)),
+    ],
+)
+def test_an_endpoint_brings_what_goes_with_it(
+    tmp_path: Path, endpoint: EndpointName, settings: tuple[str, str, int]
+) -> None:
+    """The kind of token that opens it, and as many contacts a request as it takes."""
+    data = tmp_path / "contacts.csv"
+    data.write_text("customer_id,email\n1,a@b.example\n")
+    config = loaded(tmp_path, starter_config(data, endpoint=endpoint))
+    assert (config.journey.endpoint, config.account.auth, config.batch.max_records) == settings
+    assert config.mapping.contact_key == "customer_id"
 
 
 def test_bulk_config_loads_as_it_is() -> None:

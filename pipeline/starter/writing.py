@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import json_schema
 from ..errors import UsageError
+from ..sending.endpoint import PROFILES, EndpointName
 from .guessing import contact_key, email_column, rule_for
 from .looking import look
 
@@ -95,14 +96,16 @@ _SET_ALWAYS = {
 }
 
 
-def write_starter(path: Path, data_file: Path | str | None = None) -> None:
-    """Write a starter config to `path`, which must not exist.
+def write_starter(
+    path: Path, data_file: Path | str | None = None, *, endpoint: EndpointName = EndpointName.BATCH
+) -> None:
+    """Write a starter config for `endpoint` to `path`, which must not exist.
 
     Raises:
         UsageError: `path` exists or cannot be written; it is as it was.
         SourceError: `data_file` cannot be read; nothing was written.
     """
-    text = starter_config(data_file, name=str(path))
+    text = starter_config(data_file, name=str(path), endpoint=endpoint)
     try:
         # For its owner alone: a secret may be written into it.
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -114,14 +117,19 @@ def write_starter(path: Path, data_file: Path | str | None = None) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def starter_config(data_file: Path | str | None = None, *, name: str = "spring.toml") -> str:
+def starter_config(
+    data_file: Path | str | None = None,
+    *,
+    name: str = "spring.toml",
+    endpoint: EndpointName = EndpointName.BATCH,
+) -> str:
     """A commented config that loads as it is; `name` is the file's, for the commands in it.
 
     Raises:
         SourceError: `data_file` cannot be read.
     """
     seen = None if data_file is None else look(data_file)
-    chosen = {} if seen is None else _chosen(seen)
+    chosen = _chosen_for(endpoint) | ({} if seen is None else _chosen(seen))
     schema = json_schema()
     parts = [_HEAD.format(name=name)]
     for section in schema["properties"]:
@@ -130,6 +138,20 @@ def starter_config(data_file: Path | str | None = None, *, name: str = "spring.t
             parts[-1] += _FIELDS_WITHOUT_DATA if seen is None else _FIELDS + _fields(seen)
 
     return "\n".join(parts)
+
+
+def _chosen_for(endpoint: EndpointName) -> dict[str, dict[str, str]]:
+    """The values that go with an endpoint, as TOML."""
+    if endpoint is EndpointName.BATCH:
+        return {}
+
+    profile = PROFILES[endpoint]
+    auth = profile.auth[-1]  # the newer kind: of the older, no more packages can be made
+    return {
+        "account": {"auth": f"{_toml(auth)}  # the credentials of an enhanced package"},
+        "journey": {"endpoint": _toml(endpoint)},
+        "batch": {"max_records": f"{profile.max_records}  # all that {endpoint} takes"},
+    }
 
 
 def _chosen(seen: Look) -> dict[str, dict[str, str]]:
