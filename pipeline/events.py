@@ -19,6 +19,13 @@ from .pace_events import (
     RateCut,
     WindowClosed,
 )
+from .reading_events import (
+    ChunkRead,
+    EncoderRestarted,
+    ReadingEnded,
+    ReadingStarted,
+    SourceChanged,
+)
 
 __all__ = (
     "AttemptFailed",
@@ -41,8 +48,11 @@ __all__ = (
     "LeftoversFound",
     "LimitChanged",
     "ListenersRead",
+    "ListeningStarted",
     "PaceChanged",
     "RateCut",
+    "ReadingEnded",
+    "ReadingStarted",
     "RequestEnded",
     "RequestStarted",
     "RetryStarted",
@@ -65,6 +75,13 @@ class RunStarted:
     settled: int
     total: int | None  # contacts expected, where it can be known
     directory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListeningStarted:
+    """Whoever wants to look at the run finds it there (`worker.listen`)."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +111,6 @@ class LeftoversFound:
 
     batches: int
     contacts: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceChanged:
-    """A source is not any more what it was when the run began; `detail` says how."""
-
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,23 +146,6 @@ class DuplicatesDecided:
     contacts: int
     dropped: int | None
     kept: str  # "first" or "last"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkRead:
-    """Records were read and mapped. `share` is how much of all sources has been read, 0 to 1."""
-
-    source: str
-    records: int
-    rejected: int
-    share: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderRestarted:
-    """The process that reads and encodes died and was started again where it stood."""
-
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +254,7 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | ListeningStarted
     | RetryStarted
     | RunPutAside
     | LeftoversFound
@@ -269,7 +263,9 @@ Event = (
     | ListenersRead
     | FieldsUnreadable
     | DuplicatesDecided
+    | ReadingStarted
     | ChunkRead
+    | ReadingEnded
     | EncoderRestarted
     | BatchSealed
     | BatchDispatched

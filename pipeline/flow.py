@@ -46,10 +46,11 @@ from .sifting import Sifter
 from .stages import Packer, Reader, send, settle
 from .steering import steer
 from .stop import Stop, heed_signals
+from .watching.sight import Sight
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any
 
     from .config import Config
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from .sending.token import TokenKeeper
     from .settling.opening import Replay
     from .settling.summary import Summary
+    from .watching.sight import Companion
 
 __all__ = ("run",)
 
@@ -75,24 +77,28 @@ async def run(
     *,
     emitter: Emitter,
     watch: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    companions: Iterable[Companion] = (),
 ) -> Ended:
     """Inject the config's source into its journey, from the beginning or from where it stopped.
 
-    `watch` is a task that runs beside it and is cancelled at its end (the progress display).
+    `watch` is a task that runs beside the work and is cancelled at its end (the progress display);
+    `companions` are there from before the plan is made until the books are closed.
 
     Raises:
         UsageError: Nothing was sent; the config, the source or the run directory must be mended.
         InterruptedRunError: A signal came before the run had begun.
         JourneyError: The journal cannot be written any more; what it holds stands.
     """
-    stop = Stop(emit=emitter.emit)
+    stop, sight = Stop(emit=emitter.emit), Sight()
     with ungrouped(BrokenResourceError):
         async with create_task_group() as beside:
             everything = CancelScope()
             await beside.start(heed_signals, stop, everything)
-            ended = await _run(
-                config, options, emitter=emitter, stop=stop, everything=everything, watch=watch
-            )
+            for companion in companions:
+                await beside.start(companion, sight)
+
+            leg = partial(_run, config, options, emitter=emitter, stop=stop, sight=sight)
+            ended = await leg(everything=everything, watch=watch)
             beside.cancel_scope.cancel()
 
     return ended
@@ -104,6 +110,7 @@ async def _run(
     *,
     emitter: Emitter,
     stop: Stop,
+    sight: Sight,
     everything: CancelScope,
     watch: Callable[[], Coroutine[Any, Any, None]] | None,
 ) -> Ended:
@@ -118,6 +125,7 @@ async def _run(
     async with AsyncExitStack() as stack:
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))
+        sight.directory = directory.path
         opened = await to_thread.run_sync(open_leg, directory, plan, options)
         tally = Tally(opened.replay.counters)
         emitter.subscribe(tally.observe)
@@ -126,6 +134,7 @@ async def _run(
 
         # 2. The work; beside it whoever watches or steers. A second signal leaves `everything`.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
+        sight.pace = wiring.pace
         sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
         injection = Injection(
             plan, options, replay=opened.replay, wiring=wiring, sifter=sifter, stop=stop
@@ -186,6 +195,8 @@ class Injection:
                         await to_thread.run_sync(self._plan.hold_against, target)
 
                     await self._sifter.prepare(target)
+                    if self._plan.config.worker.listen is not None:
+                        await keeper.token()  # which a worker has before there is work
             except JourneyError as error:
                 self._stop.halt(error)
                 return
@@ -211,7 +222,7 @@ class Injection:
         # As many as senders: those who were answered together find their next batches sealed.
         batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
-        reader = Reader(encoder, chunks_in, stop=stop)
+        reader = Reader(encoder, chunks_in, stop=stop, emit=emit)
         packer = Packer(
             wiring.batcher(), chunks_out, batches=batches_in, items=items_in.clone(), emit=emit
         )

@@ -13,7 +13,7 @@ import anyio
 from anyio import BrokenResourceError, CancelScope, EndOfStream, WouldBlock
 
 from .errors import BudgetError, ConfigError, HaltError, JourneyError, SourceError
-from .events import BatchSealed, ChunkRead
+from .events import BatchSealed, ChunkRead, ReadingEnded, ReadingStarted
 from .packing.batch import Trigger
 from .settling.settler import Read
 
@@ -36,8 +36,16 @@ __all__ = ("Packer", "Reader", "send", "settle")
 class Reader:
     """Passes on what the encoder makes until the sources end, break off, or the run stops."""
 
-    def __init__(self, encoder: Encoder, chunks: ObjectSendStream[Contacts], *, stop: Stop) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        chunks: ObjectSendStream[Contacts],
+        *,
+        stop: Stop,
+        emit: Emit,
+    ) -> None:
         self._encoder = encoder
+        self._emit = emit
         self._chunks = chunks
         self._stop = stop
         self.contacts = 0
@@ -49,6 +57,7 @@ class Reader:
 
     async def run(self) -> None:
         """One task's work."""
+        self._emit(ReadingStarted())
         async with self._chunks:
             with self._stop.scope():
                 try:
@@ -61,6 +70,8 @@ class Reader:
                     self._stop.halt(error)
                 else:
                     self.ended = True
+
+        self._emit(ReadingEnded())
 
 
 class Packer:

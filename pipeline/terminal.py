@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from .company import company_of
 from .config import load
 from .emitter import Emitter
 from .errors import InterruptedRunError, UsageError
@@ -79,7 +80,13 @@ async def run(path: Path, options: RunOptions, *, json: bool) -> int:
     emitter, tally, console = Emitter(), Tally(), stderr()
     emitter.subscribe(tally.note)
     with logging_to(console, secrets=config.account.secrets):
-        ended = await inject(config, options, emitter=emitter, watch=partial(draw, tally, console))
+        ended = await inject(
+            config,
+            options,
+            emitter=emitter,
+            watch=partial(draw, tally, console),
+            companions=company_of(config, emitter),
+        )
 
     # The books are closed: a signal that comes now must not make another ending of it.
     for number in (signal.SIGINT, signal.SIGTERM):

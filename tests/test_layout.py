@@ -13,6 +13,7 @@ PACKAGE = ROOT / "pipeline"
 # Lower may not import higher. A folder is one rank; the files beside the folders have their own.
 RANKS = {
     "pace_events": -1,
+    "reading_events": -1,
     "errors": 0,
     "events": 0,
     "emitter": 1,
@@ -39,6 +40,7 @@ RANKS = {
     "verification": 12,
     "rehearsal": 12,
     "listing": 12,
+    "company": 12,
     "demo": 13,
     "terminal": 14,
     "aftermath": 15,

@@ -16,6 +16,7 @@ from ..events import (
     FieldsUnreadable,
     LeftoversFound,
     ListenersRead,
+    ListeningStarted,
     PaceChanged,
     RetryStarted,
     RunHalted,
@@ -80,17 +81,14 @@ def _news_of(event: Event) -> str | None:
     match event:
         case RunStarted(resumed=True):
             text = f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
+        case ListeningStarted():
+            text = f"health, metrics and a live page: {event.url}"
         case RetryStarted():
             text = _retry(event)
         case RunPutAside():
             text = f"the run that was here before lies in {event.directory} now"
-        case DuplicatesDecided(dropped=None):
-            text = "reading everything once, for contacts that share a key; nothing is sent yet"
         case DuplicatesDecided():
-            text = (
-                f"{event.dropped:,} of {event.contacts:,} contacts are not sent: another one of "
-                f"their key is, the {event.kept}"
-            )
+            text = _duplicates(event)
         case DoubtSettled():
             text = (
                 f"a batch of {event.contacts:,} contacts in doubt ({event.reason}) was asked for: "
@@ -127,6 +125,16 @@ def _asked(event: PaceChanged) -> str | None:
         parts.append("nothing is sent until `resume`" if event.paused else "sending goes on")
 
     return f"the pace was changed: {', '.join(parts)}" if parts else None
+
+
+def _duplicates(event: DuplicatesDecided) -> str:
+    if event.dropped is None:
+        return "reading everything once, for contacts that share a key; nothing is sent yet"
+
+    return (
+        f"{event.dropped:,} of {event.contacts:,} contacts are not sent: another one of "
+        f"their key is, the {event.kept}"
+    )
 
 
 def _retry(event: RetryStarted) -> str:

@@ -1,0 +1,47 @@
+"""What is reported of the source and of reading it: events like all others (events.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = (
+    "ChunkRead",
+    "EncoderRestarted",
+    "ReadingEnded",
+    "ReadingStarted",
+    "SourceChanged",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingStarted:
+    """The source is open: what is in it, or comes, is read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingEnded:
+    """The source is read no more: it has ended, broken off, or the run stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRead:
+    """Records were read and mapped. `share` is how much of all sources has been read, 0 to 1."""
+
+    source: str
+    records: int
+    rejected: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderRestarted:
+    """The process that reads and encodes died and was started again where it stood."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChanged:
+    """A source is not any more what it was when the run began; `detail` says how."""
+
+    detail: str

@@ -1,0 +1,37 @@
+"""Sight: what the flow lays open of a run, as it comes to be, to those who watch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import TaskStatus
+
+    from ..sending.pace import Pace
+
+__all__ = ("Companion", "Sight")
+
+
+@dataclass(slots=True, kw_only=True)
+class Sight:
+    """What there is to look at; None before there is any."""
+
+    directory: Path | None = None
+    """The run directory, once it is this process's own."""
+
+    pace: Pace | None = None
+    """How fast it may go, and what limits it."""
+
+
+class Companion(Protocol):
+    """A task beside a run, from before its beginning until its books are closed.
+
+    It says when it has started, then runs until it is cancelled. An error that it raises ends the
+    run: before it has started nothing was sent.
+    """
+
+    async def __call__(self, sight: Sight, *, task_status: TaskStatus[None]) -> None:
+        """The task's work."""

@@ -1,0 +1,169 @@
+"""A worker as it is looked at from outside: real processes, real sockets, real signals."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.fakes.configs import CLIENT_SECRET, write_config
+from tests.fakes.program import Program, Running, eventually
+from tests.fakes.simulator_process import SimulatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEAD = 3000
+HEADER = b"customer_id,EmailAddress,FirstName\n"
+OPENER = build_opener(ProxyHandler({}))
+
+
+def rows(first: int, last: int) -> bytes:
+    return b"".join(b"C%05d,c%d@example.com,Ann\n" % (n, n) for n in range(first, last + 1))
+
+
+class Worker:
+    """A run whose source is a pipe, and what it answers to whoever asks."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.url = ""
+
+    def begin(self) -> None:
+        """Give it as much as a run looks at before it begins, and wait until it listens."""
+        self.feed(HEADER + rows(1, HEAD))
+        found = eventually(lambda: re.search(r"http://127\S+/", self.running.said()))
+        self.url = found[0]
+
+    def feed(self, content: bytes) -> None:
+        self.running.stdin.write(content)
+        self.running.stdin.flush()
+
+    def ask(self, path: str, **headers: str) -> tuple[int, str]:
+        """Status and text of an answer."""
+        try:
+            with OPENER.open(Request(self.url + path, headers=headers), timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def metrics(self) -> dict[tuple[str, ...], float]:
+        """Each sample by its name and its labels' values."""
+        status, text = self.ask("metrics")
+        assert status == 200
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def settled(self, contacts: int) -> dict[tuple[str, ...], float]:
+        """The metrics, once so many contacts are accepted."""
+
+        def asked() -> dict[tuple[str, ...], float] | None:
+            found = self.metrics()
+            return found if found["journey_contacts_total", "accepted"] >= contacts else None
+
+        found: dict[tuple[str, ...], float] = eventually(asked)
+        return found
+
+
+@pytest.fixture(scope="module")
+def one_simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(one_simulator: SimulatorProcess) -> SimulatorProcess:
+    one_simulator.reset()
+    one_simulator.set_faults()
+    return one_simulator
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    with Program(tmp_path) as program:
+        yield program
+
+
+def configured(program: Program, simulator: SimulatorProcess, **sections: Any) -> None:
+    write_config(
+        program.directory / "worker.toml",
+        url=simulator.url,
+        source="-",
+        **{
+            "batch": {"linger_seconds": 0.05},
+            "worker": {"listen": "127.0.0.1:0"},
+            **sections,
+        },
+    )
+
+
+def begun(program: Program, simulator: SimulatorProcess, **sections: Any) -> Worker:
+    """A worker that waits for contacts."""
+    configured(program, simulator, **sections)
+    worker = Worker(program.start("run", "worker.toml", "--json"))
+    worker.begin()
+    return worker
+
+
+def test_a_worker_that_is_looked_at(program: Program, simulator: SimulatorProcess) -> None:
+    """It is alive, ready, and counts what it does; whatever it tells holds nothing of a contact."""
+    worker = begun(program, simulator)
+    assert worker.ask("healthz") == (200, "ok\n")
+    eventually(lambda: worker.ask("readyz") == (200, "ok\n"))
+
+    worker.feed(rows(HEAD + 1, HEAD + 1200))
+    found = worker.settled(HEAD + 1200)
+    assert found["journey_contacts_read_total",] == HEAD + 1200
+    assert found["journey_requests_total", "201"] == found["journey_request_seconds_count",] >= 3
+    assert found["journey_request_seconds_bucket", "+Inf"] >= 3
+    assert (found["journey_tokens_total",], found["journey_phase", "running"]) == (1, 1)
+    assert found["journey_token_age_seconds",] < 60 < found["journey_token_lifetime_seconds",]
+    assert found["journey_limit", "source"] == 1
+    assert found["journey_journal_bytes",] > 10_000
+    assert (found["journey_contacts_unsettled",], found["journey_requests_in_flight",]) == (0, 0)
+    assert all(name.startswith("journey_") for name, *_ in found)
+    told = "".join(worker.ask(path)[1] for path in ("", "metrics", "readyz"))
+    assert "@example" not in told
+    assert CLIENT_SECRET not in told
+
+    assert worker.ask("metrics", Host="mallory.example")[0] == 403
+    assert worker.ask("journal.db")[0] == 404
+    ran = worker.running.ended()
+    assert (ran.code, ran.json["accepted"]) == (0, HEAD + 1200)
+    with pytest.raises(OSError, match="refused"):
+        worker.ask("healthz")
+
+
+def test_not_ready(program: Program, simulator: SimulatorProcess) -> None:
+    """Who waits for a token is alive and not ready, and says what is missing."""
+    simulator.set_faults("slow:on=token,seconds=30")
+    worker = begun(program, simulator)
+    status, text = worker.ask("readyz")
+    assert (status, "no token" in text, "not being read" in text) == (503, True, True)
+    assert worker.ask("healthz")[0] == 200
+    worker.running.signal(signal.SIGTERM)
+    assert worker.running.ended().code == 5
+
+
+def test_an_address_that_is_taken(program: Program, simulator: SimulatorProcess) -> None:
+    """It is said before anything is sent, and nothing is left behind."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        configured(program, simulator, worker={"listen": listen})
+        ran = program("run", "worker.toml", stdin=HEADER + rows(1, 3))
+
+    assert ran.code == 2
+    assert f"worker.listen: {listen} is not to be had: address already in use" in ran.stderr
+    assert not (program.directory / "run").exists()
+    assert simulator.summary()["contacts"]["taken"] == 0
