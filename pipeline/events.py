@@ -26,6 +26,7 @@ from .reading_events import (
     ReadingStarted,
     SourceChanged,
 )
+from .worker_events import ConfigReloaded, ListeningStarted, ReloadRefused
 
 __all__ = (
     "AttemptFailed",
@@ -36,6 +37,7 @@ __all__ = (
     "BreakerClosed",
     "BreakerOpened",
     "ChunkRead",
+    "ConfigReloaded",
     "DoubtSettled",
     "DrainStarted",
     "DuplicatesDecided",
@@ -53,6 +55,7 @@ __all__ = (
     "RateCut",
     "ReadingEnded",
     "ReadingStarted",
+    "ReloadRefused",
     "RequestEnded",
     "RequestStarted",
     "RetryStarted",
@@ -75,13 +78,6 @@ class RunStarted:
     settled: int
     total: int | None  # contacts expected, where it can be known
     directory: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListeningStarted:
-    """Whoever wants to look at the run finds it there (`worker.listen`)."""
-
-    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +251,8 @@ class RunEnded:
 Event = (
     RunStarted
     | ListeningStarted
+    | ConfigReloaded
+    | ReloadRefused
     | RetryStarted
     | RunPutAside
     | LeftoversFound

@@ -93,7 +93,8 @@ async def run(
     with ungrouped(BrokenResourceError):
         async with create_task_group() as beside:
             everything = CancelScope()
-            await beside.start(heed_signals, stop, everything)
+            heed = partial(heed_signals, drain_seconds=config.worker.drain_seconds)
+            await beside.start(heed, stop, everything)
             for companion in companions:
                 await beside.start(companion, sight)
 

@@ -87,12 +87,16 @@ class Stop:
 
 
 async def heed_signals(
-    stop: Stop, everything: CancelScope, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
+    stop: Stop,
+    everything: CancelScope,
+    *,
+    drain_seconds: float | None = None,
+    task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
 ) -> None:
     """The first SIGINT or SIGTERM drains the run; a second cancels `everything`, at once.
 
-    The same one again within half a second is the same wish: `timeout` signals the process and
-    then its group.
+    So does the time, where a drain may take `drain_seconds` at the most. The same one again within
+    half a second is the same wish: `timeout` signals the process and then its group.
     """
     first, drained_at = None, -inf
     with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -101,6 +105,9 @@ async def heed_signals(
             if not stop.drained:
                 first, drained_at = number, current_time()
                 name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-                stop.drain(f"{name} received; another one leaves at once")
+                limit = "" if drain_seconds is None else f", as do {drain_seconds:g} s"
+                stop.drain(f"{name} received; another one leaves at once{limit}")
+                if drain_seconds is not None:
+                    everything.deadline = drained_at + drain_seconds
             elif number != first or current_time() >= drained_at + SAME_WISH_SECONDS:
                 everything.cancel()

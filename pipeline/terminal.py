@@ -10,7 +10,6 @@ import signal
 import stat
 import sys
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
@@ -20,20 +19,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from .company import company_of
+from . import showing
 from .config import load
 from .emitter import Emitter
 from .errors import InterruptedRunError, UsageError
-from .flow import run as inject
-from .legs import INTERRUPTED_CODE, RunOptions
+from .legs import INTERRUPTED_CODE
 from .watching.logs import logging_to
-from .watching.progress import draw
-from .watching.summary import print_summary
+from .watching.notices import LOG
 from .watching.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from .legs import RunOptions
     from .preflight import Finding
     from .verification import VerifyOptions
 
@@ -77,23 +75,12 @@ def _print_finding(finding: Finding, console: Console) -> None:
 
 async def run(path: Path, options: RunOptions, *, json: bool) -> int:
     config = load(path)
-    emitter, tally, console = Emitter(), Tally(), stderr()
-    emitter.subscribe(tally.note)
-    with logging_to(console, secrets=config.account.secrets):
-        ended = await inject(
-            config,
-            options,
-            emitter=emitter,
-            watch=partial(draw, tally, console),
-            companions=company_of(config, emitter),
-        )
+    LOG.setLevel(config.worker.log_level.upper())
+    console = stderr()
+    recorded = config.worker.as_json and not console.is_terminal
+    show = showing.recorded if recorded else showing.drawn
+    ended = await show(path, config, options, console=console)
 
-    # The books are closed: a signal that comes now must not make another ending of it.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-    summary = ended.summary.to_dict()
-    print_summary(console, summary, config=str(path), directory=config.run.directory)
     if json:
         tell(ended.summary.to_json())
 

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "pipeline"
 RANKS = {
     "pace_events": -1,
     "reading_events": -1,
+    "worker_events": -1,
     "errors": 0,
     "events": 0,
     "emitter": 1,
@@ -30,6 +31,7 @@ RANKS = {
     "starter": 9,
     "stop": 9,
     "plan": 9,
+    "reloading": 9,
     "sifting": 10,
     "stages": 10,
     "steering": 10,
@@ -41,6 +43,7 @@ RANKS = {
     "rehearsal": 12,
     "listing": 12,
     "company": 12,
+    "showing": 13,
     "demo": 13,
     "terminal": 14,
     "aftermath": 15,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -167,3 +169,112 @@ def test_an_address_that_is_taken(program: Program, simulator: SimulatorProcess)
     assert f"worker.listen: {listen} is not to be had: address already in use" in ran.stderr
     assert not (program.directory / "run").exists()
     assert simulator.summary()["contacts"]["taken"] == 0
+
+
+def records(said: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def test_what_is_said_is_json(program: Program, simulator: SimulatorProcess) -> None:
+    """Every line on stderr is an object with its time, its level, its event and its text."""
+    simulator.set_faults("revoke:at=2")
+    worker = begun(program, simulator, worker={"listen": "127.0.0.1:0", "log_level": "debug"})
+    worker.settled(HEAD)
+    ran = worker.running.ended()
+    lines = records(ran.stderr)
+    assert all({"at", "level", "event", "text"} <= set(line) for line in lines)
+    by_event = {line["event"]: line for line in lines}
+    assert by_event["ListeningStarted"]["level"] == "info"
+    assert by_event["RequestEnded"]["level"] == "debug"
+    warning = next(line for line in lines if line["level"] == "warning")
+    assert "a token was refused" in warning["text"]
+    assert (by_event["Progress"]["accepted"], by_event["Progress"]["in_flight"]) == (HEAD, 0)
+    assert by_event["Summary"]["accepted"] == HEAD == ran.json["accepted"]
+    assert "@example" not in ran.stderr
+
+
+def test_an_error_is_json_too(program: Program, simulator: SimulatorProcess) -> None:
+    """Why a worker could not begin is a record, and the exit code is what it always was."""
+    configured(program, simulator, mapping={"contact_key": "nobody"})
+    ran = program("run", "worker.toml", stdin=HEADER + rows(1, 3))
+    assert ran.code == 2
+    (line,) = records(ran.stderr)
+    assert (line["event"], line["exit_code"], "nobody" in line["text"]) == ("Error", 2, True)
+
+
+def test_text_for_who_wants_it(program: Program, simulator: SimulatorProcess) -> None:
+    """`logs` and `log_level` decide, where no terminal does."""
+    wanted = {"listen": None, "logs": "text", "log_level": "warning"}
+    configured(program, simulator, worker=wanted)
+    ran = program("run", "worker.toml", stdin=HEADER + rows(1, 3))
+    assert ran.stderr.startswith("Completed after")
+
+
+def test_the_config_is_read_again(program: Program, simulator: SimulatorProcess) -> None:
+    """SIGHUP takes another pace and log level; what needs a new process is named; errors change
+    nothing."""
+    worker = begun(program, simulator)
+    assert worker.settled(HEAD)["journey_requests_per_second_asked",] == 1000
+    changed = {
+        "delivery": {"requests_per_second": 7.0, "max_attempts": 3},
+        "worker": {"listen": "127.0.0.1:0", "log_level": "warning"},
+    }
+    configured(program, simulator, **changed)
+    worker.running.signal(signal.SIGHUP)
+    eventually(lambda: worker.metrics()["journey_requests_per_second_asked",] == 7)
+    (program.directory / "worker.toml").write_text("[nonsense]\n")
+    worker.running.signal(signal.SIGHUP)
+    eventually(lambda: "not read again" in worker.running.said())
+    assert worker.metrics()["journey_requests_per_second_asked",] == 7
+    ran = worker.running.ended()
+    by_event = {line["event"]: line for line in records(ran.stderr)}
+    assert "[nonsense] is not a known section" in by_event["ReloadRefused"]["text"]
+    assert "ConfigReloaded" not in by_event  # news, and warnings alone are wanted now
+    assert "Progress" not in by_event
+
+
+def test_a_drain_that_takes_too_long(program: Program, simulator: SimulatorProcess) -> None:
+    """After `drain_seconds` what is under way is left: unknown, told at the next start, and never
+    sent again."""
+    simulator.set_faults("slow:seconds=30")
+    worker = begun(program, simulator, worker={"listen": "127.0.0.1:0", "drain_seconds": 0.5})
+    eventually(lambda: worker.metrics()["journey_requests_in_flight",])
+    before = time.monotonic()
+    worker.running.signal(signal.SIGTERM)
+    eventually(lambda: not worker.running.alive())
+    assert 0.5 <= time.monotonic() - before < 10
+    ran = worker.running.ended()
+    assert (ran.code, ran.json["state"], ran.json["accepted"]) == (5, "interrupted", 0)
+    assert "as do 0.5 s" in ran.stderr
+
+
+def test_a_service_manager_is_told(
+    program: Program, simulator: SimulatorProcess, tmp_path: Path
+) -> None:
+    """READY once what comes is taken, WATCHDOG in time, STATUS for people, STOPPING at the end."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20.0)
+        program.environment |= {
+            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            "WATCHDOG_USEC": "400000",
+        }
+        configured(program, simulator, worker={"listen": None})
+        running = program.start("run", "worker.toml")
+        told: list[str] = []
+
+        def hear(wanted: str, times: int = 1) -> None:
+            while told.count(wanted) < times:
+                told.append(manager.recv(4096).decode())
+
+        hear("WATCHDOG=1", 2)  # alive, and not ready: there is nothing to take yet
+        assert "READY=1" not in told
+        running.stdin.write(HEADER + rows(1, HEAD))
+        running.stdin.flush()
+        hear("READY=1")
+        hear("WATCHDOG=1", 6)
+        assert any(line.startswith("STATUS=") for line in told)
+        assert "STOPPING=1" not in told
+        running.signal(signal.SIGTERM)
+        hear("STOPPING=1")
+        assert running.ended().code in {0, 5}

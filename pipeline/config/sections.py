@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
+from math import inf
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -17,7 +19,24 @@ from ..sending.endpoint import JourneyPolicy
 from ..sending.policy import DeliveryPolicy
 from ..settling.directory import RunPolicy
 
-__all__ = ("Config", "CoordinationPolicy", "WorkerPolicy")
+__all__ = ("Config", "CoordinationPolicy", "LogForm", "LogLevel", "WorkerPolicy")
+
+
+class LogForm(StrEnum):
+    """How a run logs where stderr is no terminal."""
+
+    AUTO = "auto"  # whoever is watched by machines is read by machines
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """What is logged: of this weight and more."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +49,31 @@ class WorkerPolicy:
     """host:port of health, metrics and live page, such as "127.0.0.1:9100"; a bare port means this
     machine alone. Absent: nothing listens."""
 
+    logs: LogForm = LogForm.AUTO
+    """What stderr gets where it is no terminal: "text", or "json", an object a line. "auto": json
+    where something listens, else text."""
+
+    log_level: LogLevel = LogLevel.INFO
+    """How much of it: "debug" (everything that happens), "info" (progress and news), "warning"
+    (what somebody may want to look at), "error". SIGHUP reads it anew."""
+
+    drain_seconds: float | None = None
+    """How long a first SIGTERM or SIGINT waits for what is under way before it is left; the fate of
+    those contacts is unknown then. Absent: as long as the requests take."""
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "logs", LogForm(self.logs))
+        object.__setattr__(self, "log_level", LogLevel(self.log_level))
         if self.listen is not None:
             _ = self.address
+
+        if self.drain_seconds is not None and not 0 <= self.drain_seconds < inf:
+            raise ValueError("drain_seconds must be 0 or more")
+
+    @property
+    def as_json(self) -> bool:
+        """Whether stderr gets JSON where it is no terminal."""
+        return self.logs is LogForm.JSON or (self.logs is LogForm.AUTO and self.listen is not None)
 
     @property
     def address(self) -> tuple[str, int] | None:

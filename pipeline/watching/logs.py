@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from stamina.instrumentation import RetryDetails
 
-__all__ = ("logging_to", "masked")
+__all__ = ("logging_to", "masked", "watched_retries")
 
 _BEARER = re.compile(r"(?i)(bearer\s+|(?:client_?secret|access_?token)\W{1,4})[\w.~+/=-]{6,}")
 _log = logging.getLogger(__name__)
@@ -37,13 +37,22 @@ def logging_to(console: Console, *, secrets: Iterable[str] = ()) -> Iterator[Non
     Printing goes through the console, so that a line stands above the live bar, not in it.
     """
     root, handler = logging.getLogger(), _Lines(console, frozenset(secrets))
-    hooks = stamina.instrumentation.get_on_retry_hooks()
     root.addHandler(handler)
+    try:
+        with watched_retries():
+            yield
+    finally:
+        root.removeHandler(handler)
+
+
+@contextmanager
+def watched_retries() -> Iterator[None]:
+    """While it lasts, a look-up that is tried again is a warning."""
+    hooks = stamina.instrumentation.get_on_retry_hooks()
     stamina.instrumentation.set_on_retry_hooks([_again])
     try:
         yield
     finally:
-        root.removeHandler(handler)
         stamina.instrumentation.set_on_retry_hooks(hooks)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ..events import (
     BreakerClosed,
     BreakerOpened,
+    ConfigReloaded,
     DoubtSettled,
     DrainStarted,
     DuplicatesDecided,
@@ -18,6 +20,7 @@ from ..events import (
     ListenersRead,
     ListeningStarted,
     PaceChanged,
+    ReloadRefused,
     RetryStarted,
     RunHalted,
     RunPutAside,
@@ -27,7 +30,12 @@ from ..events import (
     WindowClosed,
 )
 
-__all__ = ("Notice", "Tone", "notice_of")
+__all__ = ("LOG", "Notice", "Tone", "notice_of")
+
+LOG = logging.getLogger("journey")
+"""What a run says where stderr is no terminal: its level decides of what weight that must be."""
+
+LOG.setLevel(logging.INFO)
 
 
 class Tone(StrEnum):
@@ -37,6 +45,12 @@ class Tone(StrEnum):
     WARNING = "warning"  # the run goes on, someone may want to look
     TROUBLE = "trouble"  # the run ends
 
+    @property
+    def level(self) -> int:
+        """The level at which it is logged."""
+        levels = {Tone.NEWS: logging.INFO, Tone.WARNING: logging.WARNING}
+        return levels.get(self, logging.ERROR)
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -44,12 +58,15 @@ class Notice:
 
     text: str
     tone: Tone
+    event: str = ""
+    """The name of what it tells of."""
 
 
 def notice_of(event: Event) -> Notice | None:
     """The line an event deserves, if it deserves one. A hold's is written when it is sampled."""
-    if (news := _news_of(event)) is not None:
-        return Notice(news, Tone.NEWS)
+    if (news := _news_of(event) or _worker_news_of(event)) is not None:
+        tone = Tone.WARNING if isinstance(event, ReloadRefused) else Tone.NEWS
+        return Notice(news, tone, type(event).__name__)
 
     tone = Tone.WARNING
     match event:
@@ -73,7 +90,7 @@ def notice_of(event: Event) -> Notice | None:
         case _:
             return None
 
-    return Notice(text, tone)
+    return Notice(text, tone, type(event).__name__)
 
 
 def _news_of(event: Event) -> str | None:
@@ -81,8 +98,6 @@ def _news_of(event: Event) -> str | None:
     match event:
         case RunStarted(resumed=True):
             text = f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
-        case ListeningStarted():
-            text = f"health, metrics and a live page: {event.url}"
         case RetryStarted():
             text = _retry(event)
         case RunPutAside():
@@ -125,6 +140,24 @@ def _asked(event: PaceChanged) -> str | None:
         parts.append("nothing is sent until `resume`" if event.paused else "sending goes on")
 
     return f"the pace was changed: {', '.join(parts)}" if parts else None
+
+
+def _worker_news_of(event: Event) -> str | None:
+    match event:
+        case ListeningStarted():
+            return f"health, metrics and a live page: {event.url}"
+        case ConfigReloaded():
+            return _reloaded(event)
+        case ReloadRefused():
+            return f"the config was not read again, all goes on as it was: {event.detail}"
+
+    return None
+
+
+def _reloaded(event: ConfigReloaded) -> str:
+    taken = f"taken: {', '.join(event.taken)}" if event.taken else "nothing of it was to be taken"
+    left = f"; needs a new process: {', '.join(event.left)}" if event.left else ""
+    return f"the config was read again, {taken}{left}"
 
 
 def _duplicates(event: DuplicatesDecided) -> str:

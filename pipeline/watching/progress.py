@@ -10,19 +10,20 @@ fit is left out, the least important first. stdout is never touched.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import anyio
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.text import Text
 
-from .notices import Notice, Tone
+from .notices import LOG, Notice, Tone
+from .showing import show
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from .tally import Snapshot, Tally
 
-__all__ = ("Bar", "Lines", "draw", "duration")
+__all__ = ("Bar", "Lines", "draw", "duration", "plain_line", "printable")
 
 _STYLES = {Tone.NEWS: "cyan", Tone.WARNING: "yellow", Tone.TROUBLE: "bold red"}
 _NARROWEST_BAR = 8  # columns; below, the bar tells less than the numbers it displaces
@@ -59,12 +60,7 @@ async def draw(
     with (
         Bar(tally, console) if animated else Lines(tally, console, wall_clock=wall_clock) as display
     ):
-        try:
-            while True:
-                display.tick(clock())
-                await anyio.sleep(interval_seconds)
-        finally:
-            display.finish(clock())
+        await show(display, interval_seconds=interval_seconds, clock=clock)
 
 
 class Lines:
@@ -102,12 +98,16 @@ class Lines:
         self._print_counts(snapshot)
 
     def _print_counts(self, snapshot: Snapshot) -> None:
+        if not LOG.isEnabledFor(logging.INFO):
+            return
+
         width = self._console.width if self._console.is_terminal else None
-        self._print(_line(snapshot, width))
+        self._print(plain_line(snapshot, width))
 
     def _print_notices(self) -> None:
         for notice in self._tally.take_notices():
-            self._print(printable(notice.text))
+            if LOG.isEnabledFor(notice.tone.level):
+                self._print(printable(notice.text))
 
     def _print(self, line: str) -> None:
         text = Text(_encodable(f"{self._wall_clock():%H:%M:%S}  {line}", self._console))
@@ -234,7 +234,7 @@ def _counts(snapshot: Snapshot) -> list[Text]:
     return parts
 
 
-def _line(snapshot: Snapshot, width: int | None) -> str:
+def plain_line(snapshot: Snapshot, width: int | None = None) -> str:
     """The plain line of one moment, without its time; all of it where nothing limits its width."""
     counts = [part.plain for part in _counts(snapshot)]
     share, *pace = _pace(snapshot) if snapshot.share is not None else ["", *_pace(snapshot)]

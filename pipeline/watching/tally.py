@@ -182,7 +182,7 @@ class Tally:
         self._held_for = hold.reason
         if now - self._told_of_hold >= self._quiet_seconds:
             text = f"Marketing Cloud asked for a pause of {hold.seconds:,.0f} s ({hold.reason})"
-            self._notices.append(Notice(text, Tone.WARNING))
+            self._notices.append(Notice(text, Tone.WARNING, HoldStarted.__name__))
 
         self._told_of_hold = now
 

@@ -1,0 +1,76 @@
+"""Showing: a run together with what shows it, to a person or to a collector of logs."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .company import company_of
+from .emitter import Emitter
+from .errors import InterruptedRunError, JourneyError
+from .flow import run as inject
+from .watching.logs import logging_to
+from .watching.progress import draw
+from .watching.records import Records, log_error, log_event, log_summary, recording_to
+from .watching.showing import show
+from .watching.summary import print_summary
+from .watching.tally import Tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from .config import Config
+    from .legs import Ended, RunOptions
+
+__all__ = ("drawn", "recorded")
+
+
+async def drawn(path: Path, config: Config, options: RunOptions, *, console: Console) -> Ended:
+    """Inject what the config file at `path` says, shown to a person."""
+    emitter, tally = Emitter(), Tally()
+    emitter.subscribe(tally.note)
+    company = company_of(config, emitter, path=path)
+    watch = partial(draw, tally, console)
+    with logging_to(console, secrets=config.account.secrets):
+        ended = await inject(config, options, emitter=emitter, watch=watch, companions=company)
+
+    _ignore_signals()
+    print_summary(
+        console, ended.summary.to_dict(), config=str(path), directory=config.run.directory
+    )
+    return ended
+
+
+async def recorded(path: Path, config: Config, options: RunOptions, *, console: Console) -> Ended:
+    """The same for who collects logs: whatever is said is a record.
+
+    Raises SystemExit where the run cannot be made, or ends early: why is told already.
+    """
+    emitter, tally = Emitter(), Tally()
+    for subscriber in (tally.note, log_event):
+        emitter.subscribe(subscriber)
+
+    company = company_of(config, emitter, path=path)
+    watch = partial(show, Records(tally))
+    with recording_to(console.file, secrets=config.account.secrets):
+        try:
+            ended = await inject(config, options, emitter=emitter, watch=watch, companions=company)
+        except InterruptedRunError:
+            raise
+        except JourneyError as error:
+            log_error(error)
+            raise SystemExit(error.exit_code) from None
+
+        _ignore_signals()
+        log_summary(ended.summary)
+
+    return ended
+
+
+def _ignore_signals() -> None:
+    """The books are closed: a signal that comes now must not make another ending of it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
