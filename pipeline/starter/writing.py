@@ -82,7 +82,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "max_errors": '"5%"',
     },
     "run": {"directory": '"runs/spring"'},
-    "worker": {"listen": '"127.0.0.1:9100"'},
+    "worker": {"listen": '"127.0.0.1:9100"', "drain_seconds": "75"},
     "coordination": {"url": '"redis://127.0.0.1:6379/0"'},
 }
 """What a key without a default may look like, as TOML."""
