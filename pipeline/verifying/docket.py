@@ -16,7 +16,7 @@ import orjson
 from ..settling.rows import accepted_batches
 from ..settling.spans import positions_of
 from ..settling.verdicts import Verdict, unknown_claims
-from .reconciliation import ENTERED, Finding
+from .reconciliation import ENTERED, Finding, alike
 from .window import Standing
 
 if TYPE_CHECKING:
@@ -128,12 +128,14 @@ class Docket:
         for batch in accepted_batches(self._connection):
             keys = orjson.loads(batch.keys)
             self._held.append(_Held(batch.batch_id, self.accepted, len(keys), batch.at))
-            yield from zip(keys, range(self.accepted, self.accepted + len(keys)), strict=True)
+            yield from zip(
+                map(alike, keys), range(self.accepted, self.accepted + len(keys)), strict=True
+            )
             self.accepted += len(keys)
 
         for number, claim in enumerate(unknown_claims(self._connection), self.accepted):
             self._unknown.append(claim)
-            yield claim.contact_key, number
+            yield alike(claim.contact_key), number
 
     def verdicts(
         self,

@@ -16,6 +16,8 @@ from enum import IntEnum
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from .reconciliation import alike
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -25,7 +27,7 @@ ENTRY_ACTIVITIES: Final = ("trigger", "startinteractionactivity")
 """The activities whose rows tell of an entry. Both may tell of the same one."""
 
 Entry = tuple[str, int, int, int, int, int]
-"""Contact key, milliseconds (0: not told), journey, activity, kind of row, message."""
+"""Key as in `alike`, milliseconds (0: not told), journey, activity, kind of row, message."""
 
 MAX_HELD: Final = 1 << 24
 """Characters of one row at most: beyond that its quotes are broken."""
@@ -187,7 +189,7 @@ class Sorter:
             epoch = row[6]
             at = int(epoch) if epoch.isdecimal() else moment_of(row[7])
             if not at or first <= at < last:
-                found.append((row[0], at, *read))
+                found.append((alike(row[0]), at, *read))
 
         self.seen.rows += len(rows)
         self.seen.foreign += foreign

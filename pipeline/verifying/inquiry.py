@@ -14,7 +14,7 @@ from anyio import to_thread
 from ..errors import EndpointError, PermissionDeniedError
 from .docket import Sayings
 from .reasons import entered_before, likely
-from .reconciliation import ENTERED, Finding
+from .reconciliation import ENTERED, Finding, alike
 from .sample import inside, spread
 from .window import SKEW_SECONDS, Horizon, Standing, iso8601
 
@@ -161,7 +161,7 @@ class Inquiry:
         keys = dict(await to_thread.run_sync(lambda: list(docket.keys_of(set(wanted)))))
         earlier = await self._verifier.earlier(keys.values(), journeys, until=until)
         for number, key in keys.items():
-            if key in earlier:
+            if alike(key) in earlier:
                 findings[number] = Finding.BEFORE
 
     async def _by_sample(
@@ -172,7 +172,7 @@ class Inquiry:
         found = await inside(list(keys.values()), journeys, self._entries)
         findings = bytearray([Finding.ABSENT]) * docket.size
         for number, key in keys.items():
-            if key in found:
+            if alike(key) in found:
                 findings[number] = ENTERED
 
         seen = len(keys) - sum(findings[number] != ENTERED for number in keys)

@@ -11,6 +11,10 @@ were settled first are taken for those that entered, and:
     some              fewer     the first entered, the others  entered if more entered than were
                                 are duplicates                 accepted, else undecided
 
+Marketing Cloud compares contact keys without their case and the blanks around them, and tells of a
+contact by the key it was first known by. So do claims and entries here (`alike`): a contact whose
+key differs in its case alone has entered, and is not absent, which would have it sent twice.
+
 An entry may have a row for each of two activities and for each journey: an activity's rows in one
 journey are counted, and the largest count is how often a contact entered.
 
@@ -28,7 +32,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ("ENTERED", "Finding", "Reconciled", "Tallied", "reconcile")
+__all__ = ("ENTERED", "Finding", "Reconciled", "Tallied", "alike", "reconcile")
 
 ENTERED = 0
 
@@ -74,12 +78,17 @@ class Reconciled:
 _NOTHING = Tallied(key="", entered=0, refused=0, odd=0, message=0, last=0)
 
 
+def alike(key: str) -> str:
+    """What two spellings of the same contact key have in common."""
+    return key.strip().lower()
+
+
 def reconcile(
     claims: Iterable[tuple[str, int]], tallies: Iterable[Tallied], *, size: int, accepted: int
 ) -> Reconciled:
     """Find what became of `size` claims; the first `accepted` numbers are those accepted.
 
-    `claims` are (key, number), ascending; `tallies` ascend by key.
+    `claims` are (key, number), ascending; `tallies` ascend by key. Their keys are those of `alike`.
     """
     found = Reconciled(findings=bytearray(size))
     history = _by_key(tallies)

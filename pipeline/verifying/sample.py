@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .reconciliation import alike
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,7 @@ def spread(size: int, wanted: int) -> list[int]:
 
 
 async def inside(keys: Sequence[str], journeys: Sequence[Journey], entries: Entries) -> set[str]:
-    """Those of the keys that are in one of the journeys now.
+    """Those of the keys, as in `alike`, that are in one of the journeys now.
 
     Raises:
         HaltError: It cannot be asked.
@@ -39,6 +41,8 @@ async def inside(keys: Sequence[str], journeys: Sequence[Journey], entries: Entr
     for begin in range(0, len(keys), FIFTY):
         some = keys[begin : begin + FIFTY]
         told = await entries.memberships(some)
-        found |= {key for key, names in told.items() if known & {name.lower() for name in names}}
+        found |= {
+            alike(key) for key, names in told.items() if known & {name.lower() for name in names}
+        }
 
     return found

@@ -171,7 +171,9 @@ class Verifier:
     async def earlier(
         self, keys: Iterable[str], journeys: list[Journey], *, until: float
     ) -> set[str]:
-        """Those of the keys that entered before; asked only where a journey lets nobody in twice.
+        """Those of the keys, as in `alike`, that entered before.
+
+        Asked only where a journey lets nobody in twice.
 
         Raises:
             HaltError: As `ask`.

@@ -156,6 +156,28 @@ async def test_who_entered_before_and_who_comes_twice(tmp_path: Path) -> None:
     assert verified.summary.missing == 3
 
 
+async def test_history_may_spell_keys_in_another_case(tmp_path: Path) -> None:
+    """Who entered is neither missing nor absent, and two spellings are one contact."""
+    keys_sent = ["Ab1", "ab2", "aB3", "AB3", "ab4", "ab5", "ab6"]
+    write_rows(tmp_path / "contacts.csv", [(key, "a@b.cd", "Ann") for key in keys_sent])
+    faults = ("close:after_body,at=3,taken=true", "close:after_body,at=4,taken=false")
+    sections = {"delivery": {"max_in_flight": 1, "requests_per_second": 1000.0}}
+    async with standing(tmp_path, *faults, sections=sections, vanishing="^AB3$") as stand:
+        injected = await stand.inject(batch={"max_records": 2})
+        assert injected.counts == (7, 4, 0, 3, 0)
+        pages = stand.cloud.history.pages
+
+        def shouted(*arguments: Any, **options: Any) -> Any:
+            return (page.upper() for page in pages(*arguments, **options))
+
+        stand.cloud.history.pages = shouted  # type: ignore[method-assign]
+        verified = await asked(stand)
+
+    assert verified.told["unknown"] == {"entered": 2, "absent": 1, "undecided": 0}
+    assert sorted(keys(stand, "entered")) == ["Ab1", "aB3", "ab2", "ab4", "ab5"]
+    assert reasons(stand) == {"AB3": "duplicate_key"}
+
+
 async def test_history_that_is_late_keeps_everybody_pending(tmp_path: Path) -> None:
     """Until it is complete for their time; the lost are missing only then."""
     write_contacts(tmp_path / "contacts.csv", range(1, 12))
