@@ -22,9 +22,11 @@ from .sending.address import Address
 from .sending.asking import Asker
 from .sending.client import open_client
 from .sending.clock import Clock
+from .sending.endpoint import PROFILES
 from .sending.entries import Entries
 from .sending.lookup import Lookup
 from .sending.patience import ATTEMPTS
+from .sending.statuses import Statuses
 from .sending.token import TokenKeeper, token_from
 from .settling.directory import RunDirectory
 from .settling.identity import rest_host
@@ -50,6 +52,9 @@ __all__ = ("Verified", "VerifyOptions", "verify")
 SOONEST_SECONDS = 1.0
 LATEST_SECONDS = 300.0
 """Between two questions, at the least and at the most: history may become fresher than it said."""
+
+QUEUED_SECONDS = 30.0
+"""And while events are queued, which may go on for any time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +114,16 @@ async def verify(
         await keeper.token()
         asker = Asker(client=client, keeper=keeper, clock=clock)
         lookup = Lookup(config.account, client=client, keeper=keeper, clock=clock)
-        entries = Entries(Address(config.account, keeper), asker)
+        address = Address(config.account, keeper)
+        entries = Entries(address, asker)
         verifier = Verifier(entries, evidence=evidence, clock=clock, tell=tell, attempts=ATTEMPTS)
+        status_path = PROFILES[read_run(store.connection).endpoint].status_path
         inquiry = Inquiry(
-            lookup, entries, verifier, event_definition_key=config.journey.event_definition_key
+            lookup,
+            entries,
+            verifier,
+            statuses=Statuses(address, status_path, asker) if status_path else None,
+            event_definition_key=config.journey.event_definition_key,
         )
         verification = _Verification(store, evidence, inquiry, options=options, clock=clock)
         verified = await verification.work(tell)
@@ -170,7 +181,8 @@ class _Verification:
             partial(self._write, docket, answer, judged=judged, notes=notes)
         )
         waits = judged.waits_for
-        return verified, None if waits is None else answer.decided_in(waits)
+        again = None if waits is None else answer.decided_in(waits)
+        return verified, max(again or 0.0, QUEUED_SECONDS) if judged.queued else again
 
     def _enter(self, docket: Docket) -> None:
         self._evidence.forget_claims()

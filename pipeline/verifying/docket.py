@@ -21,7 +21,7 @@ from .window import Standing
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from ..settling.verdicts import UnknownClaim
     from .evidence import Evidence
@@ -39,6 +39,8 @@ PENDING: Final[Mapping[Standing, str]] = {
     Standing.NO_HISTORY: "journey history is not to be had, and it was not seen to be inside",
 }
 
+STILL_QUEUED: Final = "still_queued"
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:
@@ -48,6 +50,7 @@ class _Held:
     first: int
     contacts: int
     at: float
+    instance: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,12 @@ class Sayings:
     messages: list[str]
     entered: str = "in_history"
     """By what a contact is known to have entered."""
+    errors: Sequence[str] = ()
+    """Said of events that errored; their findings are numbered behind the messages."""
+
+    def certain(self, finding: int) -> bool:
+        """Whether Marketing Cloud itself said that the contact's event came to nothing."""
+        return finding - Finding.REFUSED >= len(self.messages)
 
     def of(self, finding: int) -> tuple[str, str]:
         """The reason and its detail of a missing contact."""
@@ -71,6 +80,12 @@ class Sayings:
                 return "duplicate_key", (
                     "its contact key is in this run more than once and entered fewer times: "
                     "the record before it entered"
+                )
+            case _ if self.certain(finding):
+                said = self.errors[finding - Finding.REFUSED - len(self.messages)]
+                return (
+                    "errored",
+                    f"its event errored after it was queued: {said or 'no reason told'}",
                 )
             case _:
                 said = self.messages[finding - Finding.REFUSED]
@@ -89,6 +104,8 @@ class Judged:
     """Unknown contacts that stay as they are."""
     waits_for: float | None = None
     """When the latest was settled of those that asking again later may decide (our clock)."""
+    queued: int = 0
+    """Contacts whose event is still queued: asking again may decide them at any time."""
 
     def total(self, outcome: str) -> int:
         """How many accepted contacts have this outcome."""
@@ -120,6 +137,23 @@ class Docket:
 
             number += len(keys)
 
+    def not_entered(self, findings: bytearray) -> Iterator[tuple[int, str, str]]:
+        """Yield (number, event instance, contact key) of the claims that are not seen to enter.
+
+        The event instance is in small letters, and empty where none was told.
+        """
+        batches = accepted_batches(self._connection)
+        for held, batch in zip(self._held, batches, strict=True):
+            part = findings[held.first : held.first + held.contacts]
+            if part.count(ENTERED) < len(part):
+                for number, key in enumerate(orjson.loads(batch.keys), held.first):
+                    if findings[number] != ENTERED:
+                        yield number, held.instance, key
+
+        for number, claim in enumerate(self._unknown, self.accepted):
+            if findings[number] != ENTERED:
+                yield number, "", claim.contact_key
+
     def enter(self, evidence: Evidence) -> None:
         """Number the claims, and hand them to `evidence`."""
         evidence.claim(self._numbered())
@@ -127,7 +161,8 @@ class Docket:
     def _numbered(self) -> Iterator[tuple[str, int]]:
         for batch in accepted_batches(self._connection):
             keys = orjson.loads(batch.keys)
-            self._held.append(_Held(batch.batch_id, self.accepted, len(keys), batch.at))
+            instance = (batch.event_instance_id or "").lower()
+            self._held.append(_Held(batch.batch_id, self.accepted, len(keys), batch.at, instance))
             yield from zip(
                 map(alike, keys), range(self.accepted, self.accepted + len(keys)), strict=True
             )
@@ -166,10 +201,10 @@ class Docket:
                 kept = earlier.get(place) if finding else None
                 groups[kept or _outcome(finding, proof, sayings)].append(place)
 
-            if proof.passing and any(finding != ENTERED for finding in part):
-                judged.waits_for = max(judged.waits_for or 0.0, held.at)
-
             for why, some in groups.items():
+                if why[0] == "pending" and proof.passing:
+                    judged.waits_for = max(judged.waits_for or 0.0, held.at)
+
                 yield self._verdict(held, why, some, judged=judged)
 
         self._judge_unknown(findings, standing, judged=judged)
@@ -184,6 +219,9 @@ class Docket:
     ) -> Verdict:
         outcome, reason, detail = why
         judged.counts[outcome, reason] += len(places)
+        if reason == STILL_QUEUED:
+            judged.queued += len(places)
+
         if outcome == "missing":
             judged.details.setdefault(reason, detail)
 
@@ -221,13 +259,14 @@ class Docket:
     ) -> None:
         for claim, finding in zip(self._unknown, findings[self.accepted :], strict=True):
             proof = standing(claim.at)
-            gone = finding not in {Finding.UNDECIDED, Finding.ODD}
+            gone = finding not in {Finding.UNDECIDED, Finding.ODD, Finding.QUEUED}
             if finding == Finding.ENTERED:
                 judged.entered.append(claim)
             elif gone and proof is Standing.MISSING:
                 judged.absent.append(claim)
             else:
                 judged.undecided += 1
+                judged.queued += finding == Finding.QUEUED
                 if gone and proof.passing:
                     judged.waits_for = max(judged.waits_for or 0.0, claim.at)
 
@@ -240,7 +279,10 @@ def _outcome(finding: int, proof: Standing, sayings: Sayings) -> tuple[str, str,
     if finding == Finding.ODD:
         return "pending", "odd_status", "the journey history gives it a status that is not known"
 
-    if proof is not Standing.MISSING:
+    if finding == Finding.QUEUED:
+        return "pending", STILL_QUEUED, "its event is still queued: verify again later"
+
+    if proof is not Standing.MISSING and not sayings.certain(finding):
         return "pending", proof.value, PENDING[proof]
 
     return ("missing", *sayings.of(finding))

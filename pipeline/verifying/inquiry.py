@@ -6,13 +6,16 @@ journeys as they are now. The journeys must be told in any case: rows and member
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
 from ..errors import EndpointError, PermissionDeniedError
 from .docket import Sayings
+from .later import explain, told_of_later
 from .reasons import entered_before, likely
 from .reconciliation import ENTERED, Finding, alike
 from .sample import inside, spread
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from ..sending.entries import Entries
     from ..sending.journeys import Journey
     from ..sending.lookup import Lookup
+    from ..sending.statuses import LaterStatus, Statuses
     from .docket import Docket
     from .verifier import Asked, Verifier
 
@@ -31,6 +35,9 @@ __all__ = ("Answer", "Inquiry")
 
 CLOCK_SECONDS = 60.0
 """A clock that differs by more is told of."""
+
+LATER_SECONDS = 3_600.0
+"""Events of so long before the run are asked about too: clocks differ."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,11 +100,18 @@ class Inquiry:
     """Asks about the contacts on a docket whose claims are in the verifier's evidence."""
 
     def __init__(
-        self, lookup: Lookup, entries: Entries, verifier: Verifier, *, event_definition_key: str
+        self,
+        lookup: Lookup,
+        entries: Entries,
+        verifier: Verifier,
+        *,
+        statuses: Statuses | None,
+        event_definition_key: str,
     ) -> None:
         self._lookup = lookup
         self._entries = entries
         self._verifier = verifier
+        self._statuses = statuses
         self._key = event_definition_key
 
     async def answer(
@@ -105,9 +119,46 @@ class Inquiry:
     ) -> Answer:
         """Ask by history, or by a sample where that is not to be had.
 
+        What is queued is asked first: what leaves the queue meanwhile was in it.
+
         Raises:
             HaltError: Neither can be had, or the journeys are not told.
         """
+        later, notes = await self._later(began)
+        answer = await self._answer(
+            docket, began=began, margin_seconds=margin_seconds, sample=sample
+        )
+        if later is not None:
+            sayings = answer.sayings
+            errors = await to_thread.run_sync(
+                partial(explain, docket, answer.findings, later, messages=len(sayings.messages))
+            )
+            answer.sayings = replace(sayings, errors=errors)
+            notes += told_of_later(later)
+
+        if answer.horizon is not None:
+            until = began + answer.horizon.ahead_seconds - SKEW_SECONDS
+            await self._look_earlier(
+                docket, answer.findings, journeys=list(answer.journeys), until=until
+            )
+
+        answer.notes += notes
+        return answer
+
+    async def _later(self, began: float) -> tuple[LaterStatus | None, list[str]]:
+        """What became of queued events; None, and why, where that is not to be had."""
+        if self._statuses is None:
+            return None, []
+
+        since = datetime.fromtimestamp(began - LATER_SECONDS, UTC)
+        try:
+            return await self._statuses.later(self._key, since=since), []
+        except (PermissionDeniedError, EndpointError) as error:
+            return None, [f"what became of queued events is not to be had: {error}"]
+
+    async def _answer(
+        self, docket: Docket, *, began: float, margin_seconds: float, sample: int
+    ) -> Answer:
         try:
             horizon = await self._verifier.horizon(margin_seconds=margin_seconds)
         except (PermissionDeniedError, EndpointError) as error:
@@ -119,11 +170,8 @@ class Inquiry:
         except (PermissionDeniedError, EndpointError) as error:
             return await self._by_sample(docket, journeys, sample, why=str(error))
 
-        findings = asked.reconciled.findings
-        until = began + horizon.ahead_seconds - SKEW_SECONDS
-        await self._look_earlier(docket, findings, journeys=journeys, until=until)
         return Answer(
-            findings=findings,
+            findings=asked.reconciled.findings,
             sayings=Sayings(
                 absent=likely(journeys),
                 before=entered_before(journeys),

@@ -46,7 +46,8 @@ class Finding(IntEnum):
     UNDECIDED = 3  # unknown, and its key entered, perhaps by it
     ODD = 4  # its entry has a status that is not known
     BEFORE = 5  # absent, and its key entered before the run
-    REFUSED = 6
+    QUEUED = 6  # its event is still queued: it may yet enter
+    REFUSED = 7
 
 
 LAST = 255
