@@ -80,14 +80,15 @@ class Asker:
         return await (self._keeper.token() if stale is None else self._keeper.renew(stale))
 
     def ahead_seconds(self, reply: Reply) -> float:
-        """How far Marketing Cloud's clock is ahead of ours; less than a second is none."""
+        """How far Marketing Cloud's clock is ahead of ours; 0 where both may show the same."""
         said = http_date(reply.headers.get("Date"))
         if said is None:
             return 0.0
 
-        # A date has whole seconds: half a second more is the likeliest; and it left before it came.
-        ahead = (said - self.clock.wall()).total_seconds() + 0.5
-        return ahead if abs(ahead) > 1.0 else 0.0
+        # A date has whole seconds, and was written at some time between question and answer.
+        least = (said - self.clock.wall()).total_seconds()
+        most = least + reply.seconds + 1.0
+        return 0.0 if least <= 1.0 and most >= -1.0 else (least + most) / 2
 
     async def _once(self, url: str, body: bytes | None) -> Reply | Broken:
         """Ask with the token; a refused token is renewed once."""

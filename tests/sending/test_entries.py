@@ -21,7 +21,9 @@ from pipeline.sending.entries import Entries, Estimate, read_estimate, read_fres
 from pipeline.sending.inflating import Inflater
 from pipeline.sending.patience import PassingError
 from pipeline.sending.policy import DeliveryPolicy
+from pipeline.sending.reply import Reply
 from pipeline.sending.token import TokenKeeper
+from tests.fakes.clock import FakeClock
 from tests.fakes.loopback import Exchange, Loopback
 from tests.fakes.office import Office
 
@@ -97,6 +99,26 @@ def test_inflating_sees_what_is_cut_or_broken_and_stays_small() -> None:
         Inflater("br")
 
     assert list(Inflater("").feed(b"plain")) == [b"plain"]
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds", "ahead"),
+    [
+        ("Mon, 23 Nov 2026 12:00:00 GMT", 0.1, 0.0),
+        ("Mon, 23 Nov 2026 11:59:55 GMT", 6.0, 0.0),  # it was long on its way
+        ("Mon, 23 Nov 2026 11:59:50 GMT", 0.2, -9.4),
+        ("Mon, 23 Nov 2026 12:05:00 GMT", 0.0, 300.5),
+        ("yesterday", 0.0, 0.0),
+    ],
+)
+async def test_how_far_their_clock_is_ahead(date: str, seconds: float, ahead: float) -> None:
+    """As far as can be told: an answer that is slow is no clock that is behind."""
+    clock = FakeClock()
+    keeper = TokenKeeper(Office(), emit=lambda _: None, clock=clock)
+    async with open_client(DeliveryPolicy(), clock=clock) as client:
+        asker = Asker(client=client, keeper=keeper, clock=clock)
+        reply = Reply(status=200, headers={"Date": date}, body=b"", seconds=seconds)
+        assert asker.ahead_seconds(reply) == pytest.approx(ahead)
 
 
 async def poured(act: Callable[[Exchange], Awaitable[None]]) -> tuple[bytes, list[Exchange]]:
