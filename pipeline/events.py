@@ -19,6 +19,7 @@ from .pace_events import (
     RateCut,
     WindowClosed,
 )
+from .queue_events import QueueLost, QueueRegained
 from .reading_events import (
     ChunkRead,
     EncoderRestarted,
@@ -52,6 +53,8 @@ __all__ = (
     "ListenersRead",
     "ListeningStarted",
     "PaceChanged",
+    "QueueLost",
+    "QueueRegained",
     "RateCut",
     "ReadingEnded",
     "ReadingStarted",
@@ -265,6 +268,8 @@ Event = (
     | ChunkRead
     | ReadingEnded
     | EncoderRestarted
+    | QueueLost
+    | QueueRegained
     | BatchSealed
     | BatchDispatched
     | RequestStarted

@@ -24,23 +24,16 @@ from anyio import (
     to_thread,
 )
 
-from .errors import (
-    BudgetError,
-    HaltError,
-    InterruptedRunError,
-    JourneyError,
-    SourceError,
-    ungrouped,
-)
+from .ending import Ending
+from .errors import InterruptedRunError, JourneyError, ungrouped
 from .events import RunEnded, SourceChanged
-from .legs import Ended, announce, open_leg, plan_leg
+from .legs import announce, open_leg, plan_leg
 from .mapping.contacts import Contacts
 from .packing.batch import Batch
 from .sending.client import open_client
 from .settling.directory import RunDirectory
 from .settling.journal import Journal
 from .settling.settler import Item
-from .settling.summary import RunState
 from .settling.tally import Tally
 from .sifting import Sifter
 from .stages import Packer, Reader, send, settle
@@ -56,13 +49,14 @@ if TYPE_CHECKING:
     from .config import Config
     from .emitter import Emitter
     from .events import Emit
-    from .legs import RunOptions
+    from .intake.queues.source import QueueSource
+    from .legs import Ended, RunOptions
     from .mapping.encoder import Encoder
+    from .mapping.target import Target
     from .plan import Plan
     from .sending.client import Client
     from .sending.token import TokenKeeper
     from .settling.opening import Replay
-    from .settling.summary import Summary
     from .watching.sight import Companion
 
 __all__ = ("run",)
@@ -150,10 +144,10 @@ async def _run(
                 beside.cancel_scope.cancel()
 
         # 3. The books are closed, and must balance.
-        summary = await injection.close_books()
-        await to_thread.run_sync(summary.write, directory.path / "summary.json")
-        emitter.emit(RunEnded(state=summary.state))
-        return Ended(summary=summary, error=stop.error, completed=injection.completed)
+        ended = await injection.ending.closed()
+        await to_thread.run_sync(ended.summary.write, directory.path / "summary.json")
+        emitter.emit(RunEnded(state=ended.summary.state))
+        return ended
 
 
 class Injection:
@@ -175,9 +169,14 @@ class Injection:
         self._replay = replay
         self._wiring = wiring
         self._stop = stop
-        self._exhausted = False  # the sources were read to their end
-        self.completed = replay.idle
-        """Everything that was asked for is settled."""
+        self.ending = Ending(
+            replay,
+            settler=wiring.settler,
+            count=wiring.count_doubles,
+            stop=stop,
+            limit=options.limit,
+            lives_on=plan.queue is not None,
+        )
 
     async def work(self, emit: Emit) -> None:
         """Read, pack, send and settle until the sources end or the run stops."""
@@ -205,6 +204,10 @@ class Injection:
             if waiting.cancelled_caught:
                 return
 
+            if (queue := self._plan.queue) is not None:
+                await self._take_from(queue, client, keeper=keeper, target=target, emit=emit)
+                return
+
             encoding = self._plan.encoding(
                 target=target,
                 replay=self._replay,
@@ -212,6 +215,24 @@ class Injection:
             )
             async with self._sifter.open(encoding) as encoder:
                 await self._flow(encoder, client, keeper=keeper, emit=emit)
+
+    async def _take_from(
+        self,
+        queue: QueueSource,
+        client: Client,
+        *,
+        keeper: TokenKeeper,
+        target: Target | None,
+        emit: Emit,
+    ) -> None:
+        """The flow of a queue; what is done with is acknowledged beside it, and at its end."""
+        stop = self._stop
+        async with self._wiring.holder(queue) as holder, create_task_group() as beside:
+            beside.start_soon(holder.keep, stop.halt)
+            taker = self._wiring.taker(queue, holder, target=target)
+            taker.until(lambda: stop.asked, limit=self._options.limit)
+            await self._flow(taker, client, keeper=keeper, emit=emit)
+            beside.cancel_scope.cancel()
 
     async def _flow(
         self, encoder: Encoder, client: Client, *, keeper: TokenKeeper, emit: Emit
@@ -223,7 +244,7 @@ class Injection:
         # As many as senders: those who were answered together find their next batches sealed.
         batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
-        reader = Reader(encoder, chunks_in, stop=stop, emit=emit)
+        reader = Reader(encoder, chunks_in, stop=stop, emit=emit, scope=wiring.scope)
         packer = Packer(
             wiring.batcher(), chunks_out, batches=batches_in, items=items_in.clone(), emit=emit
         )
@@ -234,7 +255,9 @@ class Injection:
                 others.start_soon(reader.run)
                 others.start_soon(packer.run)
                 for _ in range(in_flight):
-                    others.start_soon(partial(send, batches_out.clone(), sender, stop=stop))
+                    others.start_soon(
+                        partial(send, batches_out.clone(), sender, stop=stop, scope=wiring.scope)
+                    )
 
                 batches_out.close()
 
@@ -242,43 +265,6 @@ class Injection:
             stop.halt(reader.trouble)
 
         if reader.ended and not stop.asked:
-            await self._come_to_end(reader.contacts)
+            await self.ending.come(reader.contacts, probation=wiring.probation)
             for change in await to_thread.run_sync(self._plan.changes):
                 emit(SourceChanged(detail=change))
-
-    async def _come_to_end(self, contacts: int) -> None:
-        limit = self._options.limit
-        self._exhausted = limit is None or contacts < limit
-        try:
-            await self._wiring.settler.settle(self._wiring.probation.finish())
-            if self._exhausted:
-                await self._wiring.settler.miss_nothing()
-                await self._wiring.count_doubles()
-        except (HaltError, BudgetError, SourceError) as error:
-            self._stop.halt(error)
-        else:
-            self.completed = True
-
-    async def close_books(self) -> Summary:
-        """Write down how this leg ended. Raises ConservationError if the books do not balance."""
-        if self._replay.idle:
-            return await self._wiring.settler.summary()
-
-        error = self._stop.error
-        if isinstance(error, BudgetError):
-            state = RunState.OVER_BUDGET
-        elif error is not None:
-            state = RunState.HALTED
-        else:
-            state = RunState.COMPLETED if self.completed else RunState.INTERRUPTED
-
-        exhausted = state is RunState.COMPLETED and self._exhausted
-        detail = None if error is None else str(error)
-        if self._replay.retry is not None and state is RunState.COMPLETED:
-            state, detail = self._replay.state, self._replay.detail  # the run stands as it stood
-
-        try:
-            return await self._wiring.settler.finish(state, exhausted=exhausted, detail=detail)
-        except BudgetError as overdrawn:
-            self._stop.halt(overdrawn)
-            return await self.close_books()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .events import LeftoversFound, RetryStarted, RunPutAside, RunStarted
+from .intake.queues.place import is_queue
 from .plan import Plan
 from .settling.directory import Kind
 from .settling.opening import Leftovers
@@ -48,17 +49,22 @@ class Ended:
     """How a leg ended: the run's books, and the error that halted it, if one did.
 
     `completed`: all that was asked for is done. After a retry that need not be all of the run.
+    `drained`: a worker was told to end, which otherwise it never does.
     """
 
     summary: Summary
     error: JourneyError | None
     completed: bool
+    drained: bool = False
 
     @property
     def exit_code(self) -> int:
         """What the process says at its end (CONTRACT: exit codes)."""
         if self.error is not None:
             return self.error.exit_code
+
+        if self.drained:
+            return 0
 
         if not self.completed:
             return INTERRUPTED_CODE
@@ -67,11 +73,12 @@ class Ended:
 
 
 def plan_leg(config: Config, options: RunOptions) -> Plan:
-    """Look at the sources; of what came through a pipe a retry has only what the journal holds.
+    """Look at the sources; of what came through a pipe or from a queue a retry has only what the
+    journal holds.
 
     Raises as `Plan.of` does, and RunDirectoryError where there is no run to retry.
     """
-    if options.retry is None or config.source.url != "-":
+    if options.retry is None or not (config.source.url == "-" or is_queue(config.source.url)):
         return Plan.of(config)
 
     directory = Path(config.run.directory)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from .errors import MappingError, UsageError
 from .intake.locate import locate
 from .intake.origin import PathOrigin
+from .intake.queues.place import is_queue
+from .intake.queues.source import QueueSource
 from .intake.ranges import Ranges
 from .intake.remote import RemoteOrigin
 from .intake.source import START
 from .mapping.encoding import Encoding, Reading
 from .mapping.mapper import Mapper
+from .mapping.rules import Duplicates
 from .settling.identity import Identity, differences_of, rest_host
 from .settling.recalled import RecalledSource
 from .settling.store import FILE_NAME
@@ -52,6 +55,12 @@ class Plan:
     def before_mapping(cls, config: Config) -> Plan:
         """The same, the mapping not yet held against the sources."""
         sources = tuple(locate(config.source))
+        if is_queue(config.source.url) and config.mapping.duplicates is not Duplicates.KEEP:
+            raise UsageError(
+                f'mapping.duplicates = "{config.mapping.duplicates}" reads a source to its end '
+                'before it sends anything, and a queue has none: set it to "keep"'
+            )
+
         return cls(
             config=config,
             sources=sources,
@@ -69,6 +78,12 @@ class Plan:
             fingerprints=known,
             envelope=config.journey.envelope,
         )
+
+    @property
+    def queue(self) -> QueueSource | None:
+        """The queue that is taken from, if it is one."""
+        (source, *_) = self.sources
+        return source if isinstance(source, QueueSource) else None
 
     @property
     def recalled(self) -> bool:

@@ -15,9 +15,12 @@ from anyio import BrokenResourceError, CancelScope, EndOfStream, WouldBlock
 from .errors import BudgetError, ConfigError, HaltError, JourneyError, SourceError
 from .events import BatchSealed, ChunkRead, ReadingEnded, ReadingStarted
 from .packing.batch import Trigger
+from .sending.outcome import Settlement, Unknown
 from .settling.settler import Read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
     from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ("Packer", "Reader", "send", "settle")
 
+REDELIVERED = "redelivered"
+REDELIVERED_DETAIL = (
+    "another worker had its message and did not acknowledge it: the contact may have been taken"
+)
+
 
 class Reader:
     """Passes on what the encoder makes until the sources end, break off, or the run stops."""
@@ -43,7 +51,10 @@ class Reader:
         *,
         stop: Stop,
         emit: Emit,
+        scope: Callable[[], CancelScope],
     ) -> None:
+        """`scope` makes the scope that reading is left by when the run stops."""
+        self._scope = scope
         self._encoder = encoder
         self._emit = emit
         self._chunks = chunks
@@ -59,7 +70,7 @@ class Reader:
         """One task's work."""
         self._emit(ReadingStarted())
         async with self._chunks:
-            with self._stop.scope():
+            with self._scope():
                 try:
                     while (contacts := await self._encoder.next()) is not None:
                         self.contacts += len(contacts)
@@ -132,7 +143,12 @@ class Packer:
                 share=contacts.share,
             )
         )
-        await self._pass_on(self._batcher.add(contacts, anyio.current_time()))
+        if not contacts.in_doubt:
+            await self._pass_on(self._batcher.add(contacts, anyio.current_time()))
+        elif len(contacts):
+            doubt = Unknown(reason=REDELIVERED, detail=REDELIVERED_DETAIL)
+            batch = self._batcher.apart(contacts)
+            await self._items.send(Settlement(batch=batch, outcome=doubt, attempt=0))
 
     async def _pass_on(self, sealed: list[Batch]) -> None:
         for batch in sealed:
@@ -147,11 +163,20 @@ class Packer:
             await self._batches.send(batch)
 
 
-async def send(batches: ObjectReceiveStream[Batch], sender: Sender, *, stop: Stop) -> None:
-    """Send one batch after the other until there are no more, or the run stops."""
+async def send(
+    batches: ObjectReceiveStream[Batch],
+    sender: Sender,
+    *,
+    stop: Stop,
+    scope: Callable[[], CancelScope],
+) -> None:
+    """Send one batch after the other until there are no more, or the run stops.
+
+    `scope` makes the scope that the wait for the next one is left by then.
+    """
     async with batches:
         while True:
-            with stop.scope() as waiting:
+            with scope() as waiting:
                 try:
                     batch = await batches.receive()
                 except EndOfStream:

@@ -4,6 +4,10 @@ A run stops early for one of two reasons: it is drained (a signal) or halted (an
 again cannot mend). Both do the same to the tasks: every wait entered through `scope()` is left at
 once, and no such wait is begun again. What is not such a wait, above all a POST that is under way,
 is finished. What was never dispatched stays unprocessed, and the next run begins with it.
+
+A worker on a queue has promised more: what it has taken nobody else is given. So when it is drained
+it takes no more, but what is taken is sent and settled; such waits are entered through
+`last_scope()`, and left when the run is halted, or when `give_up()` says that it takes too long.
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ class Stop:
     def __init__(self, *, emit: Emit) -> None:
         self._emit = emit
         self._scopes: WeakSet[CancelScope] = WeakSet()
+        self._last_scopes: WeakSet[CancelScope] = WeakSet()
+        self._given_up = False
         self._error: JourneyError | None = None
         self._drained = False
 
@@ -61,13 +67,27 @@ class Stop:
         self._scopes.add(scope)
         return scope
 
+    def last_scope(self) -> CancelScope:
+        """A scope for waits that are left when the run is halted, but not when it is drained."""
+        scope = CancelScope()
+        if self._error is not None or self._given_up:
+            scope.cancel()
+
+        self._last_scopes.add(scope)
+        return scope
+
+    def give_up(self) -> None:
+        """Draining takes too long: leave what has not been dispatched to the next run."""
+        self._given_up = True
+        self._leave(self._last_scopes)
+
     def drain(self, reason: str) -> None:
         """Take no more: finish what is under way."""
         if not self.asked:
             self._emit(DrainStarted(reason=reason))
 
         self._drained = True
-        self._leave()
+        self._leave(self._scopes)
 
     def halt(self, error: JourneyError) -> None:
         """Take no more, because of `error`."""
@@ -75,10 +95,12 @@ class Stop:
             self._error = error
             self._emit(RunHalted(detail=str(error)))
 
-        self._leave()
+        self._leave(self._scopes)
+        self._leave(self._last_scopes)
 
-    def _leave(self) -> None:
-        for scope in list(self._scopes):
+    @staticmethod
+    def _leave(scopes: WeakSet[CancelScope]) -> None:
+        for scope in list(scopes):
             scope.cancel()
 
     def __repr__(self) -> str:

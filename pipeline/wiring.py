@@ -21,6 +21,7 @@ from .sending.journeys import let_in, told_of
 from .sending.links import Links
 from .sending.lookup import Lookup
 from .sending.pace import Pace
+from .sending.policy import OnUnknown
 from .sending.probation import Probation, patience_for
 from .sending.sender import Sender
 from .sending.token import TokenKeeper, token_from
@@ -28,6 +29,8 @@ from .settling.budget import Budget
 from .settling.checkpoint import Checkpoint
 from .settling.doubles import count_doubles
 from .settling.settler import Settler
+from .taking.holder import Holder
+from .taking.taker import Taker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .events import Emit
+    from .intake.queues.source import QueueSource
     from .packing.batch import Batch
     from .plan import Plan
     from .sending.client import Client
@@ -60,7 +64,10 @@ class Wiring:
         self._stop = stop
         self._emit = emit
         self._next_id = count(replay.next_batch_id).__next__
-        self._retry = replay.retry is not None
+        self._replay = replay
+        self._checkpoint = Checkpoint(None if replay.retry else replay.done)
+        self.scope = stop.scope if plan.queue is None else stop.last_scope
+        """Makes a scope for waits that are left when the run stops."""
         self.clock = Clock()
         self.pace = Pace(plan.config.delivery, clock=self.clock, emit=emit)
         self.probation = Probation(
@@ -69,7 +76,7 @@ class Wiring:
         counts = replay.counts
         self.settler = Settler(
             journal=journal,
-            checkpoint=Checkpoint(None if replay.retry else replay.done),
+            checkpoint=self._checkpoint,
             emit=emit,
             replay=replay,
             budget=Budget.parse(
@@ -84,6 +91,30 @@ class Wiring:
         """What seals batches."""
         config = self._plan.config
         return Batcher(config.batch, envelope=self._plan.envelope, next_id=self._next_id)
+
+    def holder(self, queue: QueueSource) -> Holder:
+        """What holds messages of a queue until the settler has told it of all their contacts."""
+        holder = Holder(
+            queue.place,
+            worker=self._replay.run_id,
+            fresh=not self._replay.counts.read,
+            journal=self._journal,
+            emit=self._emit,
+        )
+        self.settler.acknowledge = holder.settled
+        return holder
+
+    def taker(self, queue: QueueSource, holder: Holder, *, target: Target | None) -> Taker:
+        """What takes messages of a queue."""
+        on_unknown = self._plan.config.delivery.on_unknown
+        return Taker(
+            queue,
+            holder,
+            mapper=self._plan.mapper(target),
+            journal=self._journal,
+            done=self._checkpoint.done(queue.name),
+            holds=queue.place.policy.shared and on_unknown == OnUnknown.HOLD,
+        )
 
     def keeper(self, client: Client) -> TokenKeeper:
         """The one owner of the token."""
@@ -115,7 +146,7 @@ class Wiring:
                 settle=settle,
                 halve=self._halve,
                 pick=self._pick,
-                scope=self._stop.scope,
+                scope=self.scope,
                 emit=self._emit,
             ),
             clock=self.clock,
@@ -123,7 +154,7 @@ class Wiring:
 
     async def count_doubles(self) -> None:
         """Note how many contacts of the run share their key; its sources have ended."""
-        if not self._retry:
+        if self._replay.retry is None:
             directory = Path(self._plan.config.run.directory)
             await self._journal.within(lambda store: count_doubles(store.connection, directory))
 

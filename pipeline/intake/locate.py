@@ -16,6 +16,8 @@ from .archive import ENDING, members_of
 from .formats import ENDINGS, format_of, source_of
 from .objects import SCHEMES, ObjectStore
 from .origin import PathOrigin, StdinOrigin
+from .queues.place import is_queue
+from .queues.source import QueueSource
 from .remote import RemoteOrigin, matching
 from .source import Format
 
@@ -29,15 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ("is_remote", "locate")
 
-# What other URLs stand for. A kind that can be read moves from here into `locate`.
-_NOT_YET: Final = {
-    "redis": "a Redis stream",
-    "nats": "a NATS JetStream consumer",
-    "amqp": "a RabbitMQ queue",
-    "kafka": "a Kafka topic",
-    "sqs": "an Amazon SQS queue",
-}
-
 _NO_DATA: Final = f"holds no file ending in {ENDINGS} or {ENDING} (.gz and .zst allowed)"
 
 
@@ -50,7 +43,10 @@ def locate(policy: SourcePolicy) -> list[FileSource]:
         policy = replace(policy, format=policy.format or Format.CSV)
         return [source_of("stdin", StdinOrigin(), policy)]
 
-    places = _remote(policy) if is_remote(policy.url) else _on_this_machine(policy.url)
+    if is_queue(policy.url):
+        return [QueueSource.of(policy)]
+
+    places = _remote(policy) if _is_far(policy.url) else _on_this_machine(policy.url)
     sources: list[FileSource] = []
     for name, (_, origin) in zip(_names([path for path, _ in places]), places, strict=True):
         sources += _sources(name, origin, policy)
@@ -59,7 +55,11 @@ def locate(policy: SourcePolicy) -> list[FileSource]:
 
 
 def is_remote(url: str) -> bool:
-    """Whether a URL names files that lie on another machine."""
+    """Whether a URL names files that lie on another machine, or a queue."""
+    return _is_far(url) or is_queue(url)
+
+
+def _is_far(url: str) -> bool:
     return _scheme(url) in (*SCHEMES, "sftp")
 
 
@@ -128,15 +128,10 @@ def _local(url: str) -> str:
         return unquote(parts.path)
 
     shown = re.sub(r"//[^/@]*@", "//…@", url)
-    if scheme in _NOT_YET:
-        raise SourceError(
-            f"{shown} names {_NOT_YET[scheme]}: this version reads files and standard input. "
-            'Bring the data to a file, or pipe it in with [source] url = "-".'
-        )
-
     raise SourceError(
         f'{shown}: "{scheme}" is no kind of source. [source] url takes a path, a glob, a '
-        'directory, file://, s3://, gs://, az://, sftp://, or "-" for standard input.'
+        "directory, file://, s3://, gs://, az://, sftp://, a queue (redis://, nats://, kafka://, "
+        'sqs://, amqp://), or "-" for standard input.'
     )
 
 

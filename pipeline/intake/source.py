@@ -52,7 +52,8 @@ class SourcePolicy:
     url: str
     """A path, a glob, a directory, a file:// URL, or "-" for standard input. On other machines:
     s3://bucket/key, gs://bucket/key, az://container/blob, sftp://user@host/path, each also a glob
-    or, ending in "/", a directory."""
+    or, ending in "/", a directory. Queues: redis://host/0/stream, nats://host/stream,
+    kafka://broker,broker/topic, sqs://queue, amqp://host/vhost/queue."""
 
     format: Format | None = None
     """csv, tsv, ndjson, json or parquet. Absent: from the file's name; standard input is taken for
@@ -71,8 +72,8 @@ class SourcePolicy:
     """The names of the columns of a file without a header. Absent: the header names them."""
 
     password: str | None = field(default=None, repr=False)
-    """The password of an SFTP login, or the passphrase of key_file. It belongs into the
-    environment, as JOURNEY_SOURCE__PASSWORD."""
+    """The password of an SFTP login or of a queue's, or the passphrase of key_file. It belongs into
+    the environment, as JOURNEY_SOURCE__PASSWORD."""
 
     key_file: str | None = None
     """The private key of an SFTP login. Absent: ssh's agent, and the keys in ~/.ssh."""
@@ -81,12 +82,31 @@ class SourcePolicy:
     """The keys of the SFTP servers that may be talked to, as ssh writes them. Absent:
     ~/.ssh/known_hosts."""
 
+    group: str | None = None
+    """A queue's group of workers: each message goes to one of them. Absent: what ?group= in the
+    url says, else "journey". SQS and RabbitMQ have none: who takes from the queue is the group."""
+
+    shared: bool = True
+    """Whether other workers take from the same queue and group. If so, a message that the queue
+    gave out before, and not to this worker, may have been sent: delivery.on_unknown decides."""
+
+    claim_idle_seconds: float = 600.0
+    """After how long what a worker has taken, and left, goes to another one: dead it must be by
+    then. A message that waits in a worker that is alive is held longer."""
+
+    remember_seconds: float = 900.0
+    """How long the journal knows a message that is done with: a broker that crashes may forget what
+    it was told."""
+
+    ca_file: str | None = None
+    """The certificates, as PEM, that a queue's TLS is held against. Absent: the system's."""
+
     def __post_init__(self) -> None:
         if not self.url:
             raise ValueError("url is empty: name a file, a glob, a directory, or - for stdin")
 
         # What follows :// up to the path, without a word of it in the message.
-        if re.match(r"(?i)(s3|gs|az|sftp)://[^/@]*:[^/]*@", self.url):
+        if re.match(r"(?i)[a-z0-9+.-]+://[^/@]*:[^/]*@", self.url):
             raise ValueError(
                 "url holds a password: take it out, and see to it that nobody else has read it. "
                 "A login's password comes from JOURNEY_SOURCE__PASSWORD"
@@ -106,6 +126,9 @@ class SourcePolicy:
 
         self._check_encoding()
         self._check_columns()
+        for name in ("claim_idle_seconds", "remember_seconds"):
+            if not 1 <= getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} lies between 1 and 86400")
 
     def _check_encoding(self) -> None:
         if self.encoding is None:

@@ -54,6 +54,8 @@ class Contacts:
     rejected: list[Rejection]
     mark: Mark
     share: float | None = None
+    in_doubt: bool = False
+    """They may have been sent by another worker: they are unknown, and not to be sent."""
 
     @classmethod
     def of(cls, bodies: Sequence[bytes], **rest: Any) -> Contacts:
@@ -91,6 +93,7 @@ class Contacts:
             rejected=sorted((*self.rejected, *rejected), key=lambda one: one.position),
             mark=self.mark,
             share=self.share,
+            in_doubt=self.in_doubt,
         )
 
     def limit(self, contacts: int) -> None:

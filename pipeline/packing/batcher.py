@@ -124,6 +124,18 @@ class Batcher:
 
         return sealed
 
+    def apart(self, contacts: Contacts) -> Batch:
+        """Put contacts into a batch of their own, however many: one that is not sent."""
+        return seal(
+            [contacts.joined],
+            contacts.lengths,
+            batch_id=self._next_id(),
+            spans=(Span(contacts.source, contacts.positions),),
+            keys=contacts.keys,
+            trigger=Trigger.DRAIN,
+            envelope=self._envelope,
+        )
+
     def flush(self, trigger: Trigger) -> list[Batch]:
         """Seal what is gathered, if anything is."""
         return [self._seal(trigger)] if self._lengths else []

@@ -66,6 +66,10 @@ class Books:
         if position > self._known_read[ordinal]:
             self._read[ordinal] = self._known_read[ordinal] = position
 
+    def known_read(self, ordinal: int) -> int:
+        """The highest position known to have been read, this transaction's included."""
+        return self._known_read[ordinal]
+
     def mark(self, ordinal: int, mark: Mark) -> None:
         """The source was read up to `mark`, where a resume may begin if it has an offset."""
         self.read_to(ordinal, mark.position)

@@ -1,8 +1,8 @@
 """The journal: `journal.db`, the truth about a run. This module's docstring is its format.
 
-The format, version 4
+The format, version 5
 ---------------------
-An SQLite file (tables.py), application id `JPJ1`, user version 4; earlier ones are brought up to
+An SQLite file (tables.py), application id `JPJ1`, user version 5; earlier ones are brought up to
 date when opened. A position is a record's number in its source, from 1; sources are referred to by
 ordinal, and recognised by content.
 
@@ -14,6 +14,7 @@ ordinal, and recognised by content.
     contact     a row a contact, for the rejected and the unknown alone
     retry       a row a round of contacts that are sent again
     overtaken   accepted contacts that were sent again
+    message     what was taken of a queue, and which positions it has (messages.py)
     verification, verdict, absent    who entered, as told by Marketing Cloud (verdicts.py)
     result_file how many bytes of each result file are written, their CRC, up to which settlement
 
@@ -33,14 +34,13 @@ done: a contact's new outcome stands instead of its old one, whose row gets the 
 Writing
 -------
 One connection, one thread, WAL, synchronous=FULL: when a call returns, what it says is on disk.
-Callers queue; the thread takes everything that waits, writes it in one transaction, appends the
-result files' lines, and wakes them all (group commit). A commit costs much the same whatever is in
+The thread takes everything that waits, writes it in one transaction, appends the result files'
+lines, and wakes all who wait (group commit). A commit costs much the same whatever is in
 it, so it is worth gathering: a dispatch keeps a sender waiting and is written within milliseconds,
 an outcome keeps nobody waiting and goes with the next dispatch where one comes soon.
 
-A write that fails is rolled back and raised to each caller of its group, and to everyone who calls
-later: nothing is sent any more. A group in which one caller's books do not balance is written
-again one by one, so that it costs the others nothing.
+A write that fails is rolled back and raised to each caller of its group, and to all who come later:
+nothing is sent any more. A group in which one caller's books do not balance is written one by one.
 
 Recovery
 --------

@@ -17,7 +17,7 @@ from ..sending.outcome import Accepted, Settlement
 from .contacts import outcome_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..events import Emit
     from .budget import Budget
@@ -61,6 +61,8 @@ class Settler:
         self._checkpoint = checkpoint
         self._emit = emit
         self._budget = budget
+        self.acknowledge: Callable[[Sequence[Settlement], Sequence[Rejection]], None] | None = None
+        """Told of what is on disk, where a source wants to hear of it."""
 
     async def settle(self, items: Iterable[Item]) -> None:
         """Put `items` on disk in one transaction, then report them.
@@ -77,6 +79,9 @@ class Settler:
             self._checkpoint.settle(rejection.source, (rejection.position,))
 
         await self._journal.settle(settlements, rejections, reads)
+        if self.acknowledge is not None:
+            self.acknowledge(settlements, rejections)
+
         self._report(settlements, rejections)
         self.hold_to_budget()
 

@@ -17,6 +17,7 @@ from .books import Books
 from .doubles import read_doubles
 from .duplicates import Decisions
 from .ledger import Ledger
+from .messages import Messages
 from .results import ResultFiles
 from .retrying import begin_round
 from .rows import read_counts, read_run
@@ -66,6 +67,7 @@ class JournalStore:
                 self.ledger = Ledger(
                     self.connection, books=self._books, results=self._results, clock=clock
                 )
+                self.messages = Messages(self.connection, books=self._books, clock=clock)
         except RunDirectoryError:
             self.connection.close()
             raise

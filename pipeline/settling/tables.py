@@ -10,7 +10,7 @@ __all__ = ("APPLICATION_ID", "TABLES", "UPGRADES", "VERSION")
 APPLICATION_ID = 0x4A504A31
 """`JPJ1`: SQLite's mark of whose file it is."""
 
-VERSION = 4
+VERSION = 5
 """The format's version: a program refuses what is later than its own."""
 
 RETRIES = """
@@ -54,6 +54,18 @@ CREATE TABLE written (                -- one row: how many transactions were com
     transactions INTEGER NOT NULL
 );
 INSERT INTO written VALUES (0);
+"""
+
+MESSAGES = """
+CREATE TABLE message (                -- what was taken of a queue (messages.py)
+    source INTEGER NOT NULL REFERENCES source,
+    identity TEXT NOT NULL,           -- by which the message is known when it comes again
+    first INTEGER NOT NULL,           -- the position of its first contact
+    records INTEGER NOT NULL,         -- how many positions it takes
+    at REAL NOT NULL,
+    acked REAL,                       -- when the queue was told to forget it
+    PRIMARY KEY (source, identity)
+) WITHOUT ROWID;
 """
 
 TABLES = """
@@ -135,7 +147,7 @@ CREATE TABLE result_file (            -- how far each file derived from the tabl
 );
 """
 
-TABLES += RETRIES + VERDICTS + WRITTEN
+TABLES += RETRIES + VERDICTS + WRITTEN + MESSAGES
 
 UPGRADES = {
     1: """
@@ -147,5 +159,6 @@ UPDATE result_file SET bytes = -1, seq = 0;
     + RETRIES,
     2: VERDICTS,
     3: WRITTEN,
+    4: MESSAGES,
 }
 """What brings a journal of each earlier format to the next."""

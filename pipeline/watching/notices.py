@@ -20,6 +20,8 @@ from ..events import (
     ListenersRead,
     ListeningStarted,
     PaceChanged,
+    QueueLost,
+    QueueRegained,
     ReloadRefused,
     RetryStarted,
     RunHalted,
@@ -68,6 +70,9 @@ def notice_of(event: Event) -> Notice | None:
         tone = Tone.WARNING if isinstance(event, ReloadRefused) else Tone.NEWS
         return Notice(news, tone, type(event).__name__)
 
+    if (reach := _reach(event)) is not None:
+        return reach
+
     tone = Tone.WARNING
     match event:
         case LeftoversFound():
@@ -82,8 +87,6 @@ def notice_of(event: Event) -> Notice | None:
             text = "a token was refused before its time; a new one is in use"
         case EncoderRestarted():
             text = f"the encoder process ended and was started again: {event.detail}"
-        case BreakerOpened():
-            text = f"nothing gets through, one batch at a time is tried: {event.detail}"
         case RunHalted():
             tone = Tone.TROUBLE
             text = f"halted: {event.detail}"
@@ -91,6 +94,24 @@ def notice_of(event: Event) -> Notice | None:
             return None
 
     return Notice(text, tone, type(event).__name__)
+
+
+def _reach(event: Event) -> Notice | None:
+    """What went out of reach, or came back into it."""
+    tone = Tone.WARNING
+    match event:
+        case BreakerOpened():
+            text = f"nothing gets through, one batch at a time is tried: {event.detail}"
+        case QueueLost():
+            text = f"{event.queue} is away, and tried again until it is back: {event.detail}"
+        case BreakerClosed():
+            tone, text = Tone.NEWS, f"it gets through again, after {event.seconds:,.0f} s"
+        case QueueRegained():
+            tone, text = Tone.NEWS, f"{event.queue} is back, after {event.seconds:,.0f} s"
+        case _:
+            return None
+
+    return Notice(text, tone)
 
 
 def _news_of(event: Event) -> str | None:

@@ -15,8 +15,13 @@ __all__ = ("CLIENT_SECRET", "toml", "write_config", "write_contacts", "zstd_comp
 CLIENT_SECRET = "rehearsal-secret"
 
 
-def write_config(path: Path, *, url: str, source: str, **sections: Mapping[str, Any]) -> Path:
-    """Write a config for the simulator at `url`; `sections` add to the usual keys, or win."""
+def write_config(
+    path: Path, *, url: str, source: str | Mapping[str, Any], **sections: Mapping[str, Any]
+) -> Path:
+    """Write a config for the simulator at `url`; `sections` add to the usual keys, or win.
+
+    `source` is its URL, or the whole section.
+    """
     usual: dict[str, dict[str, Any]] = {
         "account": {
             "auth_url": url,
@@ -25,7 +30,7 @@ def write_config(path: Path, *, url: str, source: str, **sections: Mapping[str, 
             "client_secret": CLIENT_SECRET,
         },
         "journey": {"event_definition_key": "APIEvent-rehearsal"},
-        "source": {"url": source},
+        "source": {"url": source} if isinstance(source, str) else dict(source),
         "mapping": {
             "contact_key": "customer_id",
             "fields": {"EmailAddress": "EmailAddress", "FirstName": "FirstName"},

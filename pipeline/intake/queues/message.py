@@ -1,0 +1,69 @@
+"""What a message is, and what a queue can do: take, extend, acknowledge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ("Message", "Queue", "QueueLostError")
+
+
+class QueueLostError(Exception):
+    """The queue cannot be talked to just now; open it again. Its text is a sentence's end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message as it was delivered.
+
+    `redelivered`: the queue gave it out before, to whom this worker cannot know. `handle` is what
+    the queue needs to acknowledge this very delivery.
+    """
+
+    identity: str
+    body: bytes = field(repr=False)
+    redelivered: bool = False
+    handle: Any = field(default=None, repr=False)
+
+
+class Queue(Protocol):
+    """A queue as one worker uses it. No method is cancelled in the middle.
+
+    Every method raises QueueLostError where opening the queue again may mend it, and SourceError
+    where somebody must see to it.
+    """
+
+    @property
+    def extend_seconds(self) -> float | None:
+        """How often what is held must be extended; None where holding costs nothing."""
+
+    async def open(self, worker: str, *, fresh: bool) -> None:
+        """Connect; may be called again after QueueLostError, and then begins with what is pending.
+
+        `worker` is this worker's name, the same after a restart. `fresh`: it has never taken
+        anything, so that the group may be made where there is none.
+        """
+
+    async def take(self, most: int, wait_seconds: float) -> list[Message]:
+        """Up to `most` messages; none if there are none for that long."""
+
+    async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+        """Have the queue forget these; returns those that it was told of.
+
+        The others were delivered by a connection that is gone: they come again.
+        """
+
+    async def extend(self, messages: Sequence[Message]) -> None:
+        """These are still being worked on."""
+
+    async def close(self) -> None:
+        """Leave in good order; what is not acknowledged stays with the queue. Never raises."""
+
+    async def look(self) -> str:
+        """Say what is there, for a person; changes nothing."""
+
+    async def peek(self, most: int) -> list[Message]:
+        """See up to `most` messages that nobody has taken; none where seeing would be taking."""

@@ -1,0 +1,269 @@
+"""Redis and Valkey Streams: a consumer group, of which this worker is one consumer.
+
+What was delivered to a consumer and not acknowledged is pending for its name until it is. So the
+worker's own pending entries come first whenever it opens the stream: nobody else had them. What
+another worker left pending for `claim_idle_seconds` is claimed, under a name beside this worker's
+own, which keeps it apart for good: `redelivered`.
+
+An entry is a contact or many in a field called `contacts`, or in its only field; of an entry with
+several fields, none of them called that, the fields are the contact, all of them text.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from ...errors import SourceError
+from ..extras import need
+from .message import Message, QueueLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from .place import Place
+
+__all__ = ("RedisStream",)
+
+BODY: Final = b"contacts"
+IDENTITY: Final = b"id"
+"""The fields that `enqueue` writes."""
+
+CONNECT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 30.0
+
+_PASSING: Final = ("LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
+
+
+class RedisStream:
+    """A stream, read by a group."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._stream, self._group = place.queue, place.group
+        self._redis: Any = None
+        self._worker = ""
+        self._pending: dict[str, str | None] = {}  # consumer -> up to which entry; None: all read
+        self._claim_at = 0.0
+
+    @property
+    def extend_seconds(self) -> float:
+        return self._place.policy.claim_idle_seconds / 4
+
+    @property
+    def _claimed(self) -> str:
+        return f"{self._worker}.claimed"
+
+    async def open(self, worker: str, *, fresh: bool) -> None:
+        await self.close()
+        self._worker = worker
+        self._redis = self._connect()
+        self._pending = dict.fromkeys((self._worker, self._claimed), "0")
+        with self._translated():
+            if await self._found_group() is None:
+                await self._make_group(fresh=fresh)
+
+    async def _found_group(self) -> dict[str, Any] | None:
+        if not await self._redis.exists(self._stream):
+            return None
+
+        groups = await self._redis.xinfo_groups(self._stream)
+        return next((one for one in groups if one["name"].decode() == self._group), None)
+
+    async def _make_group(self, *, fresh: bool) -> None:
+        if not fresh and await self._redis.exists(self._stream):
+            raise SourceError(
+                f"{self._place.label} has no group {self._group} any more, from which this run has "
+                "taken contacts: a new one would begin with the first entry, and send them again. "
+                f"Make it where it is to go on: XGROUP CREATE {self._stream} {self._group} ID"
+            )
+
+        errors = need("redis.exceptions", extra="redis", what=self._place.label)
+        with suppress(errors.ResponseError):  # BUSYGROUP: another worker was faster
+            await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+
+    async def take(self, most: int, wait_seconds: float) -> list[Message]:
+        with self._translated():
+            return await self._take_pending(most) or await self._take_new(most, wait_seconds)
+
+    async def _take_pending(self, most: int) -> list[Message]:
+        for consumer, after in self._pending.items():
+            if after is None:
+                continue
+
+            entries = await self._read(consumer, after, most)
+            self._pending[consumer] = entries[-1][0].decode() if entries else None
+            if entries:
+                gone = [entry_id for entry_id, fields in entries if not fields]
+                if gone:  # the stream was trimmed
+                    await self._redis.xack(self._stream, self._group, *gone)
+
+                return list(_messages(entries, redelivered=consumer == self._claimed))
+
+        return []
+
+    async def _take_new(self, most: int, wait_seconds: float) -> list[Message]:
+        if time.monotonic() >= self._claim_at:
+            claimed = await self._claim(most)
+            if claimed:
+                return claimed
+
+        block = max(1, round(1000 * wait_seconds))
+        return list(_messages(await self._read(self._worker, ">", most, block=block)))
+
+    async def _read(
+        self, consumer: str, after: str, most: int, *, block: int | None = None
+    ) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
+        answer = await self._redis.xreadgroup(
+            self._group, consumer, {self._stream: after}, count=most, block=block
+        )
+        if not answer:
+            return []
+
+        (entries,) = answer.values() if isinstance(answer, dict) else [answer[0][1]]
+        # RESP3 wraps the entries of a stream in a list.
+        return entries[0] if entries and isinstance(entries[0], list) else entries
+
+    async def _claim(self, most: int) -> list[Message]:
+        """Claim what another worker has left, if there is anything."""
+        idle = self._place.policy.claim_idle_seconds
+        _, entries, *_ = await self._redis.xautoclaim(
+            self._stream, self._group, self._claimed, round(1000 * idle), "0-0", count=most
+        )
+        if not entries:
+            self._claim_at = time.monotonic() + min(10.0, idle / 4)
+
+        return list(_messages(entries, redelivered=True))
+
+    async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+        with self._translated():
+            ids = [message.handle for message in messages]
+            await self._redis.xack(self._stream, self._group, *ids)
+
+        return list(messages)
+
+    async def extend(self, messages: Sequence[Message]) -> None:
+        with self._translated():
+            for consumer, redelivered in ((self._worker, False), (self._claimed, True)):
+                ids = [each.handle for each in messages if each.redelivered is redelivered]
+                for begin in range(0, len(ids), 1_000):
+                    await self._redis.xclaim(
+                        self._stream,
+                        self._group,
+                        consumer,
+                        0,
+                        ids[begin : begin + 1_000],
+                        justid=True,
+                    )
+
+    async def close(self) -> None:
+        if self._redis is not None:
+            with suppress(Exception):
+                await self._redis.aclose()
+
+            self._redis = None
+
+    async def look(self) -> str:
+        self._redis = self._redis or self._connect()
+        with self._translated():
+            if not await self._redis.exists(self._stream):
+                return "the stream is not there yet; it is made when it is first used"
+
+            group = await self._found_group()
+            if group is None:
+                length = await self._redis.xlen(self._stream)
+                return f"{length:,} entries; group {self._group} will be made, from the first on"
+
+            lag = group.get("lag")
+            waiting = "entries" if lag is None else f"{lag:,} entries"
+            return f"group {self._group}: {waiting} wait, {group['pending']:,} are being worked on"
+
+    async def peek(self, most: int) -> list[Message]:
+        self._redis = self._redis or self._connect()
+        with self._translated():
+            group = await self._found_group()
+            after = b"-" if group is None else b"(" + group["last-delivered-id"]
+            return list(_messages(await self._redis.xrange(self._stream, min=after, count=most)))
+
+    def _connect(self) -> Any:
+        asyncio_redis = need("redis.asyncio", extra="redis", what=self._place.label)
+        retry = need("redis.asyncio.retry", extra="redis", what=self._place.label)
+        backoff = need("redis.backoff", extra="redis", what=self._place.label)
+        place = self._place
+        arguments: dict[str, Any] = {
+            "db": int(place.within),
+            "username": place.user,
+            "password": place.policy.password,
+            "socket_timeout": ANSWER_SECONDS,
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "protocol": 2,
+            # A command that is repeated out of sight would take entries that nobody is told of.
+            "retry": retry.Retry(backoff.NoBackoff(), 0),
+        }
+        if place.socket is not None:
+            return asyncio_redis.Redis(unix_socket_path=place.socket, **arguments)
+
+        if place.tls:
+            arguments |= {"ssl": True, "ssl_ca_certs": place.policy.ca_file}
+
+        return asyncio_redis.Redis(host=place.host, port=place.port or 6379, **arguments)
+
+    def _translated(self) -> _Translated:
+        return _Translated(self._place)
+
+
+class _Translated:
+    """Turns what the client raises into what the caller must do."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            return
+
+        errors = need("redis.exceptions", extra="redis", what=self._place.label)
+        told = str(error)
+        if isinstance(error, errors.AuthenticationError | errors.AuthorizationError) or (
+            isinstance(error, errors.ResponseError) and not told.startswith(_PASSING)
+        ):
+            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
+
+        if isinstance(error, errors.RedisError | OSError):
+            raise QueueLostError(told) from error
+
+
+def _messages(
+    entries: Sequence[tuple[bytes, Mapping[bytes, bytes] | None]], *, redelivered: bool = False
+) -> Iterator[Message]:
+    for entry_id, fields in entries:
+        if not fields:
+            continue  # deleted from the stream meanwhile
+
+        identity = fields.get(IDENTITY) if BODY in fields else None
+        yield Message(
+            identity=(identity or entry_id).decode("utf-8", "backslashreplace"),
+            body=_body(fields),
+            redelivered=redelivered,
+            handle=entry_id,
+        )
+
+
+def _body(fields: Mapping[bytes, bytes]) -> bytes:
+    if BODY in fields:
+        return fields[BODY]
+
+    if len(fields) == 1:
+        (body,) = fields.values()
+        return body
+
+    try:
+        return orjson.dumps({name.decode(): value.decode() for name, value in fields.items()})
+    except UnicodeDecodeError:
+        return b"\n".join(b"%s=%s" % pair for pair in fields.items())  # not text: no contact

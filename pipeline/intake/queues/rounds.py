@@ -1,0 +1,40 @@
+"""Rounds: when what is held is to be extended, and what is known to be forgotten. Sans-IO."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+__all__ = ("Rounds",)
+
+FORGET_EVERY_SECONDS: Final = 60.0
+
+
+class Rounds:
+    """What is due, and when; each answer of True begins the next round."""
+
+    def __init__(self, *, extend_seconds: float | None, now: float) -> None:
+        self._extend_seconds = math.inf if extend_seconds is None else extend_seconds
+        self._extend_at = now + self._extend_seconds
+        self._forget_at = now + FORGET_EVERY_SECONDS
+
+    @property
+    def due(self) -> float:
+        """When something is due."""
+        return min(self._extend_at, self._forget_at)
+
+    def extends(self, now: float) -> bool:
+        """Whether what is held must be extended now."""
+        if now < self._extend_at:
+            return False
+
+        self._extend_at = now + self._extend_seconds
+        return True
+
+    def forgets(self, now: float) -> bool:
+        """Whether the journal is to forget now."""
+        if now < self._forget_at:
+            return False
+
+        self._forget_at = now + FORGET_EVERY_SECONDS
+        return True

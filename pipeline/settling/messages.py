@@ -1,0 +1,104 @@
+"""Messages: which positions the contacts of a queue's messages have, so that each is sent once.
+
+A queue numbers messages, not contacts, and delivers them again whenever it is in doubt. So each
+message that is taken is written down, with the positions its contacts get, before anything of it
+may be dispatched: positions count on from the highest of the source. A message that comes again is
+known by its identity and has its old positions; those of them that are done are not sent again.
+
+A message is forgotten some time after the queue was told to forget it: a queue may lose that word.
+One that the queue never brought again, because it went to another worker or was deleted there, is
+forgotten after two weeks, longer than any of these queues keeps what nobody acknowledges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .books import Books
+
+__all__ = ("Messages", "Placed")
+
+LOST_SECONDS: Final = 14 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where the contacts of a message are in their source. `known`: it was taken before."""
+
+    first: int
+    records: int
+    known: bool
+
+
+class Messages:
+    """Works within whatever transaction its connection is in."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, *, books: Books, clock: Callable[[], float]
+    ) -> None:
+        self._connection = connection
+        self._books = books
+        self._clock = clock
+
+    def take(self, source: str, taken: Sequence[tuple[str, int]]) -> list[Placed]:
+        """Give positions to the contacts of messages: (identity, records) each, none twice.
+
+        A message that is known keeps what it has.
+        """
+        ordinal = self._books.ordinals[source]
+        ask, now, following = self._connection.execute, self._clock(), self._following(ordinal)
+        placed, rows = [], []
+        for identity, records in taken:
+            row = ask(
+                "SELECT first, records FROM message WHERE source = ? AND identity = ?",
+                (ordinal, identity),
+            ).fetchone()
+            if row is not None:
+                placed.append(Placed(first=row[0], records=row[1], known=True))
+                continue
+
+            placed.append(Placed(first=following, records=records, known=False))
+            rows.append((ordinal, identity, following, records, now))
+            following += records
+
+        self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, NULL)", rows)
+        self._books.read_to(ordinal, following - 1)
+        return placed
+
+    def _following(self, ordinal: int) -> int:
+        return self._books.known_read(ordinal) + 1
+
+    def acknowledged(self, source: str, identities: Iterable[str]) -> None:
+        """The queue was told to forget these."""
+        ordinal, now = self._books.ordinals[source], self._clock()
+        self._connection.executemany(
+            "UPDATE message SET acked = ? WHERE source = ? AND identity = ?",
+            [(now, ordinal, identity) for identity in identities],
+        )
+
+    def forget(self, *, remember_seconds: float) -> int:
+        """Forget what was acknowledged so long ago, and what will not come again; how many."""
+        now = self._clock()
+        return self._connection.execute(
+            "DELETE FROM message WHERE acked < ? OR at < ?",
+            (now - remember_seconds, now - LOST_SECONDS),
+        ).rowcount
+
+    def complete(self, source: str, bodies: Sequence[tuple[int, str]]) -> None:
+        """Write down (position, contact as it is sent) where only the queue had it until now.
+
+        So it is with contacts that were in flight when the process died; a retry sends them.
+        """
+        ordinal = self._books.ordinals[source]
+        changed = self._connection.executemany(
+            "UPDATE contact SET record = ? WHERE source = ? AND position = ?"
+            " AND record = 'null' AND outcome = 'unknown' AND superseded IS NULL",
+            [(body, ordinal, position) for position, body in bodies],
+        ).rowcount
+        if changed:
+            self._books.outdate("unknown")

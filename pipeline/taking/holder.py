@@ -1,0 +1,199 @@
+"""The holder: holds what was taken of a queue, and acknowledges it once its outcome is on disk.
+
+It also has the line to the queue. Nothing that is said over it is cancelled: each call of the
+client has an end of its own, and what it brings is not lost. Where the line breaks it is opened
+again, and what could not be said is said then.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+from anyio import CancelScope, Event, current_time, move_on_after
+
+from ..errors import SourceError
+from ..events import QueueLost, QueueRegained
+from ..intake.queues.custody import Custody
+from ..intake.queues.message import QueueLostError
+from ..intake.queues.rounds import Rounds
+from ..intake.queues.source import queue_of
+from ..settling.spans import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from ..errors import JourneyError
+    from ..events import Emit
+    from ..intake.queues.message import Message, Queue
+    from ..intake.queues.place import Place
+    from ..intake.source import Rejection
+    from ..sending.outcome import Settlement
+    from ..settling.journal import Journal
+
+__all__ = ("Holder",)
+
+Result = TypeVar("Result")
+
+GATHER_SECONDS: Final = 0.01
+"""What is done with meanwhile is acknowledged together."""
+LONGEST_BACKOFF_SECONDS: Final = 10.0
+FAREWELL_SECONDS: Final = 15.0
+
+
+class Holder:
+    """Messages in custody, and the line to their queue, from `async with` to its end."""
+
+    def __init__(
+        self, place: Place, *, worker: str, fresh: bool, journal: Journal, emit: Emit
+    ) -> None:
+        """`worker` is what the queue knows us by, `fresh` whether it never gave us anything."""
+        self.queue: Queue = queue_of(place)
+        self.custody = Custody()
+        self._place = place
+        self._worker, self._fresh = worker, fresh
+        self._journal = journal
+        self._emit = emit
+        self._changed = Event()
+        self._open = False
+        self._opening = anyio.Lock()
+        self._openings = 0
+        self._failures = 0  # since the line was last opened
+        self._lost_at: float | None = None
+        self._chance = Random()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Acknowledge what is done with, if the queue is there, and leave."""
+        with move_on_after(FAREWELL_SECONDS, shield=True):
+            if self._open and self.custody.done:
+                with suppress(QueueLostError, SourceError):
+                    await self._acknowledge()
+
+            await self.queue.close()
+
+    def settled(self, settlements: Iterable[Settlement], rejections: Iterable[Rejection]) -> None:
+        """The outcome of these is on disk."""
+        for settlement in settlements:
+            for span in settlement.batch.spans:
+                for first, last in runs(span.positions):
+                    self.custody.settle(first, last)
+
+        for rejection in rejections:
+            self.custody.settle(rejection.position, rejection.position)
+
+        self.look_after()
+
+    def look_after(self) -> None:
+        """See to what is done with, if there is anything."""
+        if self.custody.done:
+            self._changed.set()
+
+    async def keep(self, halt: Callable[[JourneyError], None]) -> None:
+        """One task's work, until it is cancelled: extend, acknowledge, forget.
+
+        `halt` is told where somebody must see to the queue.
+        """
+        rounds = Rounds(extend_seconds=self.queue.extend_seconds, now=current_time())
+        try:
+            while True:
+                with move_on_after(max(0.0, rounds.due - current_time())):
+                    await self._changed.wait()
+                    await anyio.sleep(GATHER_SECONDS)
+
+                self._changed = Event()
+                with CancelScope(shield=True):
+                    lost = await self._make(rounds)
+
+                if lost:
+                    await self.back_off()
+                    self.look_after()
+        except SourceError as error:
+            halt(error)
+
+    async def _make(self, rounds: Rounds) -> bool:
+        """Do what is due; True where the queue could not be told."""
+        if rounds.forgets(current_time()):
+            await self._forget()
+
+        lost = False
+        if self.custody.done:
+            lost = await self.reached(self._acknowledge) is None
+
+        if rounds.extends(current_time()) and not lost and (held := self.custody.held):
+            lost = await self.reached(partial(self._extend, held)) is None
+
+        return lost
+
+    async def _acknowledge(self) -> bool:
+        messages = self.custody.take_done()
+        try:
+            told = await self.queue.acknowledge(messages)
+        except BaseException:
+            self.custody.put_back(messages)
+            raise
+
+        name, identities = self._place.queue, [message.identity for message in told]
+        await self._journal.within(lambda store: store.messages.acknowledged(name, identities))
+        return True
+
+    async def _extend(self, held: list[Message]) -> bool:
+        await self.queue.extend(held)
+        return True
+
+    async def _forget(self) -> None:
+        seconds = self._place.policy.remember_seconds
+        await self._journal.within(lambda store: store.messages.forget(remember_seconds=seconds))
+
+    async def reached(self, work: Callable[[], Awaitable[Result]]) -> Result | None:
+        """What `work` returns, the line being open; None where the queue cannot be talked to."""
+        opening = self._openings
+        try:
+            if not self._open:
+                await self._reopen()
+                opening = self._openings
+
+            return await work()
+        except QueueLostError as error:
+            if opening == self._openings:
+                self._open = False
+
+            if self._lost_at is None:
+                self._lost_at = current_time()
+                self._emit(QueueLost(queue=self._place.label, detail=str(error)))
+
+            return None
+
+    async def _reopen(self) -> None:
+        async with self._opening:
+            if self._open:
+                return
+
+            await self.queue.open(self._worker, fresh=self._fresh)
+            self._open, self._fresh = True, False
+            self._openings += 1
+            self._failures = 0
+            if self._lost_at is not None:
+                seconds, self._lost_at = current_time() - self._lost_at, None
+                self._emit(QueueRegained(queue=self._place.label, seconds=seconds))
+
+    async def back_off(self) -> None:
+        """Wait before the queue is tried again: twice as long each time, up to ten seconds."""
+        self._failures += 1
+        longest = min(LONGEST_BACKOFF_SECONDS, 0.1 * 2.0 ** min(self._failures, 10))
+        await anyio.sleep(longest * self._chance.uniform(0.5, 1.0))
+
+    def __repr__(self) -> str:
+        return f"<Holder of {self._place.label}, {self.custody!r}>"

@@ -1,0 +1,273 @@
+"""What every queue holds to, against its real broker, through the program as it is run.
+
+A contact is known by its key: those of a test are unique. Whatever happens to workers and broker,
+in the end each has one outcome, nobody was sent twice, and the queue is empty.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.configs import write_config
+from tests.fakes.program import eventually
+from tests.fakes.runs import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tests.fakes.brokers import Broker
+    from tests.fakes.program import Program, Ran, Running
+    from tests.fakes.simulator_process import SimulatorProcess
+
+__all__ = (
+    "Bench",
+    "check_come_back",
+    "check_killed",
+    "check_patience",
+    "check_taken_over",
+    "told_of",
+)
+
+MAX_RECORDS = 50
+MAX_IN_FLIGHT = 4
+DEADLINE_SECONDS = 2.0
+"""After which a message that is not extended goes to another worker."""
+
+POISON = (b"{broken", b"\xff\xfe\x00", b'"a text"', b"[1, 2")
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """A broker, a queue on it, a Marketing Cloud, and a directory with a config."""
+
+    broker: Broker
+    simulator: SimulatorProcess
+    program: Program
+    queue: str
+    keys: list[str] = field(default_factory=list)
+
+    def configure(self, *, run: str = "run", rate: float = 400.0, **source: Any) -> None:
+        write_config(
+            self.program.directory / f"{run}.toml",
+            url=self.simulator.url,
+            source={
+                "url": self.broker.url(self.queue),
+                "claim_idle_seconds": DEADLINE_SECONDS,
+                **source,
+            },
+            batch={"max_records": MAX_RECORDS, "linger_seconds": 0.1},
+            delivery={"max_in_flight": MAX_IN_FLIGHT, "requests_per_second": rate},
+            run={"directory": run},
+        )
+
+    def put(self, messages: int, *, each: int = 10) -> None:
+        """Put messages on the queue: one contact or `each`, in every shape there is."""
+        bodies = []
+        for number in range(messages):
+            keys = [f"K{len(self.keys) + at:06}" for at in range(1 if number % 4 == 3 else each)]
+            self.keys += keys
+            bodies.append(_body([_contact(key) for key in keys], number % 4))
+
+        self.broker.put(self.queue, bodies)
+
+    def start(self, run: str = "run") -> Running:
+        return self.program.start("run", f"{run}.toml", "--json")
+
+    def outstanding(self) -> int:
+        return self.broker.outstanding(self.queue)
+
+    def taken(self) -> int:
+        count: int = self.simulator.summary()["contacts"]["taken"]
+        return count
+
+    def in_flight(self) -> int:
+        count: int = self.simulator.summary()["requests"]["in_flight"]
+        return count
+
+    def drain(self, running: Running) -> Ran:
+        """Wait until the queue is empty, and end the worker by a signal."""
+        eventually(lambda: not self.outstanding() or not running.alive(), seconds=60)
+        running.signal(signal.SIGTERM)
+        ran = running.ended()
+        assert ran.code == 0, ran.stderr
+        return ran
+
+    def audit(self, *runs: str) -> dict[str, set[str]]:
+        """Hold what the runs tell against the simulator's book; the keys by outcome."""
+        eventually(lambda: not self.in_flight())
+        told = told_of(self.program.directory / run for run in runs or ("run",))
+        times = Counter(key for keys in told.values() for key in keys)
+        assert times == Counter(self.keys), "each contact has exactly one outcome"
+        taken = {line["contact_key"]: line["taken"] for line in self.simulator.contacts()}
+        assert set(taken.values()) <= {1}, "a contact was taken twice"
+        assert set(told["accepted"]) <= taken.keys(), "accepted, but never taken"
+        assert taken.keys() <= {*told["accepted"], *told["unknown"]}, "taken, and nobody says so"
+        assert not self.outstanding(), "the queue is not empty"
+        return {outcome: set(keys) for outcome, keys in told.items()}
+
+    def audit_shared(self, *runs: str) -> None:
+        """The same, where one worker took over from another that died: both tell of some."""
+        told = [told_of([self.program.directory / run]) for run in runs]
+        accepted = Counter(key for each in told for key in each["accepted"])
+        assert set(accepted.values()) <= {1}
+        unknown = {key for each in told for key in each["unknown"]}
+        assert {*accepted, *unknown} == set(self.keys)
+        taken = {line["contact_key"]: line["taken"] for line in self.simulator.contacts()}
+        assert set(taken.values()) <= {1}, "a contact was taken twice"
+        assert accepted.keys() <= taken.keys()
+        assert not self.outstanding(), "the queue is not empty"
+
+
+def _contact(key: str) -> dict[str, str]:
+    return {"customer_id": key, "EmailAddress": f"{key}@example.com", "FirstName": "Ann"}
+
+
+def _body(contacts: list[dict[str, str]], shape: int) -> bytes:
+    if shape == 3:
+        return json.dumps(contacts[0]).encode()
+
+    if shape == 0:
+        return json.dumps(contacts).encode()
+
+    return "\n".join(map(json.dumps, contacts)).encode()
+
+
+def told_of(runs: Iterable[Path]) -> dict[str, list[str]]:
+    """The keys by outcome, as the result files of several runs tell; their books balance."""
+    told: dict[str, list[str]] = {"accepted": [], "rejected": [], "unknown": []}
+    for run in runs:
+        summary = json.loads((run / "summary.json").read_text())
+        accepted = [key for line in lines_of(run, "accepted") for key in line["contact_keys"]]
+        told["accepted"] += accepted
+        assert summary["accepted"] == len(accepted)
+        for outcome in ("rejected", "unknown"):
+            lines = lines_of(run, outcome)
+            assert summary[outcome] == len(lines)
+            told[outcome] += [line["contact_key"] for line in lines if line["stage"] != "intake"]
+
+        parts = ("accepted", "rejected", "unknown", "unprocessed")
+        assert summary["read"] == sum(summary[part] for part in parts)
+
+    return told
+
+
+def check_killed(bench: Bench) -> None:
+    """A worker that is killed, and a broker that is killed: nothing is lost, nobody sent twice.
+
+    Messages hold one contact or many. What cannot be read goes to the dead letters as it was.
+    """
+    bench.configure()
+    bench.put(60)
+    bench.broker.put(bench.queue, POISON)
+    bench.simulator.set_faults("slow:rate=1,seconds=0.1")
+    with bench.start() as running:
+        eventually(lambda: bench.taken() >= 100 or not running.alive())
+        assert bench.outstanding()
+        running.signal(signal.SIGKILL)
+        eventually(lambda: not running.alive())
+
+    bench.put(60)
+    with bench.start() as running:
+        eventually(lambda: bench.taken() >= 500 or not running.alive())
+        bench.broker.restart()
+        bench.put(20)
+        bench.drain(running)
+
+    told = bench.audit()
+    unknown = lines_of(bench.program.directory / "run", "unknown")
+    assert {line["reason"] for line in unknown} <= {"interrupted", "redelivered"}
+    assert len(told["accepted"]) > len(bench.keys) / 2
+    rejected = lines_of(bench.program.directory / "run", "rejected")
+    raw = {line["record"] for line in rejected if line["stage"] == "intake"}
+    assert raw == {"{broken", "\\xff\\xfe\x00", '"a text"', "[1, 2"}
+
+
+def check_taken_over(bench: Bench) -> None:
+    """What one worker had in flight when it died, another one holds, and does not send.
+
+    Nothing is acknowledged before its outcome is on disk. What the first one knows of is settled
+    by the first, should it come back.
+    """
+    bench.configure(run="first")
+    bench.configure(run="second")
+    bench.put(40)
+    bench.simulator.set_faults("hang:from=3,taken=true")
+    with bench.start("first") as running:
+        eventually(lambda: bench.in_flight() == MAX_IN_FLIGHT or not running.alive())
+        settled = 2 * MAX_RECORDS
+        eventually(lambda: bench.outstanding() <= 40 - settled // 10)
+        before = bench.outstanding()
+        running.signal(signal.SIGKILL)
+        eventually(lambda: not running.alive())
+
+    assert before == bench.outstanding()
+    assert before * 10 >= MAX_IN_FLIGHT * MAX_RECORDS, "acknowledged before it had an outcome"
+    bench.simulator.set_faults()
+    with bench.start("second") as running:
+        bench.drain(running)
+
+    with bench.start("first") as running:
+        eventually(lambda: "going on with run" in running.said() or not running.alive())
+        bench.drain(running)
+
+    bench.audit_shared("first", "second")
+    held = lines_of(bench.program.directory / "second", "unknown")
+    assert {line["reason"] for line in held} == {"redelivered"}
+    assert all(json.dumps(line["record"]) != "null" for line in held)
+    interrupted = lines_of(bench.program.directory / "first", "unknown")
+    assert len(interrupted) == MAX_IN_FLIGHT * MAX_RECORDS
+    assert {line["reason"] for line in interrupted} == {"interrupted"}
+
+
+def check_come_back(bench: Bench) -> None:
+    """What was in flight when a worker died is unknown, not sent, and may be retried by hand."""
+    bench.configure()
+    bench.put(40)
+    bench.simulator.set_faults("hang:from=3,taken=true")
+    with bench.start() as running:
+        eventually(lambda: bench.in_flight() == MAX_IN_FLIGHT or not running.alive())
+        running.signal(signal.SIGKILL)
+        eventually(lambda: not running.alive())
+
+    bench.simulator.set_faults()
+    with bench.start() as running:
+        bench.drain(running)
+
+    told = bench.audit()
+    unknown = [
+        line
+        for line in lines_of(bench.program.directory / "run", "unknown")
+        if line["reason"] == "interrupted"
+    ]
+    assert len(unknown) >= MAX_IN_FLIGHT * MAX_RECORDS
+    assert all(line["record"]["ContactKey"] == line["contact_key"] for line in unknown)
+    assert told["accepted"]
+    retried = bench.program("retry", "run.toml", "--of", "unknown", "--json")
+    assert retried.code == 0, retried.stderr
+    assert retried.json["unknown"] == 0
+    assert retried.json["accepted"] == len(bench.keys)
+
+
+def check_patience(bench: Bench) -> None:
+    """Messages that wait on the pace are held beyond the deadline, and no more are taken than fit.
+
+    Nobody is given them meanwhile, not even another worker that stands by.
+    """
+    bench.configure(rate=3.0)
+    bench.configure(run="idle", rate=3.0)
+    bench.put(60, each=10)
+    with bench.start() as running:
+        eventually(lambda: bench.taken() or not running.alive())
+        with bench.start("idle") as standing_by:
+            bench.drain(running)
+            standing_by.signal(signal.SIGTERM)
+            assert standing_by.ended().code == 0
+
+    bench.audit("run", "idle")
+    assert not lines_of(bench.program.directory / "run", "unknown")
+    assert not lines_of(bench.program.directory / "idle", "unknown")

