@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .intake.extras import need
 from .reloading import Reloader
+from .watching.pulse import Pulse
 from .watching.systemd import Notifier
 from .watching.vitals import Vitals
 
@@ -35,12 +36,15 @@ def company_of(config: Config, emitter: Emitter, *, path: Path) -> list[Companio
 def _companions(
     config: Config, emitter: Emitter, *, vitals: Vitals, path: Path
 ) -> Iterator[Companion]:
+    pulse = Pulse(vitals)
+    yield pulse
+
     address = config.worker.address
     if address is not None:
         need("prometheus_client", extra="worker", what="worker.listen")
         from .watching.serving import Server
 
-        yield Server(address, vitals, emit=emitter.emit)
+        yield Server(address, vitals, pulse=pulse, emit=emitter.emit)
 
     notifier = Notifier.of(os.environ, vitals)
     if notifier is not None:

@@ -12,8 +12,10 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+from playwright.sync_api import expect
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.fakes.browser import browsing
 from tests.fakes.configs import CLIENT_SECRET, write_config
 from tests.fakes.program import Program, Running, eventually
 from tests.fakes.simulator_process import SimulatorProcess
@@ -278,3 +280,48 @@ def test_a_service_manager_is_told(
         running.signal(signal.SIGTERM)
         hear("STOPPING=1")
         assert running.ended().code in {0, 5}
+
+
+SHOWN = """() => ({
+  phase: document.getElementById("phase").textContent,
+  tiles: Object.fromEntries([...document.querySelectorAll(".tile")].map(
+    (tile) => [tile.querySelector("span").textContent, tile.querySelector("b").textContent])),
+  drawn: [...document.querySelectorAll("canvas")].filter((canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((value) => value);
+  }).length,
+  overflow: document.documentElement.scrollWidth - innerWidth,
+  ground: getComputedStyle(document.body).backgroundColor,
+})"""
+
+
+def test_the_live_page(program: Program, simulator: SimulatorProcess) -> None:
+    """In a real browser: figures and charts move by themselves, nothing is asked of anybody else,
+    it fits a phone, is dark where that is liked, and says when it is over."""
+    worker = begun(program, simulator)
+    with browsing() as viewer:
+        desk = viewer.open(worker.url)
+        expect(desk.locator("canvas")).to_have_count(5)
+        worker.feed(rows(HEAD + 1, HEAD + 1500))
+        expect(desk.locator(".tile b").first).to_have_text("4,500", timeout=20_000)
+        desk.wait_for_timeout(1_100)  # one beat more, so that a line has two ends
+        shown = desk.evaluate(SHOWN)
+        assert shown["phase"] == "running"
+        assert shown["tiles"]["rejected"] == "0"
+        assert shown["tiles"]["limited by"] == "source"
+        assert (shown["drawn"], shown["overflow"]) == (5, 0)
+
+        phone = viewer.open(worker.url, width=360, scheme="dark")
+        expect(phone.locator("canvas")).to_have_count(5)
+        small = phone.evaluate(SHOWN)
+        assert small["overflow"] <= 0
+        assert small["ground"] != shown["ground"]
+        assert all(url.startswith(worker.url) for url in viewer.asked)
+        assert viewer.complaints == []
+        assert "C00001" not in desk.content()
+
+        worker.running.stdin.close()
+        expect(desk.locator("#phase")).to_have_text("the process has ended")
+
+    ran = worker.running.ended()
+    assert (ran.code, ran.json["accepted"]) == (0, HEAD + 1500)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .sight import Sight
     from .vitals import Vitals
 
-__all__ = ("Exposition",)
+__all__ = ("Exposition", "journal_bytes")
 
 
 class Exposition:
@@ -71,7 +71,11 @@ class _RunCollector(Collector):
                 "How long the oldest contact without an outcome has waited for it.",
                 vitals.oldest_unsettled_seconds,
             ),
-            ("journal_bytes", "Size of the journal and its log on disk.", self._journal_bytes()),
+            (
+                "journal_bytes",
+                "Size of the journal and its log on disk.",
+                journal_bytes(self._sight),
+            ),
         )
         yield from self._pace()
 
@@ -99,13 +103,14 @@ class _RunCollector(Collector):
             ),
         )
 
-    def _journal_bytes(self) -> int | None:
-        directory = self._sight.directory
-        if directory is None:
-            return None
 
-        files = (directory / f"{FILE_NAME}{end}" for end in ("", "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+def journal_bytes(sight: Sight) -> int | None:
+    """Size of the journal and its log on disk; None before there is one."""
+    if sight.directory is None:
+        return None
+
+    files = (sight.directory / f"{FILE_NAME}{end}" for end in ("", "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _contacts(vitals: Vitals) -> Iterator[Metric]:

@@ -4,6 +4,8 @@
     GET /readyz    200 where the run has a token, reads its source and is not halted; else 503, with
                    a line for each thing that is missing
     GET /metrics   for Prometheus
+    GET /          a live page, with what it needs (dashboard/) and `/live`: a sample a second, as
+                   server-sent events
 
 Nothing served holds anything of a contact, and nothing can be changed. Where it listens on loopback
 alone, a request must name loopback too: else any web page that the machine's own browser shows
@@ -22,6 +24,7 @@ from aiohttp import web
 from ..errors import ConfigError
 from ..events import ListeningStarted
 from .metrics import Exposition
+from .page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from ..events import Emit
+    from .pulse import Pulse
     from .sight import Sight
     from .vitals import Vitals
 
@@ -53,9 +57,12 @@ HEADERS: Final = {
 class Server:
     """A companion of the run (sight.py): listens from before it begins until its end."""
 
-    def __init__(self, address: tuple[str, int], vitals: Vitals, *, emit: Emit) -> None:
+    def __init__(
+        self, address: tuple[str, int], vitals: Vitals, *, pulse: Pulse, emit: Emit
+    ) -> None:
         self._host, self._port = address
         self._vitals = vitals
+        self._pulse = pulse
         self._emit = emit
 
     async def __call__(self, sight: Sight, *, task_status: TaskStatus[None]) -> None:
@@ -84,6 +91,7 @@ class Server:
 
     def _application(self, sight: Sight) -> web.Application:
         exposition = Exposition(self._vitals, sight)
+        page = Page(self._vitals, self._pulse, sight)
 
         async def healthz(_: web.Request) -> web.Response:
             return web.Response(text="ok\n")
@@ -101,6 +109,7 @@ class Server:
         application.router.add_get("/healthz", healthz)
         application.router.add_get("/readyz", readyz)
         application.router.add_get("/metrics", metrics)
+        page.add_to(application)
         application.on_response_prepare.append(_harden)
         return application
 

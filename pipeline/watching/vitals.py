@@ -24,6 +24,7 @@ from ..events import (
     RequestStarted,
     RunEnded,
     RunHalted,
+    RunStarted,
     TokenRenewed,
 )
 from .latency import Latency
@@ -51,6 +52,7 @@ class Vitals:
         self._clock = clock
         self._chunks: deque[tuple[int, float]] = deque()  # all that was read by then, and when
         self._under_way: dict[int, float] = {}  # requests by their batch, and since when
+        self.run_id: str | None = None
         self.phase = Phase.STARTING
         self.reading = False
         """Whether the source is open and read."""
@@ -95,6 +97,8 @@ class Vitals:
             case TokenRenewed():
                 self.tokens += 1
                 self._token_at, self._token_lifetime = self._clock(), event.lifetime_seconds
+            case RunStarted():
+                self.run_id = event.run_id
             case ReadingStarted():
                 self.reading, self.phase = True, Phase.RUNNING
             case ReadingEnded():
