@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from . import __version__, helm, terminal
+from . import __version__, feeding, helm, terminal
 from .aftermath import AsJson, ConfigFile, verbs
 from .config import load
 from .errors import JourneyError, UsageError
@@ -236,7 +236,9 @@ def schema() -> None:
     terminal.tell(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
 
 
-app.registered_commands += verbs.registered_commands + helm.verbs.registered_commands
+for more in (verbs, feeding.verbs, helm.verbs):
+    app.registered_commands += more.registered_commands
+
 app.command()(simulate)
 
 

@@ -44,6 +44,9 @@ RANKS = {
     "preflight": 13,
     "verification": 13,
     "rehearsal": 13,
+    "enqueued": 12,
+    "cutting": 12,
+    "enqueue": 13,
     "listing": 13,
     "company": 13,
     "showing": 14,
@@ -51,6 +54,7 @@ RANKS = {
     "terminal": 15,
     "aftermath": 16,
     "helm": 17,
+    "feeding": 17,
     "cli": 18,
     "__main__": 19,
 }

@@ -20,7 +20,7 @@ from .refused import Refused, cut
 if TYPE_CHECKING:
     from .contacts import ContactShape
 
-__all__ = ("encode", "holds_no_number", "number_hook")
+__all__ = ("encode", "encode_record", "holds_no_number", "number_hook")
 
 _WIDEST = 2**63
 
@@ -125,3 +125,18 @@ def encode(key: str, data: dict[str, Any], *, shape: ContactShape) -> bytes:
         return orjson.dumps(shape.filled(contact_key, exact))
     except TypeError as error:  # what is left: a time of day with a zone
         raise Refused("unsupported_value", str(error), contact_key=key) from None
+
+
+def encode_record(record: dict[str, Any]) -> bytes:
+    """Write a record as JSON, digit for digit; Refused says what cannot be written."""
+    try:
+        body = orjson.dumps(record, number_hook)
+        if not (b"null" in body and holds_no_number(record)):
+            return body
+    except TypeError:
+        pass
+
+    try:
+        return orjson.dumps(_exact(record, 0))
+    except TypeError as error:
+        raise Refused("unsupported_value", str(error)) from None

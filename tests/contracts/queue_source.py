@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.configs import write_config
+from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.program import eventually
 from tests.fakes.runs import lines_of
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = (
     "Bench",
     "check_come_back",
+    "check_enqueued",
     "check_killed",
     "check_patience",
     "check_taken_over",
@@ -51,7 +52,14 @@ class Bench:
     queue: str
     keys: list[str] = field(default_factory=list)
 
-    def configure(self, *, run: str = "run", rate: float = 400.0, **source: Any) -> None:
+    def configure(
+        self,
+        *,
+        run: str = "run",
+        rate: float = 400.0,
+        max_records: int = MAX_RECORDS,
+        **source: Any,
+    ) -> None:
         write_config(
             self.program.directory / f"{run}.toml",
             url=self.simulator.url,
@@ -60,7 +68,7 @@ class Bench:
                 "claim_idle_seconds": DEADLINE_SECONDS,
                 **source,
             },
-            batch={"max_records": MAX_RECORDS, "linger_seconds": 0.1},
+            batch={"max_records": max_records, "linger_seconds": 0.1},
             delivery={"max_in_flight": MAX_IN_FLIGHT, "requests_per_second": rate},
             run={"directory": run},
         )
@@ -271,3 +279,38 @@ def check_patience(bench: Bench) -> None:
     bench.audit("run", "idle")
     assert not lines_of(bench.program.directory / "run", "unknown")
     assert not lines_of(bench.program.directory / "idle", "unknown")
+
+
+def check_enqueued(bench: Bench, *, doubles: bool) -> None:
+    """`enqueue` that is killed goes on where it stopped, and two workers share what it has put.
+
+    `doubles`: the queue cannot tell what it has, so that some messages may be on it twice; a
+    worker that gets both sends one.
+    """
+    directory = bench.program.directory
+    contacts = write_contacts(directory / "contacts.csv", range(1, 30_001))
+    bench.keys = [f"C{number:05}" for number in range(1, 30_001)]
+    with contacts.open("a") as file:
+        file.write("C99999,unterminated,Ann,one,too,many\n")
+
+    write_config(directory / "feed.toml", url=bench.simulator.url, source="contacts.csv")
+    command = ("enqueue", "feed.toml", bench.broker.url(bench.queue))
+    with bench.program.start(*command) as running:
+        eventually(lambda: bench.outstanding() > 0 or not running.alive())
+        running.signal(signal.SIGKILL)
+        eventually(lambda: not running.alive())
+
+    done = bench.program(*command, "--json")
+    assert done.code == 1, done.stderr
+    assert (done.json["contacts"], done.json["rejected"]) == (30_000, 1)
+    messages = bench.outstanding()
+    assert done.json["messages"] == 300
+    assert messages == 300 or (doubles and messages <= 500)
+    again = bench.program(*command)
+    assert again.code == 2
+    assert "already: 30,000 contacts in 300 messages" in again.stderr
+    bench.configure(rate=2_000.0, max_records=500, shared=False)
+    with bench.start() as running:
+        bench.drain(running)
+
+    bench.audit()

@@ -65,3 +65,8 @@ def test_come_back(bench: Bench) -> None:
 def test_patience(bench: Bench) -> None:
     """What waits on the pace is held beyond the deadline."""
     queue_source.check_patience(bench)
+
+
+def test_enqueued(bench: Bench) -> None:
+    """A killed `enqueue` goes on, and what it has put is taken once."""
+    queue_source.check_enqueued(bench, doubles=False)

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ...errors import SourceError
 from ..extras import need
-from .message import Message, QueueLostError
+from .message import Message
+from .redis_line import BODY, IDENTITY, Translated, connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
     from .place import Place
 
 __all__ = ("RedisStream",)
-
-BODY: Final = b"contacts"
-IDENTITY: Final = b"id"
-"""The fields that `enqueue` writes."""
-
-CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 30.0
-
-_PASSING: Final = ("LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
 
 
 class RedisStream:
@@ -60,7 +52,7 @@ class RedisStream:
     async def open(self, worker: str, *, fresh: bool) -> None:
         await self.close()
         self._worker = worker
-        self._redis = self._connect()
+        self._redis = connected(self._place)
         self._pending = dict.fromkeys((self._worker, self._claimed), "0")
         with self._translated():
             if await self._found_group() is None:
@@ -167,7 +159,7 @@ class RedisStream:
             self._redis = None
 
     async def look(self) -> str:
-        self._redis = self._redis or self._connect()
+        self._redis = self._redis or connected(self._place)
         with self._translated():
             if not await self._redis.exists(self._stream):
                 return "the stream is not there yet; it is made when it is first used"
@@ -182,61 +174,14 @@ class RedisStream:
             return f"group {self._group}: {waiting} wait, {group['pending']:,} are being worked on"
 
     async def peek(self, most: int) -> list[Message]:
-        self._redis = self._redis or self._connect()
+        self._redis = self._redis or connected(self._place)
         with self._translated():
             group = await self._found_group()
             after = b"-" if group is None else b"(" + group["last-delivered-id"]
             return list(_messages(await self._redis.xrange(self._stream, min=after, count=most)))
 
-    def _connect(self) -> Any:
-        asyncio_redis = need("redis.asyncio", extra="redis", what=self._place.label)
-        retry = need("redis.asyncio.retry", extra="redis", what=self._place.label)
-        backoff = need("redis.backoff", extra="redis", what=self._place.label)
-        place = self._place
-        arguments: dict[str, Any] = {
-            "db": int(place.within),
-            "username": place.user,
-            "password": place.policy.password,
-            "socket_timeout": ANSWER_SECONDS,
-            "socket_connect_timeout": CONNECT_SECONDS,
-            "protocol": 2,
-            # A command that is repeated out of sight would take entries that nobody is told of.
-            "retry": retry.Retry(backoff.NoBackoff(), 0),
-        }
-        if place.socket is not None:
-            return asyncio_redis.Redis(unix_socket_path=place.socket, **arguments)
-
-        if place.tls:
-            arguments |= {"ssl": True, "ssl_ca_certs": place.policy.ca_file}
-
-        return asyncio_redis.Redis(host=place.host, port=place.port or 6379, **arguments)
-
-    def _translated(self) -> _Translated:
-        return _Translated(self._place)
-
-
-class _Translated:
-    """Turns what the client raises into what the caller must do."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None:
-            return
-
-        errors = need("redis.exceptions", extra="redis", what=self._place.label)
-        told = str(error)
-        if isinstance(error, errors.AuthenticationError | errors.AuthorizationError) or (
-            isinstance(error, errors.ResponseError) and not told.startswith(_PASSING)
-        ):
-            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
-
-        if isinstance(error, errors.RedisError | OSError):
-            raise QueueLostError(told) from error
+    def _translated(self) -> Translated:
+        return Translated(self._place)
 
 
 def _messages(

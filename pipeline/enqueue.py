@@ -1,0 +1,172 @@
+"""Enqueue: a source's records on a queue, for any number of workers; what `enqueue` does.
+
+What a message holds is told in `cutting.py`: it depends on the sources alone, and so does its
+identity.
+
+How far it came is written down behind each group of messages (`enqueued.py`), and by the queue
+itself where it can be (Redis: exactly, NATS: by the last message). So a process that is killed
+loses nothing; where the queue cannot tell, the last group may be put there twice, with the same
+identities: a worker that gets both sends one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import CancelScope, to_thread
+
+from .cutting import cut
+from .enqueued import DIRECTORY, Enqueued
+from .errors import UsageError
+from .events import QueueLost, QueueRegained
+from .intake.queues.message import QueueLostError
+from .intake.queues.outlet import outlet_of
+from .intake.queues.place import is_queue, place_of
+from .plan import Plan
+from .settling.lock import locked
+from .settling.schema import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .config import Config
+    from .events import Emit
+    from .intake.queues.outlet import Outgoing, Outlet
+    from .intake.queues.place import Place
+
+__all__ = ("enqueue",)
+
+PASSWORD: Final = "JOURNEY_QUEUE_PASSWORD"  # noqa: S105  # the variable's name
+LONGEST_BACKOFF_SECONDS: Final = 10.0
+
+
+async def enqueue(
+    config: Config,
+    url: str,
+    *,
+    each: int,
+    again: bool,
+    emit: Emit,
+    tell: Callable[[Enqueued], None],
+) -> Enqueued:
+    """Put all records on the queue at `url`; `tell` is told how far it is, behind each group.
+
+    Raises UsageError where nothing can be begun, and where the source breaks off.
+    """
+    place = _place(config, url)
+    plan = await to_thread.run_sync(Plan.of, config, abandon_on_cancel=True)
+    if plan.queue is not None:
+        raise UsageError("[source] url is a queue itself: `enqueue` takes from files")
+
+    directory = Path(config.run.directory) / DIRECTORY
+    with translated(directory):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    with locked(directory):
+        begun = Enqueued.of(plan.fingerprints, queue=place.label, each=each)
+        found = begun.found(directory, again=again)
+        outlet = outlet_of(place)
+        try:
+            return await _Enqueuing(outlet, place, directory=directory, emit=emit).work(
+                plan, found, tell=tell
+            )
+        finally:
+            with CancelScope(shield=True):
+                await outlet.close()
+
+
+def _place(config: Config, url: str) -> Place:
+    if not is_queue(url):
+        raise UsageError(
+            f"{url.partition('://')[0]} is no queue: write redis://, nats://, kafka://, sqs:// or "
+            "amqp://"
+        )
+
+    password = os.environ.get(PASSWORD) or config.source.password
+    try:
+        return place_of(replace(config.source, url=url, format=None, password=password))
+    except ValueError as error:  # a password in the URL
+        raise UsageError(str(error).replace("JOURNEY_SOURCE__PASSWORD", PASSWORD)) from None
+
+
+class _Enqueuing:
+    def __init__(self, outlet: Outlet, place: Place, *, directory: Path, emit: Emit) -> None:
+        self._outlet = outlet
+        self._place = place
+        self._directory = directory
+        self._emit = emit
+        self._open = False
+        self._chance = Random()
+
+    async def work(
+        self, plan: Plan, record: Enqueued, *, tell: Callable[[Enqueued], None]
+    ) -> Enqueued:
+        # All is read again, and counted again: what is put already is passed over.
+        known = max(record.last, await self._opened(record.key))
+        record = replace(record, messages=0, contacts=0, rejected=0)
+        await to_thread.run_sync(record.forget_rejected, self._directory)
+        cutting = cut(plan, key=record.key, each=record.each)
+        while (group := await to_thread.run_sync(next, cutting, None)) is not None:
+            await self._put(record.key, [each for each in group.messages if each.last > known])
+            record = replace(
+                record,
+                last=max(known, group.last),
+                messages=record.messages + len(group.messages),
+                contacts=record.contacts + sum(each.contacts for each in group.messages),
+                rejected=record.rejected + len(group.rejected),
+            )
+            if group.rejected:
+                reject = partial(record.reject, self._directory, group.rejected)
+                await to_thread.run_sync(reject)
+
+            if group.last > known:
+                await to_thread.run_sync(record.write, self._directory)
+
+            tell(record)
+
+        record = replace(record, complete=True)
+        await to_thread.run_sync(record.write, self._directory)
+        return record
+
+    async def _put(self, key: str, messages: list[Outgoing]) -> None:
+        """Put messages; where the queue goes away in the middle, it is asked what it has."""
+        while messages:
+            try:
+                if not self._open:
+                    known = await self._opened(key)
+                    messages = [each for each in messages if each.last > known]
+                    continue
+
+                await self._outlet.put(key, messages)
+            except QueueLostError as error:
+                self._open = False
+                self._emit(QueueLost(queue=self._place.label, detail=str(error)))
+            else:
+                return
+
+    async def _opened(self, key: str) -> int:
+        """Open the outlet, however long that takes; up to which record it has everything."""
+        tries, began = 0, anyio.current_time()
+        while True:
+            try:
+                known = await self._outlet.open(key)
+            except QueueLostError as error:
+                tries += 1
+                if tries == 1:
+                    self._emit(QueueLost(queue=self._place.label, detail=str(error)))
+
+                longest = min(LONGEST_BACKOFF_SECONDS, 0.1 * 2.0 ** min(tries, 10))
+                await anyio.sleep(longest * self._chance.uniform(0.5, 1.0))
+            else:
+                self._open = True
+                if tries:
+                    seconds = anyio.current_time() - began
+                    self._emit(QueueRegained(queue=self._place.label, seconds=seconds))
+
+                return known

@@ -1,0 +1,70 @@
+"""The line to a Redis or Valkey server, and the names of the fields of an entry of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import SourceError
+from ..extras import need
+from .message import QueueLostError
+
+if TYPE_CHECKING:
+    from .place import Place
+
+__all__ = ("BODY", "IDENTITY", "Translated", "connected")
+
+BODY: Final = b"contacts"
+IDENTITY: Final = b"id"
+
+CONNECT_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 30.0
+
+_PASSING: Final = ("LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
+
+
+def connected(place: Place) -> Any:
+    """A client of the server; it connects when it is used."""
+    asyncio_redis = need("redis.asyncio", extra="redis", what=place.label)
+    retry = need("redis.asyncio.retry", extra="redis", what=place.label)
+    backoff = need("redis.backoff", extra="redis", what=place.label)
+    arguments: dict[str, Any] = {
+        "db": int(place.within),
+        "username": place.user,
+        "password": place.policy.password,
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "protocol": 2,
+        # A command that is repeated out of sight would take entries that nobody is told of.
+        "retry": retry.Retry(backoff.NoBackoff(), 0),
+    }
+    if place.socket is not None:
+        return asyncio_redis.Redis(unix_socket_path=place.socket, **arguments)
+
+    if place.tls:
+        arguments |= {"ssl": True, "ssl_ca_certs": place.policy.ca_file}
+
+    return asyncio_redis.Redis(host=place.host, port=place.port or 6379, **arguments)
+
+
+class Translated:
+    """Turns what the client raises into what the caller must do."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            return
+
+        errors = need("redis.exceptions", extra="redis", what=self._place.label)
+        told = str(error)
+        if isinstance(error, errors.AuthenticationError | errors.AuthorizationError) or (
+            isinstance(error, errors.ResponseError) and not told.startswith(_PASSING)
+        ):
+            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
+
+        if isinstance(error, errors.RedisError | OSError):
+            raise QueueLostError(told) from error
