@@ -79,6 +79,11 @@ class Verified:
     told: dict[str, Any]
 
     @property
+    def gone(self) -> int:
+        """Contacts that certainly did not enter."""
+        return int((self.summary.missing or 0) + self.told["unknown"]["absent"])
+
+    @property
     def exit_code(self) -> int:
         """0: everybody entered."""
         unknown = self.told["unknown"]
@@ -151,20 +156,22 @@ class _Verification:
         self._entered = 0  # contacts that were unknown, in all questions
 
     async def work(self, tell: Callable[[str], None]) -> Verified:
-        """Ask, and ask again."""
+        """Ask, and ask again, about what was not complete before; in the end about all."""
         end = self._clock.now() + self._options.wait_seconds
+        whole = True
         while True:
-            verified, again = await self._once()
+            verified, again = await self._once(whole=whole)
             now = self._clock.now()
             if again is None or now >= end:
-                return verified
+                return verified if whole or not verified.gone else (await self._once(whole=True))[0]
 
+            whole = False
             pause = min(max(again, SOONEST_SECONDS), LATEST_SECONDS, end - now)
             pending = verified.summary.pending or verified.told["unknown"]["undecided"]
             tell(f"{pending:,} contacts pending; asked again in {pause:,.0f} s")
             await anyio.sleep(pause)
 
-    async def _once(self) -> tuple[Verified, float | None]:
+    async def _once(self, *, whole: bool) -> tuple[Verified, float | None]:
         """Ask once and write the verdicts down; in how many seconds more may be known."""
         began = read_run(self._store.connection).started_at
         docket = Docket(self._store.connection)
@@ -174,6 +181,7 @@ class _Verification:
             began=began,
             margin_seconds=self._options.margin_seconds,
             sample=self._options.sample,
+            whole=whole,
         )
         judged = Judged()
         notes = await self._notes(answer, docket)

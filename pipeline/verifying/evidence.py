@@ -66,10 +66,13 @@ class Evidence:
         with translated(self._path):
             self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", entries)
 
-    def forget_entries(self) -> None:
-        """Nothing is told."""
+    def forget_entries(self, since: float | None = None) -> None:
+        """Nothing is told; or nothing since then (Unix seconds)."""
         with translated(self._path):
-            self._connection.execute("DELETE FROM entry")
+            if since is None:
+                self._connection.execute("DELETE FROM entry")
+            else:
+                self._connection.execute("DELETE FROM entry WHERE at >= ?", (round(since * 1000),))
 
     @contextmanager
     def whole(self) -> Iterator[None]:

@@ -156,6 +156,8 @@ class Seen:
     rows: int = 0
     foreign: int = 0
     """Rows of other journeys or activities, which were not asked for."""
+    undated: int = 0
+    """Entries that tell no time: they may be of any."""
 
 
 class Sorter:
@@ -188,7 +190,10 @@ class Sorter:
 
             epoch = row[6]
             at = int(epoch) if epoch.isdecimal() else moment_of(row[7])
-            if not at or first <= at < last:
+            if first <= at < last:
+                found.append((alike(row[0]), at, *read))
+            elif not at:
+                self.seen.undated += 1
                 found.append((alike(row[0]), at, *read))
 
         self.seen.rows += len(rows)

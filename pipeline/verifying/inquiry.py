@@ -115,18 +115,19 @@ class Inquiry:
         self._key = event_definition_key
 
     async def answer(
-        self, docket: Docket, *, began: float, margin_seconds: float, sample: int
+        self, docket: Docket, *, began: float, margin_seconds: float, sample: int, whole: bool
     ) -> Answer:
         """Ask by history, or by a sample where that is not to be had.
 
-        What is queued is asked first: what leaves the queue meanwhile was in it.
+        What is queued is asked first: what leaves the queue meanwhile was in it. `whole`: see
+        `Verifier.ask`.
 
         Raises:
             HaltError: Neither can be had, or the journeys are not told.
         """
         later, notes = await self._later(began)
         answer = await self._answer(
-            docket, began=began, margin_seconds=margin_seconds, sample=sample
+            docket, began=began, margin_seconds=margin_seconds, sample=sample, whole=whole
         )
         if later is not None:
             sayings = answer.sayings
@@ -157,7 +158,7 @@ class Inquiry:
             return None, [f"what became of queued events is not to be had: {error}"]
 
     async def _answer(
-        self, docket: Docket, *, began: float, margin_seconds: float, sample: int
+        self, docket: Docket, *, began: float, margin_seconds: float, sample: int, whole: bool
     ) -> Answer:
         try:
             horizon = await self._verifier.horizon(margin_seconds=margin_seconds)
@@ -166,7 +167,9 @@ class Inquiry:
 
         journeys = await self._journeys()
         try:
-            asked = await self._verifier.ask(docket, horizon, journeys=journeys, began=began)
+            asked = await self._verifier.ask(
+                docket, horizon, journeys=journeys, began=began, whole=whole
+            )
         except (PermissionDeniedError, EndpointError) as error:
             return await self._by_sample(docket, journeys, sample, why=str(error))
 

@@ -41,6 +41,9 @@ EARLIER_AT_ONCE: Final = 500
 SHARE_OF_ESTIMATE: Final = 0.9
 """An estimate is approximate: fewer rows than this of it are too few."""
 
+OVERLAP_SECONDS: Final = 60.0
+"""What was complete so long before it ended is not asked for again."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
@@ -56,6 +59,19 @@ class Asked:
     def standing(self, settled_ours: float) -> Standing:
         """What it proves that a contact settled then is not told of."""
         return self.horizon.standing(settled_ours, last_entry=self.reconciled.last_entry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the evidence holds of an earlier question: every row before `until`."""
+
+    numbers: dict[str, int]
+    sorter: Sorter
+    until: float
+
+    def serves(self, numbers: dict[str, int]) -> bool:
+        """Whether it is of the same journeys, and no row of it could be of a later time."""
+        return self.numbers == numbers and not self.sorter.seen.undated
 
 
 class Verifier:
@@ -75,6 +91,7 @@ class Verifier:
         self._clock = clock
         self._tell = tell
         self._attempts = attempts
+        self._known: _Known | None = None
 
     async def horizon(self, *, margin_seconds: float) -> Horizon:
         """How far history can be relied on now.
@@ -91,17 +108,36 @@ class Verifier:
         )
 
     async def ask(
-        self, docket: Docket, horizon: Horizon, *, journeys: list[Journey], began: float
+        self,
+        docket: Docket,
+        horizon: Horizon,
+        *,
+        journeys: list[Journey],
+        began: float,
+        whole: bool,
     ) -> Asked:
         """Ask who entered since the run began; the docket's claims are in the evidence already.
+
+        Unless the `whole` time is asked about, what an earlier question brought is relied on, up to
+        where history was complete then.
 
         Raises:
             HaltError: It is not to be had; nothing is concluded.
         """
-        sorter = Sorter(_numbers(journeys))
-        complete = True
+        numbers = _numbers(journeys)
+        known, self._known = self._known, None
+        if known is None or whole or not known.serves(numbers):
+            known = _Known(numbers=numbers, sorter=Sorter(numbers), until=0.0)
+
+        sorter, complete = known.sorter, True
         if journeys:
-            complete = await self._gather(horizon.window(began), journeys, sorter=sorter)
+            window = horizon.window(began, known=known.until)
+            since = window.start if known.until else None
+            await to_thread.run_sync(self._evidence.forget_entries, since)
+            complete = await self._gather(window, journeys, sorter=sorter)
+
+        if complete and horizon.behind_seconds is not None:
+            self._known = replace(known, until=horizon.until - OVERLAP_SECONDS)
 
         reconciled = await to_thread.run_sync(self._reconcile, docket)
         counts = await to_thread.run_sync(self._evidence.by_journey)
@@ -125,7 +161,6 @@ class Verifier:
 
     async def _gather(self, window: Window, journeys: list[Journey], *, sorter: Sorter) -> bool:
         """Read the rows of a window into the evidence; whether as many came as were announced."""
-        await to_thread.run_sync(self._evidence.forget_entries)
         waiting, complete = [window], True
         while waiting:
             piece = waiting.pop()

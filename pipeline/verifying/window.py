@@ -99,9 +99,12 @@ class Horizon:
         """Up to when everything is told."""
         return self.now - (self.behind_seconds or 0.0)
 
-    def window(self, began_ours: float) -> Window:
-        """The time in which contacts of a run may have entered that began then."""
-        began = began_ours + self.ahead_seconds - SKEW_SECONDS
+    def window(self, began_ours: float, *, known: float = 0.0) -> Window:
+        """The time in which contacts of a run may have entered that began then.
+
+        Up to `known` it is told already.
+        """
+        began = max(began_ours + self.ahead_seconds - SKEW_SECONDS, known)
         return Window(max(began, self.now - RETENTION_SECONDS), self.now + SKEW_SECONDS)
 
     def standing(self, settled_ours: float, *, last_entry: float) -> Standing:

@@ -105,7 +105,7 @@ async def test_those_lost_in_silence_are_missing_and_nobody_else(
     async with standing(tmp_path, sections=UNCHECKED, **options) as stand:
         assert (await stand.inject()).summary["accepted"] == 40
         verified = await asked(stand)
-        lost = [line["contact_key"] for line in stand.said() if not line["entered"]]
+        lost = sorted(line["contact_key"] for line in stand.said() if not line["entered"])
 
     assert lost
     assert sorted(keys(stand, "missing")) == lost
@@ -223,6 +223,41 @@ async def test_waiting_until_nobody_is_pending(tmp_path: Path) -> None:
     assert any("pending; asked again in" in line for line in said)
     assert (verified.summary.entered, verified.summary.missing) == (10, 1)
     assert verified.summary.pending == 0
+
+
+async def test_waiting_asks_only_about_what_was_not_complete(tmp_path: Path) -> None:
+    """Nobody who entered is forgotten; and who is missing at last is not in the whole history."""
+    write_contacts(tmp_path / "contacts.csv", range(1, 41))
+    began: list[float] = []
+    async with standing(tmp_path, history_lag_seconds=600, vanishing="7$") as stand:
+        await stand.inject()
+        now = time.time()
+        for number, batch in enumerate(stand.cloud.history._batches):
+            batch.at = now - 3600 + 1_100 * number  # the last after what is complete at first
+
+        with closing(sqlite3.connect(tmp_path / "run" / "journal.db")) as connection, connection:
+            connection.execute("UPDATE run SET started_at = ?", (now - 3700,))
+
+        pages = stand.cloud.history.pages
+
+        def noted(question: Any, *arguments: Any, **options: Any) -> Any:
+            began.append(round(now - question.start))
+            return pages(question, *arguments, **options)
+
+        stand.cloud.history.pages = noted  # type: ignore[method-assign,assignment]
+
+        def tell(line: str) -> None:
+            if "pending" in line:
+                stand.cloud.history.policy = replace(stand.cloud.history.policy, lag_seconds=0.0)
+
+        config = load(tmp_path / "journey.toml", {})
+        options = VerifyOptions(margin_seconds=0.0, wait_seconds=60.0)
+        verified = await verify(config, options, tell=tell)
+
+    assert sorted(keys(stand, "missing")) == [key(n) for n in (7, 17, 27, 37)]
+    assert (verified.summary.entered, verified.summary.pending) == (36, 0)
+    assert list(dict.fromkeys(began)) == [3731, pytest.approx(661, abs=5)]
+    assert began[-1] == 3731
 
 
 async def test_what_nothing_can_decide_is_not_waited_for(tmp_path: Path) -> None:
