@@ -224,6 +224,34 @@ def results(
 
 
 @app.command()
+def report(
+    config: ConfigFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to write; report.html in the run directory."),
+    ] = None,
+) -> None:
+    """Write the run's report: one HTML file with its charts, and nothing of a contact in it.
+
+    \b
+    Example:
+      journey-pipeline report journey.toml
+    """
+    from .settling.view import viewed
+    from .watching.report import report_of
+
+    directory = Path(load(config).run.directory)
+    target = output or directory / "report.html"
+    with viewed(directory) as view:
+        text = report_of(view, directory)
+
+    with terminal.output(target) as out:
+        out.write(text)
+
+    terminal.say(f"{target} written")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of the config file, for editors.
 

@@ -120,7 +120,6 @@ async def _run(
     async with AsyncExitStack() as stack:
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))
-        sight.directory = directory.path
         opened = await to_thread.run_sync(open_leg, directory, plan, options)
         tally = Tally(opened.replay.counters)
         emitter.subscribe(tally.observe)
@@ -129,7 +128,7 @@ async def _run(
 
         # 2. The work; beside it whoever watches or steers. A second signal leaves `everything`.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
-        sight.pace = wiring.pace
+        sight.directory, sight.pace = directory.path, wiring.pace
         sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
         injection = Injection(
             plan, options, replay=opened.replay, wiring=wiring, sifter=sifter, stop=stop

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import stat
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -283,7 +284,7 @@ def test_a_service_manager_is_told(
 
 
 SHOWN = """() => ({
-  phase: document.getElementById("phase").textContent,
+  phase: document.getElementById("phase")?.textContent,
   tiles: Object.fromEntries([...document.querySelectorAll(".tile")].map(
     (tile) => [tile.querySelector("span").textContent, tile.querySelector("b").textContent])),
   drawn: [...document.querySelectorAll("canvas")].filter((canvas) => {
@@ -325,3 +326,31 @@ def test_the_live_page(program: Program, simulator: SimulatorProcess) -> None:
 
     ran = worker.running.ended()
     assert (ran.code, ran.json["accepted"]) == (0, HEAD + 1500)
+
+
+def test_the_report(program: Program, simulator: SimulatorProcess) -> None:
+    """One file, drawn by a real browser from what is in it; nothing is fetched, nothing is told of
+    a contact."""
+    simulator.set_faults("429:at=2,retry_after=1", "500:at=4")
+    configured(program, simulator, worker={"listen": None})
+    ran = program("run", "worker.toml", stdin=HEADER + b",a@example.com,Ann\n" + rows(2, HEAD))
+    assert ran.code == 1
+    written = program("report", "worker.toml")
+    assert (written.code, "run/report.html written" in written.stderr) == (0, True)
+    path = program.directory / "run" / "report.html"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert len(text) < 200_000
+    assert "@example" not in text
+    assert "C00002" not in text
+
+    with browsing() as viewer:
+        page = viewer.open(path.as_uri())
+        expect(page.locator("canvas")).to_have_count(5)
+        told = page.inner_text("body")
+        for line in ("missing_contact_key", "server_error_500", "429", "2,499", "completed"):
+            assert line in told
+
+        assert page.evaluate(SHOWN)["drawn"] == 5
+        assert viewer.asked == [path.as_uri()]
+        assert viewer.complaints == []

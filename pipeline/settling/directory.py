@@ -4,7 +4,8 @@
     journal.db                   the truth (journal.py), with SQLite's -wal and -shm beside it
     journal.db-count             how much the journal must hold at least (witness.py)
     accepted.ndjson …            derived from it (results.py)
-    summary.json, report.html    written when a leg of the run ends
+    summary.json                 written when a leg of the run ends
+    samples.ndjson, report.html  what the run did from minute to minute; drawn by `report`
     live.json, orders.json       how a run that is going on is looked at and steered (live.py)
     previous/<run_id>/           the same files of an earlier run that was put aside
 
@@ -56,6 +57,7 @@ PREVIOUS = "previous"
 MOVED = (
     *(f"{name}.ndjson" for name in NAMES),
     "summary.json",
+    "samples.ndjson",
     "report.html",
     FILE_NAME + ENDING,
     FILE_NAME,

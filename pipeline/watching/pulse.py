@@ -7,8 +7,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from anyio import to_thread
 
 from .samples import Sampler
+from .samples_file import SampleFile, append
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -35,16 +37,26 @@ class Pulse:
 
     async def __call__(self, sight: Sight, *, task_status: TaskStatus[None]) -> None:
         """Look until cancelled."""
-        sampler = Sampler(self._vitals, sight, now=time.monotonic())
+        now = time.monotonic()
+        sampler = Sampler(self._vitals, sight, now=now)
+        file = SampleFile(Sampler(self._vitals, sight, now=now), now=now)
         task_status.started()
         try:
             while True:
                 await anyio.sleep(BEAT_SECONDS)
-                self.samples.append(sampler.take(time.monotonic(), at=time.time()))
+                now = time.monotonic()
+                self.samples.append(sampler.take(now, at=time.time()))
                 self._wake()
+                file.look(now)
+                if sight.directory is not None and file.due(now):
+                    await to_thread.run_sync(
+                        append, sight.directory, file.line(now, at=time.time())
+                    )
         finally:
             self._ended = True
             self._wake()
+            if sight.directory is not None:
+                append(sight.directory, file.line(time.monotonic(), at=time.time()))
 
     async def beat(self) -> dict[str, Any] | None:
         """Wait for the next sample, and return it; None where there will be none."""

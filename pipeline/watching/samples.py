@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .sight import Sight
     from .vitals import Vitals
 
-__all__ = ("Sampler",)
+__all__ = ("QUANTILES", "Sampler")
 
 QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 

@@ -56,13 +56,13 @@ const Charts = (() => {
       { key: "median", tint: "p50", value: (sample) => sample.p50 ?? undefined },
       { key: "95 %", tint: "p95", value: (sample) => sample.p95 ?? undefined },
       { key: "99 %", tint: "p99", value: (sample) => sample.p99 ?? undefined }] },
-    { title: "Requests a second, by answer", show: number, series: [
+    { title: "Requests a second, by answer", show: number, needs: (sample) => Object.keys(sample.requests).length, series: [
       { key: "2xx", tint: "2xx", value: statuses((status) => status[0] === "2"), fill: true },
       { key: "429", tint: "429", value: statuses((status) => status === "429") },
       { key: "4xx", tint: "4xx", value: statuses((status) => status[0] === "4" && status !== "429") },
       { key: "5xx", tint: "5xx", value: statuses((status) => status[0] === "5" || status[0] === "3") },
       { key: "none", tint: "none", value: statuses((status) => status === "none") }] },
-    { title: "Requests in flight", show: number, series: [
+    { title: "Requests in flight", show: number, needs: (sample) => sample.most != null, series: [
       { key: "under way", tint: "in-flight", value: (sample) => sample.in_flight, fill: true },
       { key: "let at once", tint: "most", value: (sample) => sample.most, dash: [5, 4] }] },
   ];
@@ -156,12 +156,15 @@ const Charts = (() => {
     return { plot, chart, update: (newer) => { shown = newer; chart.setData(frame(newer)); tell(); } };
   };
 
-  const draw = (holder, samples) => {
+  const limited = (sample) => Object.keys(sample.limits).length;
+  const draw = (holder, samples, { live = false } = {}) => {
     let all = [], last = samples;
     const build = () => {
       all.forEach(({ chart }) => chart.destroy());
       holder.replaceChildren();
-      all = [lineChart(holder, KINDS[0], last), strip(holder, last), ...KINDS.slice(1).map((kind) => lineChart(holder, kind, last))];
+      // A report from the journal alone knows neither answers nor limits.
+      const known = KINDS.filter(({ needs }) => live || !needs || last.some(needs));
+      all = [lineChart(holder, known[0], last), ...(!live && !last.some(limited) ? [] : [strip(holder, last)]), ...known.slice(1).map((kind) => lineChart(holder, { ...kind, wide: known.length === 2 }, last))];
     };
     build();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", build);

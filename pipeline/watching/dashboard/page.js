@@ -47,7 +47,7 @@
     const told = JSON.parse(event.data);
     samples = told.samples;
     if (charts) charts.update(samples);
-    else charts = Charts.draw(at("charts"), samples);
+    else charts = Charts.draw(at("charts"), samples, { live: true });
     show(told.state);
   });
   stream.addEventListener("sample", (event) => {

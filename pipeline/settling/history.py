@@ -1,0 +1,87 @@
+"""History: what a journal tells of the course of a run, as figures without contacts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from .schema import opened_to_read, translated
+from .store import FILE_NAME
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ("Course", "Stretch", "course_of")
+
+STRETCHES: Final = 500
+
+
+@dataclass(slots=True)
+class Stretch:
+    """What was settled in one stretch of time: contacts by outcome, and how long batches took.
+
+    A batch's time is from its dispatch to its outcome on disk: the request's own, and some
+    milliseconds.
+    """
+
+    until: float  # Unix seconds
+    seconds: float
+    settled: Counter[str] = field(default_factory=Counter)
+    took: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """A run's course, and what its failures were: (outcome, stage, reason) and how many."""
+
+    stretches: list[Stretch]
+    reasons: list[tuple[str, str, str, int]]
+
+
+def course_of(directory: Path) -> Course:
+    """Read the journal in `directory`; raises RunDirectoryError where it cannot be read."""
+    path = directory / FILE_NAME
+    connection = opened_to_read(path)
+    try:
+        with translated(path):
+            return Course(
+                stretches=list(_stretches(connection)),
+                reasons=connection.execute(
+                    "SELECT outcome, stage, reason, COUNT(*) FROM contact"
+                    " WHERE superseded IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
+                ).fetchall(),
+            )
+    finally:
+        connection.close()
+
+
+def _stretches(connection: sqlite3.Connection) -> Iterator[Stretch]:
+    first, last = connection.execute(
+        "SELECT MIN(at), MAX(at) FROM (SELECT at FROM settlement UNION ALL SELECT at FROM contact)"
+    ).fetchone()
+    if first is None:
+        return
+
+    long = max(1.0, (last - first) / STRETCHES)
+    found: dict[int, Stretch] = {}
+
+    def at(place: float) -> Stretch:
+        number = int((place - first) / long)
+        return found.setdefault(number, Stretch(first + (number + 1) * long, long))
+
+    for settled, dispatched, contacts in connection.execute(
+        "SELECT s.at, b.at, s.contacts FROM settlement s JOIN batch b USING (batch_id)"
+        " WHERE s.outcome = 'accepted'"
+    ):
+        stretch = at(settled)
+        stretch.settled["accepted"] += contacts
+        stretch.took.append(settled - dispatched)
+
+    for settled, outcome in connection.execute("SELECT at, outcome FROM contact"):
+        at(settled).settled[outcome] += 1
+
+    for number in range(max(found) + 1):
+        yield found.get(number) or Stretch(first + (number + 1) * long, long)

@@ -1,0 +1,78 @@
+"""The samples' file, `samples.ndjson` in the run directory: what a report draws.
+
+A line a sample (samples.py). Each is as long as a five-hundredth of the time since the process
+began, and a second at the least: a chart of the whole has as many points as a screen, and months
+of a worker take less than a megabyte. Nothing depends on the file: it is not synced, and a disk
+that does not take it costs the run nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .samples import Sampler
+
+__all__ = ("SAMPLES_NAME", "SampleFile", "append", "read_samples")
+
+SAMPLES_NAME: Final = "samples.ndjson"
+SHARE: Final = 1 / 500
+LEAST_SECONDS: Final = 1.0
+KEYS: Final = {"at", "seconds", "accepted", "rejected", "unknown", "requests", "limits"}
+MOST_BYTES: Final = 64 << 20
+"""Of what is read: what is longer was not written here."""
+
+
+class SampleFile:
+    """Cuts samples when they are due, and appends them."""
+
+    def __init__(self, sampler: Sampler, *, now: float) -> None:
+        self._sampler = sampler
+        self._began = now
+
+    def due(self, now: float) -> bool:
+        """Whether a sample is long enough."""
+        return self._sampler.seconds(now) >= max(LEAST_SECONDS, SHARE * (now - self._began)) - 0.05
+
+    def look(self, now: float) -> None:
+        """Note what limits the run; once a second is enough."""
+        self._sampler.look(now)
+
+    def line(self, now: float, *, at: float) -> bytes:
+        """The sample that ends now, as it is written."""
+        return orjson.dumps(self._sampler.take(now, at=at), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def append(directory: Path, line: bytes) -> None:
+    """Add a line to the file in `directory`, if the disk takes it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(OSError):
+        descriptor = os.open(directory / SAMPLES_NAME, flags, 0o600)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+
+def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
+    """The samples of all processes that worked on the run, oldest first.
+
+    A line that a killed process left half-written is passed over.
+    """
+    path = directory / SAMPLES_NAME
+    with suppress(OSError):
+        if path.stat().st_size > MOST_BYTES:
+            return
+
+        for line in path.read_bytes().splitlines():
+            with suppress(orjson.JSONDecodeError):
+                sample = orjson.loads(line)
+                if isinstance(sample, dict) and sample.keys() >= KEYS:
+                    yield sample
