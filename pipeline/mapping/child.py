@@ -11,13 +11,12 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
+from .crossing import Crossing
 
+if TYPE_CHECKING:
     from .encoding import Encoding
 
 __all__ = ("Child", "spawn")
@@ -43,29 +42,29 @@ class Child:
     """A process and the connection to it."""
 
     process: subprocess.Popen[bytes]
-    connection: Connection
+    connection: Crossing
 
     def take(self, encoding: Encoding) -> None:
-        """Give it its work. If it is dead, `recv` will tell."""
+        """Give it its work. If it is dead, `receive` will tell."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(encoding)
 
     def ready(self) -> bool:
         """Whether it waits for its work, or is dead."""
-        return self.connection.poll()
+        return self.connection.waits()
 
     def end(self) -> int:
         """End it now, whatever it does; its status."""
-        # The connection is not closed here: a thread may still be waiting in `recv`, and would read
-        # on from whatever gets the descriptor next. It sees the end of the stream instead, and the
-        # last reference closes.
+        # The connection is not closed here: a thread may still be waiting in `receive`, and would
+        # read on from whatever gets the descriptor next. It sees the end of the stream instead, and
+        # the last reference closes.
         self.process.kill()
         return self.process.wait()
 
 
 def spawn() -> Child:
     """Start a child. It takes a while until it is ready, and may be given its work before."""
-    ours, theirs = Pipe(duplex=True)
+    ours, theirs = Crossing.pair()
     # The child must import this very package, whatever lies in the current directory.
     search = [str(Path(__file__).parents[2]), *sys.path]
     process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own code

@@ -133,7 +133,7 @@ class ChildEncoder:
             raise RuntimeError("the encoder is not open")
 
         try:
-            message = await to_thread.run_sync(child.connection.recv, abandon_on_cancel=True)
+            message = await to_thread.run_sync(child.connection.receive, abandon_on_cancel=True)
         except (EOFError, OSError):
             await self._restart(child)
             return

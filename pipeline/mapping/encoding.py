@@ -3,7 +3,7 @@
 The child is this module run with a connection as file descriptor; it imports intake and mapping
 and nothing else of the program, so that it is small and starts fast.
 
-Protocol of the connection, all of it pickled: the child says READY; the parent sends an `Encoding`,
+Protocol of the connection (crossing.py): the child says READY; the parent sends an `Encoding`,
 before or after; the child answers with lists of `Contacts`, several chunks to a message where they
 are at hand, and last with None, or with the JourneyError that ended it. A connection that closes
 without a last message means that the child died.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import socket
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,11 +25,11 @@ from .sent import SentChunk, sent_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from multiprocessing.connection import Connection
 
     from ..intake.ranges import Ranges
     from ..intake.source import Chunk
     from .contacts import Contacts, ContactShape
+    from .crossing import Crossing
     from .rules import MappingPolicy
     from .target import Target
 
@@ -123,10 +124,10 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
         share_before = None if share_before is None or weight is None else share_before + weight
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Crossing) -> None:
     """Be the child: take an Encoding from the connection, send back its contacts."""
     connection.send(READY)
-    encoding: Encoding = connection.recv()
+    encoding: Encoding = connection.receive()
     # What comes from a file is at hand at once; what comes from a pipe may be all for a while.
     room_bytes = MESSAGE_BYTES if all(each.weight is not None for each in encoding.readings) else 0
     gathered: list[Contacts] = []
@@ -148,7 +149,7 @@ def serve(connection: Connection) -> None:
 
 def main(descriptor: int) -> None:
     """The child's life: serve one connection, given as a file descriptor, then end."""
-    from multiprocessing.connection import Connection  # noqa: PLC0415  # only the child needs it
+    from .crossing import Crossing  # noqa: PLC0415  # only the child needs it
 
     # A chunk is thousands of lists and dicts, none in a cycle and all gone with the chunk: looking
     # for cycles among them after every 700 is a tenth of the work, and finds nothing.
@@ -158,6 +159,6 @@ def main(descriptor: int) -> None:
     # A terminal's Ctrl-C reaches the whole group; when to stop is the parent's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        serve(Connection(descriptor))
+        serve(Crossing(socket.socket(fileno=descriptor)))
     except (BrokenPipeError, ConnectionResetError, EOFError):
         sys.exit(0)  # the parent is gone or wants no more
