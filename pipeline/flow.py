@@ -36,7 +36,7 @@ from .settling.journal import Journal
 from .settling.settler import Item
 from .settling.tally import Tally
 from .sifting import Sifter
-from .stages import Packer, Reader, send, settle
+from .stages import Packer, Reader, hand, send, settle
 from .steering import steer
 from .stop import Stop, heed_signals
 from .watching.sight import Sight
@@ -247,7 +247,7 @@ class Injection:
         packer = Packer(
             wiring.batcher(), chunks_out, batches=batches_in, items=items_in.clone(), emit=emit
         )
-        sender = wiring.sender(client, keeper, settle=items_in.send)
+        sender = wiring.sender(client, keeper, settle=partial(hand, stream=items_in))
         async with create_task_group() as settling:
             settling.start_soon(partial(settle, items_out, wiring.settler, stop=stop))
             async with items_in, create_task_group() as others:  # closed when the last has settled

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio import BrokenResourceError, CancelScope, EndOfStream, WouldBlock
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
-    from anyio.streams.memory import MemoryObjectReceiveStream
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
     from .events import Emit
     from .mapping.contacts import Contacts
@@ -33,7 +33,18 @@ if TYPE_CHECKING:
     from .settling.settler import Item, Settler
     from .stop import Stop
 
-__all__ = ("Packer", "Reader", "send", "settle")
+__all__ = ("Packer", "Reader", "hand", "send", "settle")
+
+T = TypeVar("T")
+
+
+async def hand(item: T, stream: MemoryObjectSendStream[T]) -> None:
+    """Send `item`; where there is room, without a turn of the loop, which counts at full speed."""
+    try:
+        stream.send_nowait(item)
+    except WouldBlock:
+        await stream.send(item)
+
 
 REDELIVERED = "redelivered"
 REDELIVERED_DETAIL = (
@@ -93,8 +104,8 @@ class Packer:
         batcher: Batcher,
         chunks: ObjectReceiveStream[Contacts],
         *,
-        batches: ObjectSendStream[Batch],
-        items: ObjectSendStream[Item],
+        batches: MemoryObjectSendStream[Batch],
+        items: MemoryObjectSendStream[Item],
         emit: Emit,
     ) -> None:
         self._batcher = batcher
@@ -132,8 +143,9 @@ class Packer:
 
     async def _take(self, contacts: Contacts) -> None:
         # What was read is settled before any batch of it can be, so that the books always balance.
-        await self._items.send(
-            Read(source=contacts.source, mark=contacts.mark, rejections=contacts.rejected)
+        await hand(
+            Read(source=contacts.source, mark=contacts.mark, rejections=contacts.rejected),
+            self._items,
         )
         self._emit(
             ChunkRead(
@@ -160,11 +172,11 @@ class Packer:
                     trigger=batch.trigger,
                 )
             )
-            await self._batches.send(batch)
+            await hand(batch, self._batches)
 
 
 async def send(
-    batches: ObjectReceiveStream[Batch],
+    batches: MemoryObjectReceiveStream[Batch],
     sender: Sender,
     *,
     stop: Stop,
@@ -176,13 +188,8 @@ async def send(
     """
     async with batches:
         while True:
-            with scope() as waiting:
-                try:
-                    batch = await batches.receive()
-                except EndOfStream:
-                    return
-
-            if waiting.cancelled_caught:
+            batch = await _next(batches, stop=stop, scope=scope)
+            if batch is None:
                 return
 
             try:
@@ -190,6 +197,23 @@ async def send(
             except (HaltError, ConfigError) as error:  # a secret file may be gone by a renewal
                 stop.halt(error)
                 return
+
+
+async def _next(
+    batches: MemoryObjectReceiveStream[Batch], *, stop: Stop, scope: Callable[[], CancelScope]
+) -> Batch | None:
+    """The next batch; None when there are no more, or the run stops."""
+    try:
+        if not stop.asked:
+            with suppress(WouldBlock):
+                return batches.receive_nowait()
+
+        with scope():
+            return await batches.receive()
+    except EndOfStream:
+        return None
+
+    return None
 
 
 async def settle(items: MemoryObjectReceiveStream[Item], settler: Settler, *, stop: Stop) -> None:

@@ -202,7 +202,10 @@ def _told(headers: Mapping[str, str]) -> str:
 
 def _without(token: str, headers: CIMultiDictProxy[str]) -> Mapping[str, str]:
     """The headers, and no token in the one that messages quote."""
-    there = headers.get("Location", "").encode("utf-8", "replace")
+    if "Location" not in headers:
+        return headers
+
+    there = headers["Location"].encode("utf-8", "replace")
     if (clean := blotted(there, token)) == there:
         return headers
 

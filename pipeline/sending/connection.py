@@ -64,8 +64,8 @@ class Body(Payload):
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        # The headers wait in the writer for the first slice, so this is before any byte. What the
-        # server did to an idle connection shows only after a turn of the loop.
+        # The headers wait in the writer, so this is before any byte. What the server did to an
+        # idle connection shows only after a turn of the loop.
         await asyncio.sleep(0)
         self.connection = getattr(writer, "protocol", None)  # there even when the transport is not
         if self.connection is not None and self.connection.should_close:
@@ -76,6 +76,7 @@ class Body(Payload):
             self._wire = Wire.under(transport)
             self.started = True
 
+        writer.send_headers()  # else they are joined with the first slice, which copies it
         if self._size <= SLICE_BYTES:
             await writer.write(self._value)
             return

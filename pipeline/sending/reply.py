@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -71,16 +72,27 @@ def blotted(text: bytes, secret: str) -> bytes:
     if not secret:
         return text
 
+    forms, beginnings = _forms(secret)
+    for form in forms:
+        text = text.replace(form, b"***")
+
+    if not text.endswith(beginnings):
+        return text
+
+    # Where the text breaks off, so may the secret.
+    end = next(filter(text.endswith, beginnings))
+    return text.removesuffix(end) + b"***"
+
+
+@lru_cache(maxsize=4)  # each answer is looked through for the same token
+def _forms(secret: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The secret as it may be written, and what it may begin with, the longest first."""
     raw = secret.encode()
     in_json = orjson.dumps(secret)[1:-1]
     forms = {raw, in_json, in_json.replace(b"/", b"\\/"), quote(secret, safe="").encode()}
-    for form in sorted({*forms, b64encode(raw).rstrip(b"=")}, key=len, reverse=True):
-        text = text.replace(form, b"***")
-
-    # Where the text breaks off, so may the secret.
-    ends = (raw[:length] for length in range(len(raw) - 1, BROKEN_OFF - 1, -1))
-    end = next(filter(text.endswith, ends), b"")
-    return text.removesuffix(end) + b"***" if end else text
+    longest_first = sorted({*forms, b64encode(raw).rstrip(b"=")}, key=len, reverse=True)
+    beginnings = (raw[:length] for length in range(len(raw) - 1, BROKEN_OFF - 1, -1))
+    return tuple(longest_first), tuple(beginnings)
 
 
 def printable(text: str, limit: int = EXCERPT_CHARACTERS) -> str:

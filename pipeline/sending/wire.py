@@ -40,8 +40,8 @@ class Wire:
     own, since the connection's is gone as soon as the connection is lost.
     """
 
-    def __init__(self, plug: socket.socket, acked: int) -> None:
-        self._plug = plug
+    def __init__(self, descriptor: int, acked: int) -> None:
+        self._descriptor = descriptor
         self._before = acked
 
     @classmethod
@@ -54,16 +54,18 @@ class Wire:
         if (acked := _acked(plug)) is None:
             return None
 
-        copy = os.dup(plug.fileno())
-        return cls(socket.socket(plug.family, plug.type, plug.proto, fileno=copy), acked)
+        return cls(os.dup(plug.fileno()), acked)
 
     def untouched(self) -> bool:
         """Whether the other side has acknowledged nothing since."""
-        return _acked(self._plug) == self._before
+        with socket.socket(fileno=os.dup(self._descriptor)) as plug:
+            return _acked(plug) == self._before
 
     def close(self) -> None:
         """Let go of the descriptor; closing again does nothing."""
-        self._plug.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def in_good_order(error: BaseException) -> bool:
