@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.configs import write_config, write_contacts
+from tests.fakes.processes import kill
 from tests.fakes.program import Program, eventually
 from tests.fakes.simulator_process import SimulatorProcess
 
@@ -87,3 +88,46 @@ def test_a_verification_that_is_broken_off(
 
 def downloads(simulator: SimulatorProcess) -> bool:
     return bool(simulator.summary()["history"]["requests"] >= 3)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "records", "contacts"), [("async-events", 20, 600), ("events", 1, 60)]
+)
+def test_with_v2_tokens_killed_and_gone_on_with(
+    endpoint: str, records: int, contacts: int, tmp_path: Path, program: Program
+) -> None:
+    """What the other endpoints are told of, to the last contact, without a legacy package."""
+    write_contacts(tmp_path / "contacts.csv", range(1, contacts + 1))
+    (tmp_path / "simulator.toml").write_text('package = "enhanced"\nlatency = "0.02"\n')
+    options = ("--config", str(tmp_path / "simulator.toml"), "--vanishing", "7$")
+    with SimulatorProcess(*options) as simulator:
+        write_config(
+            tmp_path / "journey.toml",
+            url=simulator.url,
+            source="contacts.csv",
+            account={"auth": "v2"},
+            journey={"endpoint": endpoint},
+            batch={"max_records": records},
+            delivery={"max_in_flight": 4},
+        )
+        with program.start("run", "journey.toml") as running:
+            eventually(lambda: simulator.summary()["contacts"]["taken"] >= contacts // 4)
+            kill(running.pid)
+
+        ran = program("run", "journey.toml", "--json")
+        assert (ran.json["state"], ran.json["read"]) == ("completed", contacts)
+        assert ran.json["endpoint"] == endpoint
+        verified = program("verify", "journey.toml", "--margin", "0", "--json")
+        said = {one["contact_key"]: one for one in simulator.contacts()}
+
+    # Who is unknown still was under way when it was killed, and came nowhere.
+    entered = {key for key, one in said.items() if one["entered"]}
+    assert verified.code == 1
+    assert verified.json["entered"] == len(entered)
+    assert verified.json["missing"] + verified.json["unknown"] == contacts - len(entered)
+    assert verified.json["unknown"] <= 4 * records
+    assert {one["taken"] for one in said.values()} == {1}
+    listed = program("results", "journey.toml", "--of", "missing", "--format", "ndjson").stdout
+    missing = {json.loads(line)["contact_key"] for line in listed.splitlines()}
+    assert missing <= said.keys() - entered
+    assert len(missing) == verified.json["missing"]
