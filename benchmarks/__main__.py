@@ -16,6 +16,7 @@ from .contacts import DATA, contacts_file
 from .fields import measure_encoder, measure_runs
 from .goals import goals
 from .machine import described, machine
+from .pace.command import pace
 from .plot import write_plot
 from .report import as_json, table, write_json
 from .rounds import Case, Rounds
@@ -36,7 +37,13 @@ _ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 _Plan = list[tuple[Case, Way]]
 
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app.command()(pace)
+
+
+@app.callback(invoke_without_command=True)
 def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
+    context: typer.Context,
     contacts: Annotated[int, typer.Option(help="Contacts in the file.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(help="How often every way is run.")] = 5,
     latency_ms: Annotated[
@@ -71,6 +78,9 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
     ] = None,
 ) -> None:
     """Measure journey-pipeline beside the ways people do it today (benchmarks/README.md)."""
+    if context.invoked_subcommand is not None:
+        return
+
     if quick:
         contacts, rounds = 100_000, 1
 
@@ -191,4 +201,4 @@ def _show(results: Results, about: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

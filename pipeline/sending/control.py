@@ -157,7 +157,7 @@ class Control:
         after = verdict.retry_after
         seconds = UNTOLD_HOLD_SECONDS if after is None else after
         # Who says "at once" asks for no less.
-        if seconds > 0 and self.rate.throttled(permit.went_at, now):
+        if seconds > 0 and self.rate.throttled(permit.went_at, now, pause_seconds=seconds):
             events.append(RateCut(requests_per_second=self.rate.rate(now) or 0.0))
 
         if seconds > 0 and self.hold(seconds, now):
