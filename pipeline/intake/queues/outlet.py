@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ("Outgoing", "Outlet", "outlet_of")
 
-OUTLETS: Final = {"redis": ("redis_outlet", "RedisOutlet")}
+OUTLETS: Final = {
+    "redis": ("redis_outlet", "RedisOutlet"),
+    "nats": ("nats_outlet", "NatsOutlet"),
+}
 """Kind of queue -> the module of its outlet, imported when one is wanted, and its class."""
 
 
@@ -29,9 +32,6 @@ class Outgoing:
 
 class Outlet(Protocol):
     """A queue that is written to. Raises as Queue does (message.py)."""
-
-    doubles: str
-    """What a process that is killed may leave twice on the queue, for a person."""
 
     async def open(self, name: str) -> int:
         """Connect, and make the queue where that is the custom; may be called again.

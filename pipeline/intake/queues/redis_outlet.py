@@ -19,8 +19,6 @@ __all__ = ("RedisOutlet",)
 class RedisOutlet:
     """A stream that is written to; how far, is kept in a key: `<stream>:enqueued:<name>`."""
 
-    doubles = "none: how far it came is written in one transaction with the messages"
-
     def __init__(self, place: Place) -> None:
         self._place = place
         self._redis: Any = None

@@ -25,7 +25,10 @@ __all__ = ("QueueSource", "queue_of")
 PEEKED_MESSAGES: Final = 100
 LOOK_SECONDS: Final = 15.0
 
-CLIENTS: Final = {"redis": ("redis_stream", "RedisStream")}
+CLIENTS: Final = {
+    "redis": ("redis_stream", "RedisStream"),
+    "nats": ("nats_jetstream", "NatsStream"),
+}
 """Kind of queue -> the module of its client, imported when one is wanted, and its class."""
 
 Result = TypeVar("Result")

@@ -1,0 +1,189 @@
+"""NATS JetStream: a pull consumer that all workers of a group share, durable under its name.
+
+A message that is not acknowledged goes out again after `claim_idle_seconds`, to whoever asks; the
+server says how often it did, and not to whom. The group's consumer and, where nobody has made it,
+the stream (subject and name alike) are made when they are first needed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import SourceError
+from ..extras import need
+from .message import Message, QueueLostError
+from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .place import Place
+
+__all__ = ("NatsStream",)
+
+MOST_AT_ONCE: Final = 500
+"""Messages that are asked for together: what arrives in the moment of a crash is in doubt."""
+
+MOST_UNACKNOWLEDGED: Final = 100_000
+LEAST_WAIT_SECONDS: Final = 0.05
+
+
+class NatsStream:
+    """A stream, read by a group's consumer."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._client: Any = None
+        self._context: Any = None
+        self._subscription: Any = None
+
+    @property
+    def extend_seconds(self) -> float:
+        return self._place.policy.claim_idle_seconds / 4
+
+    async def open(self, worker: str, *, fresh: bool) -> None:  # the broker knows no workers
+        await self.close()
+        self._client = await connected(self._place)
+        self._context = self._client.jetstream(timeout=CONNECT_SECONDS)
+        with Translated(self._place):
+            if await self._consumer() is None:
+                await self._make_consumer(fresh=fresh)
+
+            self._subscription = await self._context.pull_subscribe_bind(
+                consumer=self._place.group, stream=self._place.queue
+            )
+
+    async def _consumer(self) -> Any:
+        errors = need("nats.js.errors", extra="nats", what=self._place.label)
+        try:
+            return await self._context.consumer_info(self._place.queue, self._place.group)
+        except errors.NotFoundError:
+            return None
+
+    async def _make_consumer(self, *, fresh: bool) -> None:
+        errors = need("nats.js.errors", extra="nats", what=self._place.label)
+        api = need("nats.js.api", extra="nats", what=self._place.label)
+        if not fresh:
+            raise SourceError(
+                f"{self._place.label} has no consumer {self._place.group} any more, from which "
+                "this run has taken contacts: a new one would begin with the first message, and "
+                "send them again. Make it where it is to go on"
+            )
+
+        await make_stream(self._context, self._place)
+        with suppress(errors.BadRequestError):  # another worker was faster
+            await self._context.add_consumer(
+                self._place.queue,
+                config=api.ConsumerConfig(
+                    durable_name=self._place.group,
+                    ack_policy=api.AckPolicy.EXPLICIT,
+                    ack_wait=self._place.policy.claim_idle_seconds,
+                    max_ack_pending=MOST_UNACKNOWLEDGED,
+                    max_deliver=-1,
+                ),
+            )
+
+    async def take(self, most: int, wait_seconds: float) -> list[Message]:
+        errors = need("nats.errors", extra="nats", what=self._place.label)
+        try:
+            with Translated(self._place):
+                self._check()
+                taken = await self._subscription.fetch(
+                    min(most, MOST_AT_ONCE), timeout=max(LEAST_WAIT_SECONDS, wait_seconds)
+                )
+        except QueueLostError as error:
+            if isinstance(error.__cause__, errors.TimeoutError | TimeoutError):
+                self._check()
+                return []
+
+            raise
+
+        return [_message(each) for each in taken]
+
+    def _check(self) -> None:
+        """Raise QueueLostError where the connection is gone: the client itself would wait."""
+        if self._client is None or not self._client.is_connected:
+            raise QueueLostError("the connection is gone")
+
+    async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+        with Translated(self._place):
+            self._check()
+            for message in messages:
+                await self._client.publish(message.handle, b"+ACK")
+
+            await self._client.flush(CONNECT_SECONDS)
+
+        return list(messages)
+
+    async def extend(self, messages: Sequence[Message]) -> None:
+        with Translated(self._place):
+            self._check()
+            for message in messages:
+                await self._client.publish(message.handle, b"+WPI")
+
+    async def close(self) -> None:
+        if self._client is not None:
+            client, self._client = self._client, None
+            await hang_up(client)
+
+    async def look(self) -> str:
+        await self._look()
+        info = await self._consumer()
+        if info is not None:
+            return (
+                f"group {self._place.group}: {info.num_pending:,} messages wait, "
+                f"{info.num_ack_pending:,} are being worked on"
+            )
+
+        errors = need("nats.js.errors", extra="nats", what=self._place.label)
+        try:
+            stream = await self._context.stream_info(self._place.queue)
+        except errors.NotFoundError:
+            return "the stream is not there yet; it is made when it is first used"
+
+        return (
+            f"{stream.state.messages:,} messages; group {self._place.group} will be made, "
+            "from the first on"
+        )
+
+    async def peek(self, most: int) -> list[Message]:
+        await self._look()
+        errors = need("nats.js.errors", extra="nats", what=self._place.label)
+        info, seen = await self._consumer(), []
+        try:
+            state = (await self._context.stream_info(self._place.queue)).state
+            first = state.first_seq if info is None else info.delivered.stream_seq + 1
+            for sequence in range(first, min(first + most, state.last_seq + 1)):
+                with suppress(errors.NotFoundError):  # deleted meanwhile
+                    raw = await self._context.get_msg(self._place.queue, sequence)
+                    seen.append(Message(identity=str(sequence), body=raw.data or b""))
+        except errors.NotFoundError:
+            return []
+
+        return seen
+
+    async def _look(self) -> None:
+        if self._client is None:
+            self._client = await connected(self._place)
+            self._context = self._client.jetstream(timeout=CONNECT_SECONDS)
+
+
+async def make_stream(context: Any, place: Place) -> None:
+    """Make the stream where there is none; it takes what is published under its own name."""
+    errors = need("nats.js.errors", extra="nats", what=place.label)
+    try:
+        await context.stream_info(place.queue)
+    except errors.NotFoundError:
+        await context.add_stream(name=place.queue, subjects=[place.queue])
+
+
+def _message(raw: Any) -> Message:
+    told = raw.metadata
+    given = (raw.headers or {}).get(IDENTITY)
+    return Message(
+        identity=given or str(told.sequence.stream),
+        body=raw.data,
+        redelivered=(told.num_delivered or 1) > 1,
+        handle=raw.reply,
+    )

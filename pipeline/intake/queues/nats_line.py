@@ -1,0 +1,79 @@
+"""The line to a NATS server, and what its client raises turned into what must be done."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import SourceError
+from ..extras import need
+from .message import QueueLostError
+
+if TYPE_CHECKING:
+    from .place import Place
+
+__all__ = ("CONNECT_SECONDS", "IDENTITY", "Translated", "connected", "hang_up")
+
+IDENTITY: Final = "Nats-Msg-Id"
+"""The header by which JetStream itself knows a message that is put twice within its window."""
+
+CONNECT_SECONDS: Final = 5
+
+
+async def connected(place: Place) -> Any:
+    """A client that is connected, and stays away once it is not: its owner connects anew."""
+    nats = need("nats", extra="nats", what=place.label)
+    context = ssl.create_default_context(cafile=place.policy.ca_file) if place.tls else None
+    scheme = "tls" if place.tls else "nats"
+    with Translated(place):
+        return await nats.connect(
+            [f"{scheme}://{_host(host)}:{port or 4222}" for host, port in place.hosts],
+            name="journey-pipeline",
+            user=place.user,
+            password=place.policy.password if place.user else None,
+            token=None if place.user else place.policy.password,
+            tls=context,
+            allow_reconnect=False,
+            connect_timeout=CONNECT_SECONDS,
+            error_cb=_heard,
+        )
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+async def _heard(_: Exception) -> None:
+    """Whatever happens to the connection, the next call tells."""
+
+
+async def hang_up(client: Any) -> None:
+    """Close the connection, in whatever state it is."""
+    with suppress(Exception):
+        await asyncio.wait_for(client.close(), CONNECT_SECONDS)
+
+
+class Translated:
+    """Turns what the client raises into what the caller must do."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, SourceError | QueueLostError):
+            return
+
+        core = need("nats.errors", extra="nats", what=self._place.label)
+        told = str(error) or type(error).__name__
+        refused = isinstance(error, core.AuthorizationError) or "authorization" in told.lower()
+        jetstream = need("nats.js.errors", extra="nats", what=self._place.label)
+        if refused or isinstance(error, jetstream.BadRequestError | jetstream.NotFoundError):
+            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
+
+        if isinstance(error, core.Error | OSError | TimeoutError):
+            raise QueueLostError(told.removeprefix("nats: ")) from error
