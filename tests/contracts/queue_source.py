@@ -192,7 +192,8 @@ def check_killed(bench: Bench) -> None:
     assert len(told["accepted"]) > len(bench.keys) / 2
     rejected = lines_of(bench.program.directory / "run", "rejected")
     raw = {line["record"] for line in rejected if line["stage"] == "intake"}
-    assert raw == {"{broken", "\\xff\\xfe\x00", '"a text"', "[1, 2"}
+    assert raw - {"\\xff\\xfe\x00"} == {"{broken", '"a text"', "[1, 2"}
+    assert len(raw) == (len(POISON) if bench.broker.takes_bytes else len(POISON) - 1)
     assert any(line["reason"] == "interrupted" for line in unknown)
     assert all(line["record"]["ContactKey"] == line["contact_key"] for line in unknown)
     retried = bench.program("retry", "run.toml", "--of", "unknown", "--json")

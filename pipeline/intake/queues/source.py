@@ -28,6 +28,7 @@ LOOK_SECONDS: Final = 15.0
 CLIENTS: Final = {
     "redis": ("redis_stream", "RedisStream"),
     "nats": ("nats_jetstream", "NatsStream"),
+    "sqs": ("sqs", "SqsQueue"),
 }
 """Kind of queue -> the module of its client, imported when one is wanted, and its class."""
 

@@ -1,0 +1,163 @@
+"""Amazon SQS: a queue whose messages are hidden from others while one works on them.
+
+A message that is not deleted is seen again after `claim_idle_seconds`, by whoever asks; SQS counts
+how often it was received, and does not say by whom. It gives ten messages at a time, so several
+requests for them are made together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from .message import Message, QueueLostError
+from .sqs_line import IDENTITY, SqsLine, Translated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from .place import Place
+
+__all__ = ("SqsQueue",)
+
+AT_ONCE: Final = 10
+"""Messages in a request, which is SQS's own limit."""
+REQUESTS: Final = 16
+"""Requests under way together."""
+
+
+class SqsQueue:
+    """A queue of SQS, standard or first in, first out."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._line = SqsLine(place)
+
+    @property
+    def extend_seconds(self) -> float:
+        return self._place.policy.claim_idle_seconds / 4
+
+    @property
+    def _hidden_seconds(self) -> int:
+        return min(43_200, max(1, round(self._place.policy.claim_idle_seconds)))
+
+    async def open(self, worker: str, *, fresh: bool) -> None:  # SQS knows no workers
+        await self._line.close()
+        await self._line.open()
+
+    async def take(self, most: int, wait_seconds: float) -> list[Message]:
+        requests = max(1, min(REQUESTS, most // AT_ONCE))
+        answers = await self._together(
+            [lambda: self._receive(min(most, AT_ONCE))] * requests if requests > 1 else []
+        )
+        taken = [message for answer in answers for message in answer]
+        if taken:
+            return taken
+
+        # Nothing at hand: one request is left waiting, in whole seconds, as SQS has it.
+        return await self._receive(min(most, AT_ONCE), wait_seconds=max(1, round(wait_seconds)))
+
+    async def _receive(self, most: int, *, wait_seconds: int = 0) -> list[Message]:
+        with Translated(self._place):
+            answer = await self._line.client.receive_message(
+                QueueUrl=self._line.url,
+                MaxNumberOfMessages=most,
+                WaitTimeSeconds=wait_seconds,
+                VisibilityTimeout=self._hidden_seconds,
+                MessageAttributeNames=[IDENTITY],
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+
+        return list(map(_message, answer.get("Messages", ())))
+
+    async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+        async def delete(some: Sequence[Message]) -> list[Message]:
+            entries = [
+                {"Id": str(number), "ReceiptHandle": each.handle}
+                for number, each in enumerate(some)
+            ]
+            with Translated(self._place):
+                answer = await self._line.client.delete_message_batch(
+                    QueueUrl=self._line.url, Entries=entries
+                )
+
+            return [some[int(told["Id"])] for told in answer.get("Successful", ())]
+
+        answers = await self._together([partial(delete, some) for some in _tens(messages)])
+        return [message for answer in answers for message in answer]
+
+    async def extend(self, messages: Sequence[Message]) -> None:
+        async def extend(some: Sequence[Message]) -> None:
+            entries = [
+                {
+                    "Id": str(number),
+                    "ReceiptHandle": each.handle,
+                    "VisibilityTimeout": self._hidden_seconds,
+                }
+                for number, each in enumerate(some)
+            ]
+            with Translated(self._place):
+                await self._line.client.change_message_visibility_batch(
+                    QueueUrl=self._line.url, Entries=entries
+                )
+
+        await self._together([partial(extend, some) for some in _tens(messages)])
+
+    async def _together(self, works: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        """Do several things at a time; all have ended before an error is raised."""
+        if self._line.client is None:
+            raise QueueLostError("it is not open")
+
+        results: list[Any] = []
+        for begin in range(0, len(works), REQUESTS):
+            some = [work() for work in works[begin : begin + REQUESTS]]
+            results += await asyncio.gather(*some, return_exceptions=True)
+
+        errors = [one for one in results if isinstance(one, BaseException)]
+        if errors and len(errors) == len(results):
+            raise errors[0]
+
+        for error in errors:
+            if not isinstance(error, QueueLostError):
+                raise error
+
+        return [one for one in results if not isinstance(one, BaseException)]
+
+    async def close(self) -> None:
+        await self._line.close()
+
+    async def look(self) -> str:
+        await self._line.open()
+        waiting, hidden = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+        with Translated(self._place):
+            answer = await self._line.client.get_queue_attributes(
+                QueueUrl=self._line.url, AttributeNames=[waiting, hidden, "RedrivePolicy"]
+            )
+
+        told = answer.get("Attributes", {})
+        text = f"about {int(told[waiting]):,} messages wait, {int(told[hidden]):,} are worked on"
+        return f"{text}; none was looked at: SQS takes that for a delivery"
+
+    async def peek(self, most: int) -> list[Message]:  # seeing is receiving
+        return []
+
+
+def _tens(messages: Sequence[Message]) -> list[Sequence[Message]]:
+    return [messages[begin : begin + AT_ONCE] for begin in range(0, len(messages), AT_ONCE)]
+
+
+def _bound(
+    work: Callable[..., Awaitable[Any]], some: Sequence[Message]
+) -> Callable[[], Awaitable[Any]]:
+    return lambda: work(some)
+
+
+def _message(told: dict[str, Any]) -> Message:
+    given = told.get("MessageAttributes", {}).get(IDENTITY, {}).get("StringValue")
+    return Message(
+        identity=given or told["MessageId"],
+        body=told["Body"].encode("utf-8", "surrogatepass"),
+        redelivered=int(told.get("Attributes", {}).get("ApproximateReceiveCount", 1)) > 1,
+        handle=told["ReceiptHandle"],
+    )
