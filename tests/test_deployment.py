@@ -1,0 +1,183 @@
+"""What config/ offers to copy: configs that hold, and units, images and manifests that fit them."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from pipeline.config import json_schema, load
+from tests.fakes.configs import write_contacts
+from tests.fakes.program import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "config"
+DRAIN_SECONDS = 75.0
+HEADER = "customer_id,email,first_name,visited"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    with Program(tmp_path) as program:
+        yield program
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    """The Kubernetes objects, by kind."""
+    found = yaml.safe_load_all((CONFIG / "kubernetes.yaml").read_text(encoding="utf-8"))
+    return {each["kind"]: each for each in found}
+
+
+def pod() -> dict[str, Any]:
+    spec: dict[str, Any] = manifests()["StatefulSet"]["spec"]["template"]["spec"]
+    return spec
+
+
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((CONFIG / "compose.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def texts() -> dict[str, str]:
+    """Every config there is to copy."""
+    found = {path.name: path.read_text(encoding="utf-8") for path in CONFIG.glob("*.toml")}
+    return {**found, "kubernetes": manifests()["ConfigMap"]["data"]["worker.toml"]}
+
+
+@pytest.mark.parametrize("name", texts())
+def test_a_config_holds(name: str, program: Program) -> None:
+    """`check --offline` finds nothing wrong with it, given the file it speaks of."""
+    place = program.directory
+    contacts = write_contacts(place / "contacts.csv", range(1, 4))
+    text = contacts.read_text().replace("customer_id,EmailAddress,FirstName", HEADER)
+    contacts.write_text(text.replace(",Ann\n", ",Ann,02/01/2026\n"))
+    (place / "journey.toml").write_text(texts()[name], encoding="utf-8")
+    ran = program("check", "journey.toml", "--offline")
+    assert (ran.code, "fail" in ran.stdout) == (0, False), ran.stdout + ran.stderr
+
+
+def test_what_a_worker_calls_a_default_is_one() -> None:
+    """A comment cannot fall behind the code."""
+    schema, section = json_schema(), ""
+    for line in (CONFIG / "worker.toml").read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\[([a-z.]+)\]", line):
+            section = match[1]
+        elif match := re.fullmatch(r"# (([a-z_]+) = .*)  # the default", line):
+            node = schema["properties"][section]["$ref"].rsplit("/", 1)[-1]
+            told = schema["$defs"][node]["properties"][match[2]]
+            assert tomllib.loads(match[1])[match[2]] == told["default"], line
+
+
+def test_a_drain_ends_before_it_is_killed(tmp_path: Path) -> None:
+    """A request's own time, then the drain's, then the manager's."""
+    for name in ("worker.toml", "kubernetes"):
+        (tmp_path / "w.toml").write_text(texts()[name], encoding="utf-8")
+        config = load(tmp_path / "w.toml", {})
+        assert config.worker.drain_seconds == DRAIN_SECONDS > config.delivery.timeout_seconds
+
+    assert pod()["terminationGracePeriodSeconds"] > DRAIN_SECONDS
+    assert int(unit()["Service"]["TimeoutStopSec"]) > DRAIN_SECONDS
+    for name, service in compose()["services"].items():
+        if name.startswith("worker"):
+            assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
+
+
+def everything() -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in CONFIG.iterdir())
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # its names are not folded
+    parser.read(CONFIG / "worker.service")
+    return parser
+
+
+def test_the_unit_says_what_the_program_does() -> None:
+    """It is told when the worker is ready and alive, and does not start again what people must
+    mend."""
+    service = unit()["Service"]
+    assert service["Type"] == "notify"
+    assert 0 < int(service["WatchdogSec"]) <= 120
+    assert service["ExecStart"].split()[1] == "run"
+    assert "-HUP" in service["ExecReload"]
+    assert service["RestartPreventExitStatus"].split() == ["2", "3", "4"]
+    assert service["ProtectSystem"] == "strict"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+    """Every directive is one, and little is left exposed."""
+    text = (CONFIG / "worker.service").read_text(encoding="utf-8")
+    path = tmp_path / "journey-worker.service"
+    path.write_text(text.replace("/opt/journey-pipeline/bin/journey-pipeline", "/bin/true"))
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_probes_ask_what_is_served() -> None:
+    """Each probe's path is a route, and its port the one that is listened to."""
+    container = pod()["containers"][0]
+    served = (ROOT / "pipeline" / "watching" / "serving.py").read_text(encoding="utf-8")
+    for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = container[name]["httpGet"]
+        assert f'"{asked["path"]}"' in served
+        assert asked["port"] == "http"
+
+    port = tomllib.loads(texts()["kubernetes"])["worker"]["listen"].rpartition(":")[2]
+    assert {"name": "http", "containerPort": int(port)} in container["ports"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
+def test_each_worker_has_a_disk_of_its_own() -> None:
+    """No two share a journal, and what is mounted is what the config writes to."""
+    workers = [each for name, each in compose()["services"].items() if name.startswith("worker")]
+    volumes = [each["volumes"][0] for each in workers]
+    assert len(set(volumes)) == len(workers) == 2
+    assert all(
+        each["environment"]["JOURNEY_RUN__DIRECTORY"].startswith("/var/lib/journey/")
+        for each in workers
+    )
+    claims = manifests()["StatefulSet"]["spec"]["volumeClaimTemplates"]
+    mounts = {each["name"]: each["mountPath"] for each in pod()["containers"][0]["volumeMounts"]}
+    assert mounts[claims[0]["metadata"]["name"]] == "/var/lib/journey"
+
+
+def test_no_secret_is_written_down(program: Program) -> None:
+    """Credentials come from secrets and the environment; every variable overrides a key."""
+    assert not re.search(r"client_secret = \"[^…\"]", everything())
+    schema = json_schema()
+    for section, key in set(re.findall(r"JOURNEY_([A-Z]+)__([A-Z_]+)", everything())):
+        node = schema["properties"][section.lower()]["$ref"].rsplit("/", 1)[-1]
+        assert key.lower() in schema["$defs"][node]["properties"], f"{section}__{key}"
+
+
+def test_the_image_is_made_of_what_is_here() -> None:
+    """What is copied exists, what is installed is offered, and it does not run as root."""
+    text = (CONFIG / "Dockerfile").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, flags=re.MULTILINE):
+        assert all((ROOT / name).exists() for name in line.split())
+
+    (entrypoint,) = re.findall(r"^ENTRYPOINT (.*)$", text, flags=re.MULTILINE)
+    assert json.loads(entrypoint)[0] in project["scripts"]
+    for extras in re.findall(r"\[([a-z,]+)\]'", everything()):
+        assert set(extras.split(",")) <= set(project["optional-dependencies"])
+
+    user = re.findall(r"^USER (\d+)$", text, flags=re.MULTILINE)
+    assert user == [str(pod()["securityContext"]["runAsUser"])]
+    assert project["license-files"] == ["LICENSE"]
