@@ -73,6 +73,8 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "password": '"…"',
         "key_file": '"~/.ssh/id_ed25519"',
         "known_hosts": '"~/.ssh/known_hosts"',
+        "group": '"journey"',
+        "ca_file": '"/etc/ssl/queue.pem"',
     },
     "mapping": {"contact_key": '"customer_id"', "python": '"mymodule:myfunction"'},
     "delivery": {
