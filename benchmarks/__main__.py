@@ -15,6 +15,7 @@ from rich.console import Console
 from .contacts import DATA, contacts_file
 from .fields import measure_encoder, measure_runs
 from .goals import goals
+from .journal import measure_journal
 from .machine import described, machine
 from .pace.command import pace
 from .plot import write_plot
@@ -73,6 +74,9 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
     fields: Annotated[  # noqa: FBT002  # typer's options have defaults
         bool, typer.Option("--fields", help="What it costs to hold contacts against fields.")
     ] = False,
+    journal: Annotated[  # noqa: FBT002  # typer's options have defaults
+        bool, typer.Option("--journal", help="The journal's share of the CPU.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option(help="Where to write.  [default: benchmarks/results/TIME.json]")
     ] = None,
@@ -86,6 +90,10 @@ def main(  # noqa: PLR0913, PLR0917  # a command's parameters are its options
 
     if fields:
         _show_fields(contacts, rounds)
+        return
+
+    if journal:
+        _show_journal(contacts, rounds)
         return
 
     ways = _ways(only or [])
@@ -121,6 +129,17 @@ def _show_fields(contacts: int, rounds: int) -> None:
     _OUT.print(f"on {described(machine())}", highlight=False)
 
     if not run.holds:
+        raise typer.Exit(1)
+
+
+def _show_journal(contacts: int, rounds: int) -> None:
+    with _measuring({}) as measurer:
+        costs = measure_journal(measurer, contacts, times=rounds)
+
+    for line in (*costs.lines(), f"on {described(machine())}"):
+        _OUT.print(line, highlight=False)
+
+    if not costs.holds:
         raise typer.Exit(1)
 
 

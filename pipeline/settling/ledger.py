@@ -78,6 +78,7 @@ class Ledger:
 
     def load(self) -> None:
         """Read up to which number settlements and contacts are written."""
+        self._packed: dict[int, tuple[str, bytes]] = {}  # of batches in flight: spans, keys
         query = self._connection.execute
         (self._settlements,) = query("SELECT coalesce(max(seq), 0) FROM settlement").fetchone()
         (self._contacts,) = query("SELECT coalesce(max(seq), 0) FROM contact").fetchone()
@@ -94,8 +95,19 @@ class Ledger:
         """Put `batch` in as dispatched; a later attempt takes the earlier one's place."""
         self._insert_batch("REPLACE", batch, attempt)
 
+    def _pack(self, batch: Batch) -> tuple[str, bytes]:
+        """The batch's spans and keys as the journal and the result files hold them."""
+        packed = self._packed.get(batch.batch_id)
+        if packed is None:
+            keys = batch.keys if isinstance(batch.keys, list) else list(batch.keys)
+            packed = pack_spans(batch.spans, self._books.ordinals), orjson.dumps(keys)
+            self._packed[batch.batch_id] = packed
+
+        return packed
+
     def erase(self, batch_id: int) -> None:
         """Take a batch without an outcome out again."""
+        self._packed.pop(batch_id, None)
         self._connection.execute("DELETE FROM batch WHERE batch_id = ?", (batch_id,))
 
     def settle(self, settlement: Settlement) -> None:
@@ -120,6 +132,8 @@ class Ledger:
             self._add_lines(batch, outcome)
         else:
             self.fail(failed_rows(settlement, outcome, self._books.ordinals))
+
+        self._packed.pop(batch.batch_id, None)
 
     def accept_late(
         self, batch_id: int, places: Sequence[tuple[int, int]], keys: Sequence[str]
@@ -215,24 +229,20 @@ class Ledger:
             )
 
     def _insert_batch(self, otherwise: str, batch: Batch, attempt: int) -> None:
-        spans = pack_spans(batch.spans, self._books.ordinals)
         self._connection.execute(
             INSERT_BATCH.format(otherwise),
-            (batch.batch_id, attempt, self.round, len(batch), self._clock(), spans, _keys(batch)),
+            (batch.batch_id, attempt, self.round, len(batch), self._clock(), *self._pack(batch)),
         )
         for span in batch.spans:
             self._books.read_to(self._books.ordinals[span.source], span.positions[-1])
 
     def _add_lines(self, batch: Batch, outcome: Accepted) -> None:
+        spans, keys = self._pack(batch)
         accepted = AcceptedBatch(
             seq=self._settlements,
             batch_id=batch.batch_id,
             event_instance_id=outcome.event_instance_id,
-            spans=pack_spans(batch.spans, self._books.ordinals),
-            keys=_keys(batch),
+            spans=spans,
+            keys=keys,
         )
         self._results.add("accepted", accepted.seq, accepted_lines(accepted, self._books.names))
-
-
-def _keys(batch: Batch) -> bytes:
-    return orjson.dumps(batch.keys if isinstance(batch.keys, list) else list(batch.keys))

@@ -1,0 +1,146 @@
+"""What the journal costs: its share of a run's CPU.
+
+Measured beside whole runs, in every round:
+
+    the whole run   `run` as a user starts it, all its processes
+    the journal     what such a run asks of it, in this process and on the same disk: as many
+                    senders at once, each dispatch on disk before they go on, each outcome, the
+                    result files; less what the senders cost alone
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+from anyio import create_task_group, run
+
+from pipeline.intake.source import Fingerprint, Mark
+from pipeline.packing.batch import Batch, Span, Trigger
+from pipeline.sending.outcome import Accepted, Settlement
+from pipeline.settling.identity import Identity
+from pipeline.settling.journal import Journal
+from pipeline.settling.opening import begin
+
+from .rounds import Case
+from .ways import OURS, WAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .rounds import Rounds
+
+__all__ = ("JournalCosts", "measure_journal")
+
+BAR: Final = 0.04
+SENDERS: Final = 16
+BATCH: Final = 500
+SOURCE: Final = Fingerprint(name="contacts.csv", size=1, digest="1", reading="csv")
+
+
+@dataclass(slots=True)
+class JournalCosts:
+    """CPU seconds for a million contacts, of each round."""
+
+    run: list[float] = field(default_factory=list)
+    journal: list[float] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """The journal's part of the run: the median of the rounds' own ratios."""
+        return median(part / whole for part, whole in zip(self.journal, self.run, strict=True))
+
+    @property
+    def holds(self) -> bool:
+        """Whether that is within its bar."""
+        return self.share <= BAR
+
+    def lines(self) -> list[str]:
+        """For people."""
+        verdict = "holds" if self.holds else "MISSED"
+        return [
+            f"{name:<14}{median(rounds):6.2f} CPU s per million contacts"
+            f"   (from {min(rounds):.2f} to {max(rounds):.2f})"
+            for name, rounds in (("the whole run", self.run), ("the journal", self.journal))
+        ] + [f"the journal's share: {self.share:.1%}, at most {BAR:.0%} is asked: {verdict}"]
+
+
+def measure_journal(rounds: Rounds, contacts: int, *, times: int) -> JournalCosts:
+    """Run, and keep a journal alone, `times` times. Raises RuntimeError where a run fails."""
+    case = Case(contacts=contacts, latency_ms=0, in_flight=SENDERS)
+    ours = next(way for way in WAYS if way.name == OURS)
+    results = rounds.run([(case, ours)], rounds=times)
+    if results.failures:
+        raise RuntimeError("; ".join(f"{way}: {why}" for way, why in results.failures.items()))
+
+    costs = JournalCosts(run=[each.cpu_per_million for each in results.of(case, OURS)])
+    for _ in range(times):
+        bare = _spent(contacts, journalled=False)
+        costs.journal.append((_spent(contacts, journalled=True) - bare) / contacts * 1e6)
+
+    return costs
+
+
+def _spent(contacts: int, *, journalled: bool) -> float:
+    """CPU seconds of this process."""
+    with TemporaryDirectory(prefix="journey-benchmark-") as name:
+        batches = _batches(contacts)
+        began = time.process_time()
+        run(_keep, Path(name) if journalled else None, batches)
+        return time.process_time() - began
+
+
+def _batches(contacts: int) -> Iterator[Batch]:
+    batches = []
+    for number, first in enumerate(range(1, contacts + 1, BATCH), 1):
+        positions = range(first, min(first + BATCH, contacts + 1))
+        batches.append(
+            Batch(
+                batch_id=number,
+                spans=(Span(SOURCE.name, positions),),
+                keys=[f"{position:08d}" for position in positions],
+                payload=b"",
+                start=0,
+                lengths=array("I"),
+                trigger=Trigger.COUNT,
+            )
+        )
+
+    return iter(batches)
+
+
+async def _keep(directory: Path | None, batches: Iterator[Batch]) -> None:
+    if directory is None:
+        await _send_all(batches, None)
+        return
+
+    identity = Identity(event_definition_key="APIEvent-1", rest_host="mc", sources=(SOURCE,))
+    store = begin(directory, run_id="benchmark", identity=identity, endpoint="batchcontactevents")
+    store.catch_up()
+    async with Journal(store) as journal:
+        await _send_all(batches, journal)
+
+
+async def _send_all(batches: Iterator[Batch], journal: Journal | None) -> None:
+    async with create_task_group() as tasks:
+        for _ in range(SENDERS):
+            tasks.start_soon(_send, batches, journal)
+
+
+async def _send(batches: Iterator[Batch], journal: Journal | None) -> None:
+    for batch in batches:
+        if journal is not None:
+            await journal.dispatched(batch, 1)
+
+        await anyio.lowlevel.checkpoint()
+        settlement = Settlement(batch=batch, outcome=Accepted(event_instance_id="1"), attempt=1)
+        if journal is not None:
+            last = batch.spans[0].positions[-1]
+            await journal.settle([settlement], [], {SOURCE.name: Mark(last, None)})
