@@ -34,6 +34,7 @@ from pipeline.legs import RunOptions
 from tests.fakes.configs import CLIENT_SECRET, write_contacts, zstd_compressed
 from tests.fakes.injection import standing
 from tests.fakes.loopback import Exchange, Loopback
+from tests.fakes.moments import worst_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -345,7 +346,8 @@ async def test_pace_and_parallelism(tmp_path: Path) -> None:
         traffic = stand.cloud.summary()["requests"]
         assert injected.counts == (320, 320, 0, 0, 0)
         assert traffic["max_in_flight"] == 3
-        assert traffic["busiest_second"] <= 27  # what a sliding second may hold at its edges
+        # As they were sent: a busy server may read together what came one by one.
+        assert worst_window(injected.moments_of(RequestStarted), 1.0) <= 26
 
 
 @pytest.mark.parametrize("form", ["object", "string", "double"])

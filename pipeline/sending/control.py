@@ -32,6 +32,8 @@ from .throttled import ThrottledRate
 from .verdict import Ambiguous, Judged, Taken, TryLater
 
 if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
     from ..events import Event
     from .policy import DeliveryPolicy
     from .verdict import Verdict
@@ -55,11 +57,17 @@ class Wait:
 
 @dataclass(slots=True)
 class Permit:
-    """Leave for one request, handed back when it has ended."""
+    """Leave for one request, handed back when it has ended.
+
+    Between leave and the first byte lies the journal's commit, which takes now longer, now shorter.
+    What that has pushed together passes a gate (another bucket of the same rate) right before it is
+    sent, so that no second holds more than it should.
+    """
 
     went_at: float
     place: int
     probe: bool
+    gate: AsyncLimiter | None = None
 
 
 class Control:

@@ -7,6 +7,8 @@ what lets the bucket catch up after a timer or a busy loop was late: 3 ms at any
 one more request in a second makes no matter. What is left of the half percent keeps a second from
 holding one too many when a request reaches the server some 2 ms late.
 
+A second bucket of the same rate, the gate, stands right before the wire (control.py, Permit).
+
 Senders wait in one line. Only the first in it waits, for whatever the control says (control.py) and
 for the bucket; so a pause holds everybody, and its end lets nobody rush.
 """
@@ -79,8 +81,7 @@ class Pace:
 
     def __init__(self, policy: DeliveryPolicy, *, clock: Clock, emit: Emit) -> None:
         self._policy = policy
-        self._limiter = _limiter(policy.requests_per_second)
-        self.requests_per_second = policy.requests_per_second
+        self._keep(policy.requests_per_second)
         self._clock = clock
         self._emit = emit
         self._line = anyio.Lock(fast_acquire=True)
@@ -104,7 +105,9 @@ class Pace:
                 now = self._clock.now()
                 self.control.waits(None, now)
 
-            return self.control.go(contacts, now)
+            permit = self.control.go(contacts, now)
+            permit.gate = self._gate
+            return permit
 
     def take(self, contacts: int) -> Permit | None:
         """Take leave to send at once. Where requests are paced it is had by waiting alone."""
@@ -154,8 +157,7 @@ class Pace:
     ) -> None:
         """Change what is asked, for as long as this process lives; None: as it is."""
         if requests_per_second is not None:
-            self._limiter = _limiter(requests_per_second)
-            self.requests_per_second = requests_per_second
+            self._keep(requests_per_second)
             self._queueing.cancel()
 
         if contacts_per_hour is not None:
@@ -205,6 +207,10 @@ class Pace:
                 return wall + timedelta(seconds=shut.seconds)
 
         return None
+
+    def _keep(self, requests_per_second: float) -> None:
+        self.requests_per_second = requests_per_second
+        self._limiter, self._gate = (_limiter(requests_per_second) for _ in range(2))
 
     def _wake(self) -> None:
         if self._change is not None:

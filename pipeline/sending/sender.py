@@ -151,8 +151,11 @@ class Sender:
         verdict: Verdict | None = None
         try:
             await self._dispatch(trip)
-            if trip.permit is not None:
-                trip.permit.went_at = self._clock.now()
+            if (permit := trip.permit) is not None:
+                if permit.gate is not None:
+                    await permit.gate.acquire()
+
+                permit.went_at = self._clock.now()
 
             verdict = await self._post(trip.batch, token)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ class Injected:
     error: JourneyError | None
     exit_code: int
     events: list[Event]
+    moments: list[float]  # when each of them was reported
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -50,6 +52,11 @@ class Injected:
     def seen(self, kind: type[Event]) -> list[Any]:
         """The events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    def moments_of(self, kind: type[Event]) -> list[float]:
+        """When events of one kind were reported."""
+        reported = zip(self.events, self.moments, strict=True)
+        return [moment for event, moment in reported if isinstance(event, kind)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,8 +89,10 @@ class Stand:
         """Run to the end; `sections` of the config add to those of the stand, or win."""
         path = self.configured(source, **sections)
         events: list[Event] = []
+        moments: list[float] = []
         emitter = Emitter()
         emitter.subscribe(events.append)
+        emitter.subscribe(lambda _: moments.append(time.monotonic()))
         config = load(path, {})
         ended = await run(config, options or RunOptions(), emitter=emitter)
         injected = Injected(
@@ -92,6 +101,7 @@ class Stand:
             error=ended.error,
             exit_code=ended.exit_code,
             events=events,
+            moments=moments,
         )
         read, *parts = injected.counts
         assert read == sum(parts)

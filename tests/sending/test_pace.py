@@ -23,6 +23,7 @@ from pipeline.sending.pace import Pace, bucket
 from pipeline.sending.policy import DeliveryPolicy
 from pipeline.sending.spread import ContactSchedule
 from tests.fakes.clock import FakeClock
+from tests.fakes.moments import worst_window
 
 if TYPE_CHECKING:
     from typing import Any
@@ -35,18 +36,6 @@ UNPACED = 1e9
 def make_pace(clock: Clock, events: list[Event] | None = None, **policy: Any) -> Pace:
     reported: list[Event] = [] if events is None else events
     return Pace(DeliveryPolicy(**policy), clock=clock, emit=reported.append)
-
-
-def worst_window(times: list[float], seconds: float) -> int:
-    """The most moments that lie within any window of that length."""
-    worst = first = 0
-    for last, moment in enumerate(times):
-        while moment - times[first] >= seconds:
-            first += 1
-
-        worst = max(worst, last - first + 1)
-
-    return worst
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 5, 10, 24.5, 33, 34, 50, 100, 1000, 2000, 20_000])

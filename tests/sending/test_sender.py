@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import orjson
 import pytest
+from aiolimiter import AsyncLimiter
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -138,6 +139,22 @@ async def test_accepted() -> None:
     assert scene.books.settlements[0].outcome == Accepted(event_instance_id="e")
     assert scene.seen(BatchDispatched) == [BatchDispatched(batch_id=1, contacts=3, attempt=1)]
     assert scene.clock.slept == []
+
+
+async def test_the_gate_is_the_last_before_the_wire() -> None:
+    """Whatever time the journal took: from the gate to the first byte nothing comes between."""
+    scene = Scene([TAKEN])
+    passed = []
+
+    class Gate(AsyncLimiter):
+        async def acquire(self, amount: float = 1) -> None:
+            passed.append((list(scene.books.lines), list(scene.posts)))
+            await super().acquire(amount)
+
+    scene.pace.set(requests_per_second=1000.0)
+    scene.pace._gate = Gate(1000.0, 1.0)
+    await scene.sender.send(scene.maker.make(3))
+    assert passed == [([("dispatched", 1, 1)], [])]
 
 
 async def test_sent_again_when_it_was_not_taken() -> None:
