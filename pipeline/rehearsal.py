@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from .errors import JourneyError
 from .events import ChunkRead, FieldsUnreadable
+from .outlook import outlook_of
 from .packing.batch import Trigger
 from .packing.batcher import Batcher
 from .plan import Plan
@@ -24,7 +25,7 @@ from .settling.doubles import Doubles
 from .settling.duplicates import Scratch
 from .sifting import Sifter
 from .watching.summary import counted, shared_keys
-from .wiring import keeper_of, target_of
+from .wiring import keeper_of
 
 if TYPE_CHECKING:
     from .config import Config
@@ -163,7 +164,11 @@ async def _target(plan: Plan, *, emit: Emit) -> Target | None:
     async with open_client(config.delivery, clock=clock) as client:
         try:
             keeper = keeper_of(plan, client, emit=emit, clock=clock)
-            return await target_of(plan, client, keeper=keeper, emit=emit, clock=clock)
+            outlook = await outlook_of(
+                plan, client, keeper=keeper, emit=emit, clock=clock, counted=False
+            )
         except JourneyError as error:
             emit(FieldsUnreadable(detail=str(error)))
             return None
+
+    return outlook.target

@@ -28,6 +28,7 @@ from .sending.lookup import Lookup
 from .sending.patience import ATTEMPTS
 from .sending.statuses import Statuses
 from .sending.token import TokenKeeper, token_from
+from .settling.beginning import read_beginning
 from .settling.directory import RunDirectory
 from .settling.identity import rest_host
 from .settling.rows import read_run
@@ -37,6 +38,7 @@ from .verifying.docket import Docket, Judged
 from .verifying.evidence import evidence_in
 from .verifying.inquiry import Inquiry
 from .verifying.verifier import Verifier
+from .verifying.window import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +208,13 @@ class _Verification:
             stored = None
             notes.append(f"the rows of the event's data extension could not be counted: {error}")
 
-        notes += disagreements(answer, stored=stored, accepted=docket.accepted)
+        notes += disagreements(
+            answer,
+            beginning=read_beginning(self._store.connection),
+            stored=stored,
+            accepted=docket.accepted,
+            complete=answer.standing(docket.last_settled) is Standing.MISSING,
+        )
         (under_way,) = self._store.connection.execute(
             "SELECT coalesce(sum(contacts), 0) FROM batch"
             " WHERE batch_id NOT IN (SELECT batch_id FROM settlement)"

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyio import move_on_after
-
-from .errors import EventDefinitionError, HaltError
-from .events import FieldsRead, FieldsUnreadable, ListenersRead
-from .mapping.target import Target, parse_fields
+from .outlook import outlook_of
 from .packing.batcher import Batcher
 from .packing.payload import halve, pick
 from .sending.address import Address
 from .sending.clock import Clock
 from .sending.courier import Courier
-from .sending.journeys import let_in, told_of
 from .sending.links import Links
-from .sending.lookup import Lookup
 from .sending.pace import Pace
 from .sending.policy import OnUnknown
 from .sending.probation import Probation, patience_for
 from .sending.sender import Sender
 from .sending.token import TokenKeeper, token_from
+from .settling.beginning import note_beginning
 from .settling.budget import Budget
 from .settling.checkpoint import Checkpoint
 from .settling.doubles import count_doubles
@@ -34,11 +28,11 @@ from .taking.taker import Taker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Any
 
     from .config import Config
     from .events import Emit
     from .intake.queues.source import QueueSource
+    from .mapping.target import Target
     from .packing.batch import Batch
     from .plan import Plan
     from .sending.client import Client
@@ -47,10 +41,7 @@ if TYPE_CHECKING:
     from .settling.opening import Replay
     from .stop import Stop
 
-__all__ = ("Wiring", "keeper_of", "target_of")
-
-LISTING_SECONDS = 5.0
-"""How long a run looks through the tenant's journeys for those that listen."""
+__all__ = ("Wiring", "keeper_of")
 
 
 class Wiring:
@@ -121,8 +112,22 @@ class Wiring:
         return keeper_of(self._plan, client, emit=self._emit, clock=self.clock)
 
     async def target(self, client: Client, keeper: TokenKeeper) -> Target | None:
-        """See `target_of`."""
-        return await target_of(self._plan, client, keeper=keeper, emit=self._emit, clock=self.clock)
+        """The event's fields, if they are asked for and told; see `outlook_of`.
+
+        At a run's beginning it is noted in the journal what Marketing Cloud counts then.
+        """
+        outlook = await outlook_of(
+            self._plan,
+            client,
+            keeper=keeper,
+            emit=self._emit,
+            clock=self.clock,
+            counted=self._replay.retry is None and not self._replay.counts.settled,
+        )
+        if (beginning := outlook.beginning) is not None:
+            await self._journal.within(lambda store: note_beginning(store.connection, beginning))
+
+        return outlook.target
 
     def sender(
         self,
@@ -177,49 +182,3 @@ def keeper_of(plan: Plan, client: Client, *, emit: Emit, clock: Clock) -> TokenK
     """A keeper of the account's token."""
     fetch = token_from(plan.config.account, client, clock=clock)
     return TokenKeeper(fetch, emit=emit, clock=clock)
-
-
-async def target_of(
-    plan: Plan, client: Client, *, keeper: TokenKeeper, emit: Emit, clock: Clock
-) -> Target | None:
-    """The event's fields, to hold contacts against; None where they cannot be read.
-
-    Raises:
-        HaltError: The credentials are refused, or there is no such event definition. Other
-            trouble is reported and costs the run nothing but the check.
-    """
-    journey = plan.config.journey
-    if not journey.check_fields:
-        return None
-
-    await keeper.token()
-    lookup = Lookup(plan.config.account, client=client, keeper=keeper, clock=clock)
-    key = journey.event_definition_key
-    try:
-        definition = await lookup.event_definition(key)
-        emit(await _listeners(lookup, definition, key=key))
-        fields = await lookup.fields(definition)
-    except EventDefinitionError:
-        raise
-    except HaltError as error:
-        emit(FieldsUnreadable(detail=str(error)))
-        return None
-
-    emit(FieldsRead(event_definition_key=key, fields=len(fields)))
-    return Target(fields=parse_fields({"fields": fields}), event_definition_key=key)
-
-
-async def _listeners(lookup: Lookup, definition: dict[str, Any], *, key: str) -> ListenersRead:
-    """Who listens to the event; whatever cannot be found out in some seconds is taken for well."""
-    if definition.get("publishedInteractionCount") == 0:
-        return ListenersRead(
-            listening=False, lines=("publish the journey whose entry event it is",)
-        )
-
-    with suppress(HaltError), move_on_after(LISTING_SECONDS):
-        journeys = await lookup.journeys(key)
-        return ListenersRead(
-            listening=not journeys or let_in(journeys), lines=tuple(told_of(journeys))
-        )
-
-    return ListenersRead(listening=True, lines=())

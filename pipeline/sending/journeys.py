@@ -23,6 +23,7 @@ __all__ = (
     "journeys_of",
     "let_in",
     "listens",
+    "populations",
     "tells_triggers",
     "told_of",
 )
@@ -97,6 +98,19 @@ def journeys_of(items: Iterable[Mapping[str, Any]]) -> list[Journey]:
 def let_in(journeys: Iterable[Journey]) -> bool:
     """Whether one of them lets contacts in."""
     return any(journey.status is JourneyStatus.PUBLISHED for journey in journeys)
+
+
+def populations(journeys: Iterable[Journey]) -> dict[str, int]:
+    """How many ever entered each journey, by its key; only where all versions tell it."""
+    told: dict[str, list[int | None]] = {}
+    for journey in journeys:
+        told.setdefault(journey.key, []).append(journey.entered)
+
+    return {
+        key: sum(one for one in counts if one is not None)
+        for key, counts in told.items()
+        if None not in counts
+    }
 
 
 def told_of(journeys: Iterable[Journey]) -> list[str]:

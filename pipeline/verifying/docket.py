@@ -137,6 +137,11 @@ class Docket:
 
             number += len(keys)
 
+    @property
+    def last_settled(self) -> float:
+        """When the last of the accepted contacts was settled (our clock)."""
+        return max((held.at for held in self._held), default=0.0)
+
     def not_entered(self, findings: bytearray) -> Iterator[tuple[int, str, str]]:
         """Yield (number, event instance, contact key) of the claims that are not seen to enter.
 

@@ -436,15 +436,49 @@ async def test_without_the_permission_to_read_journeys_nothing_is_told(tmp_path:
             await asked(stand)
 
 
-async def test_counts_that_disagree_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        (
+            {},
+            [
+                "has 10 rows more for 11 accepted contacts",
+                "the journey counts 10 more since then",
+            ],
+        ),
+        (UNCHECKED, ["holds 10 rows for 11 accepted contacts", "counts 10 in all its life"]),
+    ],
+    ids=["counted at the beginning", "not counted"],
+)
+async def test_counts_that_disagree_are_told(
+    tmp_path: Path, sections: dict[str, Any], told: list[str]
+) -> None:
     """Rows that are fewer than the accepted, and contacts that entered more often than sent."""
     write_contacts(tmp_path / "contacts.csv", range(1, 12))
-    async with standing(tmp_path, vanishing="7$") as stand:
+    async with standing(tmp_path, sections=sections, vanishing="7$") as stand:
+        if not sections:  # who was there before does not make up for those who are lost
+            stand.cloud.journey.enter_before(["B1", "B2", "B3"], time.time() - 90 * 86_400)
+
         await stand.inject()
         stand.cloud.history.note(time.time(), [key(1), key(2)])
         notes = "\n".join((await asked(stand)).told["notes"])
 
-    assert "holds 10 rows for 11 accepted contacts" in notes
     assert "2 contact keys entered more often than this run sent them" in notes
     assert "12 entries into" in notes
-    assert "counts 10 in all its life" in notes
+    for words in told:
+        assert words in notes
+
+
+async def test_a_journey_that_counts_more_than_history_tells_of(tmp_path: Path) -> None:
+    """Somebody who seems to be missing may be in it; where history is late, that is nothing."""
+    write_contacts(tmp_path / "contacts.csv", range(1, 12))
+    async with standing(tmp_path) as stand:
+        await stand.inject()
+        stand.cloud.history.forget()
+        late = stand.cloud.history.policy
+        stand.cloud.history.policy = replace(late, lag_seconds=3600.0)
+        assert not any("counts" in note for note in (await asked(stand)).told["notes"])
+        stand.cloud.history.policy = late
+        notes = "\n".join((await asked(stand)).told["notes"])
+
+    assert "counts 11 entries since the run began, and history tells of 0" in notes
