@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from anyio import (
     BrokenResourceError,
-    CancelScope,
     create_memory_object_stream,
     create_task_group,
     to_thread,
@@ -86,14 +85,13 @@ async def run(
     stop, sight = Stop(emit=emitter.emit), Sight()
     with ungrouped(BrokenResourceError):
         async with create_task_group() as beside:
-            everything = CancelScope()
             heed = partial(heed_signals, drain_seconds=config.worker.drain_seconds)
-            await beside.start(heed, stop, everything)
+            await beside.start(heed, stop)
             for companion in companions:
                 await beside.start(companion, sight)
 
-            leg = partial(_run, config, options, emitter=emitter, stop=stop, sight=sight)
-            ended = await leg(everything=everything, watch=watch)
+            leg = partial(_run, config, options, emitter=emitter, stop=stop)
+            ended = await leg(sight=sight, watch=watch)
             beside.cancel_scope.cancel()
 
     return ended
@@ -106,7 +104,6 @@ async def _run(
     emitter: Emitter,
     stop: Stop,
     sight: Sight,
-    everything: CancelScope,
     watch: Callable[[], Coroutine[Any, Any, None]] | None,
 ) -> Ended:
     with stop.scope() as planning:
@@ -126,14 +123,14 @@ async def _run(
         journal = await stack.enter_async_context(Journal(opened.store, tally=tally))
         announce(opened, directory=config.run.directory, emit=emitter.emit)
 
-        # 2. The work; beside it whoever watches or steers. A second signal leaves `everything`.
+        # 2. The work; beside it whoever watches or steers. A second signal leaves the whole of it.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
         sight.directory, sight.pace = directory.path, wiring.pace
         sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
         injection = Injection(
             plan, options, replay=opened.replay, wiring=wiring, sifter=sifter, stop=stop
         )
-        with everything:
+        with stop.whole():
             async with create_task_group() as beside:
                 beside.start_soon(partial(steer, wiring.pace, directory.path, emit=emitter.emit))
                 if watch is not None:

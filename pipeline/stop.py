@@ -39,9 +39,22 @@ class Stop:
         self._emit = emit
         self._scopes: WeakSet[CancelScope] = WeakSet()
         self._last_scopes: WeakSet[CancelScope] = WeakSet()
+        self._wholes: WeakSet[CancelScope] = WeakSet()
+        self._inner: WeakSet[Stop] = WeakSet()
         self._given_up = False
         self._error: JourneyError | None = None
         self._drained = False
+        self._deadline = inf
+
+    def inner(self, *, emit: Emit) -> Stop:
+        """The stop of one of several runs: drained and left with this one, and halted alone."""
+        inner = Stop(emit=emit)
+        if self._drained:
+            inner.take_no_more()
+
+        inner.leave_by(self._deadline)
+        self._inner.add(inner)
+        return inner
 
     @property
     def error(self) -> JourneyError | None:
@@ -81,13 +94,34 @@ class Stop:
         self._given_up = True
         self._leave(self._last_scopes)
 
+    def whole(self) -> CancelScope:
+        """A scope for all of the work, what is under way included: left when there is no time."""
+        scope = CancelScope(deadline=self._deadline)
+        self._wholes.add(scope)
+        return scope
+
     def drain(self, reason: str) -> None:
         """Take no more: finish what is under way."""
         if not self.asked:
             self._emit(DrainStarted(reason=reason))
 
+        self.take_no_more()
+
+    def take_no_more(self) -> None:
+        """The same without a word, where that is said already."""
         self._drained = True
         self._leave(self._scopes)
+        for inner in list(self._inner):
+            inner.take_no_more()
+
+    def leave_by(self, deadline: float) -> None:
+        """Leave what is under way then, in the time of the event loop, if it is not over."""
+        self._deadline = min(self._deadline, deadline)
+        for scope in list(self._wholes):
+            scope.deadline = self._deadline
+
+        for inner in list(self._inner):
+            inner.leave_by(deadline)
 
     def halt(self, error: JourneyError) -> None:
         """Take no more, because of `error`."""
@@ -110,15 +144,14 @@ class Stop:
 
 async def heed_signals(
     stop: Stop,
-    everything: CancelScope,
     *,
     drain_seconds: float | None = None,
     task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
 ) -> None:
-    """The first SIGINT or SIGTERM drains the run; a second cancels `everything`, at once.
+    """The first SIGINT or SIGTERM drains the run; at a second everything is left, at once.
 
-    So does the time, where a drain may take `drain_seconds` at the most. The same one again within
-    half a second is the same wish: `timeout` signals the process and then its group.
+    So it is after `drain_seconds`, where a drain may take no longer. The same one again within half
+    a second is the same wish: `timeout` signals the process and then its group.
     """
     first, drained_at = None, -inf
     with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -130,6 +163,6 @@ async def heed_signals(
                 limit = "" if drain_seconds is None else f", as do {drain_seconds:g} s"
                 stop.drain(f"{name} received; another one leaves at once{limit}")
                 if drain_seconds is not None:
-                    everything.deadline = drained_at + drain_seconds
+                    stop.leave_by(drained_at + drain_seconds)
             elif number != first or current_time() >= drained_at + SAME_WISH_SECONDS:
-                everything.cancel()
+                stop.leave_by(current_time())

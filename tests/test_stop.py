@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
+from functools import partial
 
 import anyio
-from anyio import CancelScope, create_task_group
+from anyio import create_task_group
 
 from pipeline.errors import BudgetError, EndpointError
 from pipeline.events import DrainStarted, Event, RunHalted
@@ -99,36 +100,79 @@ async def test_scopes_are_forgotten() -> None:
 async def test_one_wish_signalled_twice() -> None:
     """`timeout` signals a process and its group: the same signal at once again only drains."""
     stop, events = told()
-    everything = CancelScope()
+    everything = stop.whole()
     async with create_task_group() as tasks:
-        await tasks.start(heed_signals, stop, everything)
-        with stop.scope():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-            await anyio.sleep_forever()
+        await tasks.start(heed_signals, stop)
+        with everything:
+            with stop.scope():
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                await anyio.sleep_forever()
 
-        await anyio.wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
+
         tasks.cancel_scope.cancel()
 
-    assert not everything.cancel_called
+    assert not everything.cancelled_caught
     assert [type(event) for event in events] == [DrainStarted]
 
 
 async def test_signals() -> None:
     """The first signal drains, the second leaves everything; both are heeded from the start on."""
     stop, events = told()
-    everything = CancelScope()
     async with create_task_group() as tasks:
-        await tasks.start(heed_signals, stop, everything)
-        with stop.scope():
-            signal.raise_signal(signal.SIGTERM)
-            await anyio.sleep_forever()
+        await tasks.start(heed_signals, stop)
+        with stop.whole() as everything:
+            with stop.scope():
+                signal.raise_signal(signal.SIGTERM)
+                await anyio.sleep_forever()
 
-        assert not everything.cancel_called
-        with everything:
+            assert not everything.cancel_called
             signal.raise_signal(signal.SIGINT)
             await anyio.sleep_forever()
 
         tasks.cancel_scope.cancel()
 
+    assert everything.cancelled_caught
     assert [type(event) for event in events] == [DrainStarted]
+
+
+async def test_a_drain_has_its_time() -> None:
+    """What is under way when the time is over is left, and nothing is begun after it."""
+    stop, _ = told()
+    async with create_task_group() as tasks:
+        await tasks.start(partial(heed_signals, drain_seconds=0.01), stop)
+        with stop.whole() as everything:
+            signal.raise_signal(signal.SIGTERM)
+            await anyio.sleep_forever()
+
+        tasks.cancel_scope.cancel()
+
+    assert everything.cancelled_caught
+    with stop.whole() as later:
+        await anyio.sleep_forever()
+
+    assert later.cancelled_caught
+
+
+async def test_a_stop_within_another_one() -> None:
+    """It is drained and left with the outer one, also where it is made later; halted alone."""
+    outer, events = told()
+    first = outer.inner(emit=events.append)
+    first.halt(EndpointError("gone"))
+    assert (first.asked, outer.asked) == (True, False)
+
+    second = outer.inner(emit=events.append)
+    with second.whole() as everything, second.scope() as waiting:
+        outer.drain("SIGTERM received")
+        await anyio.sleep_forever()
+
+    assert (waiting.cancelled_caught, everything.cancel_called) == (True, False)
+    third = outer.inner(emit=events.append)
+    assert (second.drained, third.drained) == (True, True)
+    with third.whole() as everything:
+        outer.leave_by(anyio.current_time())
+        await anyio.sleep_forever()
+
+    assert everything.cancelled_caught
+    assert events == [RunHalted(detail="gone"), DrainStarted(reason="SIGTERM received")]
