@@ -3,7 +3,8 @@
 Documented: the paths, the header `x-direct-pipe: true` that a download needs, the columns, the
 limits of a question. Not documented, and so our choice: the names in the answers of `freshness`
 and `estimate`, and what is said to a download without the header (400, 10002). The search is
-undocumented altogether; its count stops at 10,000, as practitioners report.
+undocumented altogether; its count stops at 10,000, as practitioners report. So is the summary,
+whose members were seen: what they count is our reading.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _COMPRESSION: Final = 12
 
 
 def answer_history(history: History, call: Call, now: float) -> Answer:
-    """Answer one of the four routes."""
+    """Answer one of the routes."""
     policy = history.policy
     if not policy.there:
         return answers.NOT_FOUND
@@ -45,14 +46,15 @@ def answer_history(history: History, call: Call, now: float) -> Answer:
         lag = policy.lag_seconds
         return json_answer(200, {"freshness": int(lag) if lag.is_integer() else lag})
 
+    if call.route is Route.SUMMARY:
+        return _summary(history, call.body, now=now)
+
     asked = _question(call.body)
     if asked is None:
         return refusal(400, 10004, message="Unable to parse JSON: it is malformed")
 
-    if call.route is Route.SEARCH:
-        return _search(history, asked, call=call, now=now)
-
-    return _file(history, asked, call=call, now=now)
+    answer = _search if call.route is Route.SEARCH else _file
+    return answer(history, asked, call=call, now=now)
 
 
 def _file(history: History, asked: Question, *, call: Call, now: float) -> Answer:
@@ -134,3 +136,25 @@ def _search(history: History, asked: Question, *, call: Call, now: float) -> Ans
     shown = list(islice(rows, (page - 1) * size, page * size))
     content = {"count": min(count, _SEARCH_MOST), "page": page, "pageSize": size, "items": shown}
     return json_answer(200, content)
+
+
+def _summary(history: History, body: bytes, *, now: float) -> Answer:
+    """What history tells of one journey, in numbers. Nobody waits in it."""
+    try:
+        journey = str(orjson.loads(body)["objectId"]).lower()
+    except (ValueError, TypeError, KeyError):
+        return refusal(400, 10002, message="Required parameter is missing: objectId")
+
+    counts = {"": 0, "failed": 0}
+    contacts: set[str] = set()
+    for moment in history.moments(Question(definition_ids=frozenset([journey])), now):
+        counts["failed" if moment.cause else ""] += len(moment.keys)
+        contacts.update(moment.keys)
+
+    told = dict.fromkeys(("waiting", "expired", "cameOffWait", "warningCount"), 0) | {
+        "total": sum(counts.values()),
+        "totalContactCount": len(contacts),
+        "successCount": counts[""],
+        "errorCount": counts["failed"],
+    }
+    return json_answer(200, told)

@@ -31,16 +31,27 @@ def answer_lookup(journey: Journey, call: Call) -> Answer:
     match call.route:
         case Route.EVENT_DEFINITION:
             return _event_definition(journey.definition, call.argument)
-        case Route.INTERACTION:
-            return json_answer(200, definitions.interaction(journey.definition, call.argument))
-        case Route.INTERACTIONS:
-            return _interactions(journey, call)
-        case Route.INTERACTION_BY_ID:
-            return _interaction(journey, call)
+        case Route.EVENT_DEFINITIONS | Route.EVENT_DEFINITION_BY_ID:
+            return _event_definitions(journey.definition, call)
         case Route.MEMBERSHIP:
             return _memberships(journey, call.body)
-        case _:
+        case Route.FIELDS | Route.DATA_EXTENSION | Route.ROWSET:
             return _data(journey, call)
+        case _:
+            return _journeys(journey, call)
+
+
+def _journeys(journey: Journey, call: Call) -> Answer:
+    """What is told of the journeys themselves."""
+    match call.route:
+        case Route.INTERACTION:
+            return json_answer(200, definitions.interaction(journey.definition, call.argument))
+        case Route.INTERACTION_VERSIONS:
+            return _versions(journey.definition, call)
+        case Route.INTERACTION_BY_ID:
+            return _interaction(journey, call)
+        case _:
+            return _interactions(journey, call)
 
 
 def _event_definition(definition: EventDefinition, key: str) -> Answer:
@@ -48,6 +59,37 @@ def _event_definition(definition: EventDefinition, key: str) -> Answer:
         return refusal(404, 30003, message="The event definition key was not found.")
 
     return json_answer(200, definitions.event_definition(definition, key))
+
+
+def _event_definitions(definition: EventDefinition, call: Call) -> Answer:
+    """All of them, page by page, or the one of an id."""
+    found = [definitions.event_definition(definition, key) for key in definition.keys]
+    if call.route is Route.EVENT_DEFINITION_BY_ID:
+        wanted = call.argument.lower()
+        return next(
+            (json_answer(200, one) for one in found if one["id"] == wanted), answers.NOT_FOUND
+        )
+
+    name = call.query.get("name", "").lower()
+    named = [one for one in found if name in one["name"].lower()]
+    return json_answer(200, _paged(named, call))
+
+
+def _paged(items: list[dict[str, Any]], call: Call) -> dict[str, Any]:
+    page = max(1, int(call.query.get("$page") or 1))
+    size = min(_PAGE, max(1, int(call.query.get("$pageSize") or _PAGE)))
+    shown = items[(page - 1) * size : page * size]
+    return {"count": len(items), "page": page, "pageSize": size, "links": {}, "items": shown}
+
+
+def _versions(definition: EventDefinition, call: Call) -> Answer:
+    """The versions of a journey: one, which has its status."""
+    if call.query.get("AllVersions", "").lower() != "true":
+        return refusal(400, 10002, message="Required parameter is missing: AllVersions")
+
+    told = definitions.interaction(definition, call.argument)
+    version = {"id": told["id"], "status": told["status"], "versionNumber": told["version"]}
+    return json_answer(200, [version])
 
 
 def _data(journey: Journey, call: Call) -> Answer:
@@ -88,8 +130,6 @@ def _told(journey: Journey, number: int, *, extras: str) -> dict[str, Any]:
 
 
 def _interactions(journey: Journey, call: Call) -> Answer:
-    page = max(1, int(call.query.get("$page") or 1))
-    size = min(_PAGE, max(1, int(call.query.get("$pageSize") or _PAGE)))
     extras = call.query.get("extras", "")
     items = [
         _told(journey, number, extras=extras)
@@ -100,9 +140,7 @@ def _interactions(journey: Journey, call: Call) -> Answer:
             for name in ("triggers", "activities"):
                 item.pop(name)
 
-    shown = items[(page - 1) * size : page * size]
-    content = {"count": len(items), "page": page, "pageSize": size, "links": {}, "items": shown}
-    return json_answer(200, content)
+    return json_answer(200, _paged(items, call))
 
 
 def _interaction(journey: Journey, call: Call) -> Answer:

@@ -24,10 +24,13 @@ class Route(StrEnum):
     ASYNC_STATUS = "/interaction/v1/async/events/status"
     EVENTS = "/interaction/v1/events"
     EVENT_DEFINITION = "/interaction/v1/eventDefinitions/key:"
+    EVENT_DEFINITIONS = "/interaction/v1/eventDefinitions"
+    EVENT_DEFINITION_BY_ID = "/interaction/v1/eventDefinitions/"
     FIELDS = "/data/v1/customObjects/"
     DATA_EXTENSION = "/data/v1/customObjects"
     ROWSET = "/data/v1/customobjectdata/key/"
     INTERACTION = "/interaction/v1/interactions/key:"
+    INTERACTION_VERSIONS = "/interaction/v1/interactions/status/key:"
     INTERACTIONS = "/interaction/v1/interactions"
     INTERACTION_BY_ID = "/interaction/v1/interactions/"
     MEMBERSHIP = "/interaction/v1/interactions/contactMembership"
@@ -35,6 +38,7 @@ class Route(StrEnum):
     ESTIMATE = "/interaction/v1/interactions/journeyhistory/estimate"
     DOWNLOAD = "/interaction/v1/interactions/journeyhistory/download"
     SEARCH = "/interaction/v1/interactions/journeyhistory/search"
+    SUMMARY = "/interaction/v1/interactions/journeyhistory/summary"
 
     @property
     def scope(self) -> Scope:
@@ -42,7 +46,7 @@ class Route(StrEnum):
         if self in {Route.TOKEN, Route.TOKEN_V2}:
             return Scope.TOKEN
 
-        if self in {Route.FRESHNESS, Route.ESTIMATE, Route.DOWNLOAD, Route.SEARCH}:
+        if "/journeyhistory/" in self:
             return Scope.HISTORY
 
         return Scope.CONTACTS if self in CONTACT_ROUTES else Scope.LOOKUP

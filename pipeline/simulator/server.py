@@ -40,6 +40,10 @@ def application(cloud: Cloud, clock: Callable[[], float] = time.time) -> web.App
             *(web.post(route, front.on(route)) for route in sorted(CONTACT_ROUTES)),
             web.get(Route.ASYNC_STATUS, front.on(Route.ASYNC_STATUS)),
             web.get(Route.EVENT_DEFINITION + "{argument}", front.on(Route.EVENT_DEFINITION)),
+            web.get(Route.EVENT_DEFINITIONS, front.on(Route.EVENT_DEFINITIONS)),
+            web.get(
+                Route.EVENT_DEFINITION_BY_ID + "{argument}", front.on(Route.EVENT_DEFINITION_BY_ID)
+            ),
             web.get(Route.FIELDS + "{argument}/fields", front.on(Route.FIELDS)),
             web.get(Route.DATA_EXTENSION + "/{argument}", front.on(Route.DATA_EXTENSION)),
             web.get(Route.ROWSET + "{argument}/rowset", front.on(Route.ROWSET)),
@@ -50,6 +54,10 @@ def application(cloud: Cloud, clock: Callable[[], float] = time.time) -> web.App
             web.post(Route.ESTIMATE, front.on(Route.ESTIMATE)),
             web.post(Route.DOWNLOAD, front.on(Route.DOWNLOAD)),
             web.post(Route.SEARCH, front.on(Route.SEARCH)),
+            web.post(Route.SUMMARY, front.on(Route.SUMMARY)),
+            web.get(
+                Route.INTERACTION_VERSIONS + "{argument}", front.on(Route.INTERACTION_VERSIONS)
+            ),
             web.get(Route.INTERACTION_BY_ID + "{argument}", front.on(Route.INTERACTION_BY_ID)),
             *audit_routes(cloud),
             web.route("*", "/{path:.*}", _not_found),

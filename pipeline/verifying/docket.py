@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -17,29 +17,18 @@ from ..settling.rows import accepted_batches
 from ..settling.spans import positions_of
 from ..settling.verdicts import Verdict, unknown_claims
 from .reconciliation import ENTERED, Finding, alike
+from .sayings import STILL_QUEUED
 from .window import Standing
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator
 
     from ..settling.verdicts import UnknownClaim
     from .evidence import Evidence
+    from .sayings import Sayings
 
-__all__ = ("Docket", "Judged", "Sayings")
-
-PENDING: Final[Mapping[Standing, str]] = {
-    Standing.TOO_FRESH: "the journey history is not complete for its time yet: verify again later",
-    Standing.STILL_ENTERING: "others of this run entered only just now: verify again later",
-    Standing.HISTORY_GONE: "it was sent longer ago than journey history is kept (30 days)",
-    Standing.LATENESS_UNKNOWN: "Marketing Cloud did not say how late its history is",
-    Standing.INCOMPLETE: "Marketing Cloud gave fewer rows than it had announced",
-    Standing.NO_JOURNEY: "no journey that listens to this event can be seen: none does, or it was "
-    "deleted since, or the installed package may not read it",
-    Standing.NO_HISTORY: "journey history is not to be had, and it was not seen to be inside",
-}
-
-STILL_QUEUED: Final = "still_queued"
+__all__ = ("Docket", "Judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,45 +40,6 @@ class _Held:
     contacts: int
     at: float
     instance: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sayings:
-    """What is said of each kind of finding, to a person."""
-
-    absent: str
-    before: str
-    messages: list[str]
-    entered: str = "in_history"
-    """By what a contact is known to have entered."""
-    errors: Sequence[str] = ()
-    """Said of events that errored; their findings are numbered behind the messages."""
-
-    def certain(self, finding: int) -> bool:
-        """Whether Marketing Cloud itself said that the contact's event came to nothing."""
-        return finding - Finding.REFUSED >= len(self.messages)
-
-    def of(self, finding: int) -> tuple[str, str]:
-        """The reason and its detail of a missing contact."""
-        match finding:
-            case Finding.ABSENT:
-                return "not_in_history", self.absent
-            case Finding.BEFORE:
-                return "entered_before", self.before
-            case Finding.DUPLICATE:
-                return "duplicate_key", (
-                    "its contact key is in this run more than once and entered fewer times: "
-                    "the record before it entered"
-                )
-            case _ if self.certain(finding):
-                said = self.errors[finding - Finding.REFUSED - len(self.messages)]
-                return (
-                    "errored",
-                    f"its event errored after it was queued: {said or 'no reason told'}",
-                )
-            case _:
-                said = self.messages[finding - Finding.REFUSED]
-                return "refused_by_journey", f"the journey history says: {said or 'failed'}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -204,7 +154,7 @@ class Docket:
             earlier = before(held.batch_id)
             for finding, place in zip(part, places, strict=True):
                 kept = earlier.get(place) if finding else None
-                groups[kept or _outcome(finding, proof, sayings)].append(place)
+                groups[kept or sayings.outcome(finding, proof)].append(place)
 
             for why, some in groups.items():
                 if why[0] == "pending" and proof.passing:
@@ -212,7 +162,9 @@ class Docket:
 
                 yield self._verdict(held, why, some, judged=judged)
 
-        self._judge_unknown(findings, standing, judged=judged)
+        self._judge_unknown(
+            findings, standing, judged=judged, absent=None if sayings.waiting else Standing.MISSING
+        )
 
     def _verdict(
         self,
@@ -260,34 +212,22 @@ class Docket:
         return of
 
     def _judge_unknown(
-        self, findings: bytearray, standing: Callable[[float], Standing], *, judged: Judged
+        self,
+        findings: bytearray,
+        standing: Callable[[float], Standing],
+        *,
+        judged: Judged,
+        absent: Standing | None,
     ) -> None:
         for claim, finding in zip(self._unknown, findings[self.accepted :], strict=True):
             proof = standing(claim.at)
             gone = finding not in {Finding.UNDECIDED, Finding.ODD, Finding.QUEUED}
             if finding == Finding.ENTERED:
                 judged.entered.append(claim)
-            elif gone and proof is Standing.MISSING:
+            elif gone and proof is absent:
                 judged.absent.append(claim)
             else:
                 judged.undecided += 1
                 judged.queued += finding == Finding.QUEUED
                 if gone and proof.passing:
                     judged.waits_for = max(judged.waits_for or 0.0, claim.at)
-
-
-def _outcome(finding: int, proof: Standing, sayings: Sayings) -> tuple[str, str, str]:
-    """(outcome, reason, detail) of an accepted contact."""
-    if finding == Finding.ENTERED:
-        return "entered", sayings.entered, ""
-
-    if finding == Finding.ODD:
-        return "pending", "odd_status", "the journey history gives it a status that is not known"
-
-    if finding == Finding.QUEUED:
-        return "pending", STILL_QUEUED, "its event is still queued: verify again later"
-
-    if proof is not Standing.MISSING and not sayings.certain(finding):
-        return "pending", proof.value, PENDING[proof]
-
-    return ("missing", *sayings.of(finding))

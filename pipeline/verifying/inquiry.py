@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from ..errors import EndpointError, PermissionDeniedError
-from .docket import Sayings
 from .later import explain, told_of_later
-from .reasons import entered_before, likely
+from .reasons import entered_before, likely, paused
 from .reconciliation import ENTERED, Finding, alike
 from .sample import inside, spread
+from .sayings import Sayings
 from .window import SKEW_SECONDS, Horizon, Standing, iso8601
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ __all__ = ("Answer", "Inquiry")
 CLOCK_SECONDS = 60.0
 """A clock that differs by more is told of."""
 
+PAUSED = (
+    "a journey that listens is paused, and whoever waits there is said to enter once it is "
+    "resumed: until then nobody who is unknown is certainly absent"
+)
 LATER_SECONDS = 3_600.0
 """Events of so long before the run are asked about too: clocks differ."""
 
@@ -179,11 +183,12 @@ class Inquiry:
                 absent=likely(journeys),
                 before=entered_before(journeys),
                 messages=asked.messages,
+                waiting=paused(journeys),
             ),
             journeys=journeys,
             horizon=asked.horizon,
             asked=asked,
-            notes=_notes(asked),
+            notes=[*_notes(asked), *([PAUSED] if paused(journeys) else [])],
         )
 
     async def stored(self) -> int | None:

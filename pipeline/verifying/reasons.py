@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..sending.journeys import Journey
 
-__all__ = ("bars_reentry", "entered_before", "likely")
+__all__ = ("bars_reentry", "entered_before", "likely", "paused")
 
 _CLOSED: Final = {
     JourneyStatus.PAUSED: "it is paused: events are said to wait until it is resumed",
@@ -34,6 +34,11 @@ _RULES: Final = (
 def bars_reentry(journeys: Sequence[Journey]) -> bool:
     """Whether a contact that entered before may have been kept out."""
     return any(journey.entry_mode in _TWICE for journey in journeys)
+
+
+def paused(journeys: Sequence[Journey]) -> bool:
+    """Whether events may wait to be let in."""
+    return any(journey.status is JourneyStatus.PAUSED for journey in journeys)
 
 
 def likely(journeys: Sequence[Journey]) -> str:

@@ -446,6 +446,20 @@ async def test_an_event_definition() -> None:
         assert {"name", "dataType", "isNullable", "isPrimaryKey"} <= field.keys()
 
 
+@believed("DOC", "getEventDefinition and getEventDefinitions")
+async def test_event_definitions() -> None:
+    """Page by page, fifty at most, by a part of their name; and each by its id."""
+    async with wire_to() as wire:
+        definition = (await (await wire.v2()).get(DEFINITION)).body
+        every = DEFINITION.partition("/key:")[0]
+        listed = (await wire.get(f"{every}?$page=1&$pageSize=90&name=apievent")).body
+        assert like(listed, {"count": 1, "page": 1, "pageSize": 50, "links": {}, "items": [dict]})
+        assert listed["items"] == [definition]
+        assert (await wire.get(f"{every}?$page=1&name=other")).body["items"] == []
+        assert (await wire.get(f"{every}/{definition['id']}")).body == definition
+        assert (await wire.get(f"{every}/{listed['count']}")).status == 404
+
+
 @believed("COMM", "mcecli endpoint notes: the fields where the definition has no schema")
 async def test_the_fields_of_a_data_extension() -> None:
     """`type` and a `length` that is a number; an unknown event is 404 with errorcode 30003."""
@@ -473,6 +487,17 @@ async def test_a_journey(status: str) -> None:
         assert counted <= item["stats"].keys()
 
 
+@believed("COMM", "sfmc-devtools and mcecli endpoint notes; jb-api-specification")
+async def test_the_versions_of_a_journey() -> None:
+    """Only where all are asked for."""
+    async with wire_to(journey_status="Paused") as wire:
+        await wire.v2()
+        path = f"{JOURNEYS}/status/key:Rehearsal"
+        assert (await wire.get(path)).status == 400
+        told = (await wire.get(f"{path}?AllVersions=true")).body
+        assert like(told, [{"id": str, "status": "Paused", "versionNumber": 1}])
+
+
 @believed("DOC", "contactMembershipRequest: fifty keys, and who is not found")
 async def test_memberships() -> None:
     """Which of the contacts are in a journey now."""
@@ -498,6 +523,34 @@ async def test_journey_history() -> None:
         assert (await wire.post(path, asked)).status == 400
         told = await wire.post(path, asked, x_direct_pipe="true")
         assert told.raw.decode().splitlines() == ["ContactKey,Status", "1,Complete"]
+
+
+@believed("COMM", "gists of MamaiRachid; mcecli endpoint notes")
+async def test_the_search_of_journey_history() -> None:
+    """Undocumented: pages of items, and a count that stops at 10,000."""
+    async with wire_to() as wire:
+        await (await wire.v1()).post(EXPERIMENTAL, experimental("1", "2"))
+        asked = {"contactKeys": ["2"], "activityTypes": ["trigger"]}
+        path = f"{HISTORY}/search?$page=1&$pageSize=1&$orderBy=TransactionTime desc"
+        told = (await wire.post(path, asked)).body
+        assert like(told, {"count": 1, "page": 1, "pageSize": 1, "items": [dict]})
+        (item,) = told["items"]
+        assert (item["contactKey"], item["status"]) == ("2", "Complete")
+        assert {"transactionTime", "activityName", "clientStatus", "result"} <= item.keys()
+        assert (await wire.post(path, {})).body["count"] == 2
+
+
+@believed("COMM", "mcecli endpoint notes")
+async def test_the_summary_of_journey_history() -> None:
+    """A journey's numbers, by its id."""
+    async with wire_to(failed_rows=True, vanishing="^3$") as wire:
+        await (await wire.v1()).post(EXPERIMENTAL, experimental("1", "2", "3"))
+        (journey,) = (await wire.get(JOURNEYS)).body["items"]
+        told = (await wire.post(f"{HISTORY}/summary", {"objectId": journey["id"]})).body
+        counts = {"total": 3, "totalContactCount": 3, "successCount": 2, "errorCount": 1}
+        nobody = dict.fromkeys(["waiting", "expired", "cameOffWait", "warningCount"], 0)
+        assert told == counts | nobody
+        assert (await wire.post(f"{HISTORY}/summary", {})).status == 400
 
 
 @believed("COMM", "sfmc-devtools rowset fixture; sfmc-dataloader row-count.mjs")
