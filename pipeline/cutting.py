@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ("Group", "cut")
 
 GROUP_BYTES: Final = 2 << 20
-GROUP_MESSAGES: Final = 200
+GROUP_MESSAGES: Final = 50
 MESSAGE_BYTES: Final = 200_000
 """No message grows beyond that by its second contact: SQS takes 256 KB, NATS and Kafka 1 MB."""
 

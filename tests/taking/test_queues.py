@@ -8,7 +8,7 @@ import pytest
 
 from tests.contracts import queue_source
 from tests.contracts.queue_source import Bench
-from tests.fakes.brokers import Nats, Sqs, Valkey
+from tests.fakes.brokers import RABBIT, Nats, Rabbit, Sqs, Valkey
 from tests.fakes.program import Program
 from tests.fakes.simulator_process import SimulatorProcess
 
@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 
     from tests.fakes.brokers import Broker
 
-BROKERS: dict[str, Callable[[Path], Broker]] = {"redis": Valkey, "nats": Nats, "sqs": Sqs}
+BROKERS: dict[str, Callable[[Path], Broker]] = {
+    "redis": Valkey,
+    "nats": Nats,
+    "sqs": Sqs,
+    "amqp": Rabbit,
+}
 
 
 @pytest.fixture(scope="module", params=BROKERS)
 def broker(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Broker]:
+    if request.param == "amqp" and not RABBIT.exists():
+        pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
+
     with BROKERS[request.param](tmp_path_factory.mktemp(request.param)) as broker:
         yield broker
 
@@ -64,4 +72,4 @@ def test_patience(bench: Bench) -> None:
 
 def test_enqueued(bench: Bench) -> None:
     """A killed `enqueue` goes on, and what it has put is taken once."""
-    queue_source.check_enqueued(bench, doubles=isinstance(bench.broker, Sqs))
+    queue_source.check_enqueued(bench, doubles=isinstance(bench.broker, Sqs | Rabbit))

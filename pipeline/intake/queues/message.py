@@ -19,13 +19,15 @@ class QueueLostError(Exception):
 class Message:
     """One message as it was delivered.
 
-    `redelivered`: the queue gave it out before, to whom this worker cannot know. `handle` is what
-    the queue needs to acknowledge this very delivery.
+    `redelivered`: the queue gave it out before, to whom this worker cannot know. `anonymous`: its
+    identity is what it holds, which another message may hold, too. `handle` is what the queue needs
+    to acknowledge this very delivery.
     """
 
     identity: str
     body: bytes = field(repr=False)
     redelivered: bool = False
+    anonymous: bool = False
     handle: Any = field(default=None, repr=False)
 
 

@@ -17,6 +17,7 @@ OUTLETS: Final = {
     "redis": ("redis_outlet", "RedisOutlet"),
     "nats": ("nats_outlet", "NatsOutlet"),
     "sqs": ("sqs_outlet", "SqsOutlet"),
+    "amqp": ("amqp_outlet", "AmqpOutlet"),
 }
 """Kind of queue -> the module of its outlet, imported when one is wanted, and its class."""
 

@@ -29,6 +29,7 @@ CLIENTS: Final = {
     "redis": ("redis_stream", "RedisStream"),
     "nats": ("nats_jetstream", "NatsStream"),
     "sqs": ("sqs", "SqsQueue"),
+    "amqp": ("amqp", "AmqpQueue"),
 }
 """Kind of queue -> the module of its client, imported when one is wanted, and its class."""
 

@@ -1,0 +1,57 @@
+"""RabbitMQ, written to: each message is confirmed, and nothing tells how far that came.
+
+What a process that was killed may have put twice has the same identity; a worker that gets both
+sends one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..extras import need
+from .amqp_line import ANSWER_SECONDS, AmqpLine, Translated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .outlet import Outgoing
+    from .place import Place
+
+__all__ = ("AmqpOutlet",)
+
+
+class AmqpOutlet:
+    """A durable queue that is written to, through the exchange that has no name."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._line = AmqpLine(place, confirms=True)
+
+    async def open(self, name: str) -> int:  # nothing is kept under it
+        await self._line.open(make=True)
+        return 0
+
+    async def put(self, name: str, messages: Sequence[Outgoing]) -> None:  # see open
+        self._line.check()
+        pika = need("aio_pika", extra="amqp", what=self._place.label)
+        exchange = self._line.channel.default_exchange
+        with Translated(self._place):
+            await asyncio.gather(
+                *(
+                    exchange.publish(
+                        pika.Message(
+                            message.body,
+                            message_id=message.identity,
+                            content_type="application/json",
+                            delivery_mode=pika.DeliveryMode.PERSISTENT,
+                        ),
+                        routing_key=self._place.queue,
+                        timeout=ANSWER_SECONDS,
+                    )
+                    for message in messages
+                )
+            )
+
+    async def close(self) -> None:
+        await self._line.close()
