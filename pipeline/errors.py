@@ -6,6 +6,7 @@
     │   ├── SourceError             the source cannot be read at all (a bad record is no error)
     │   ├── MappingError            a rule does not fit the source's columns
     │   ├── AlreadyInjectedError    the run is finished: `--again` starts a new one
+    │   │   └── InjectedInPartError some of what is in the source was injected by another run
     │   └── RunDirectoryError       the run directory is busy, foreign or not writable
     ├── HaltError           exit 3  Marketing Cloud will refuse everything: mend, then `run` goes on
     │   ├── CredentialsError        client id, secret or token refused
@@ -37,6 +38,7 @@ __all__ = (
     "EndpointError",
     "EventDefinitionError",
     "HaltError",
+    "InjectedInPartError",
     "InterruptedRunError",
     "JourneyError",
     "MappingError",
@@ -75,6 +77,10 @@ class MappingError(UsageError):
 
 class AlreadyInjectedError(UsageError):
     """The run of this source into this journey is finished."""
+
+
+class InjectedInPartError(AlreadyInjectedError):
+    """The source has grown since it was injected, or lies among others: who is new is not sent."""
 
 
 class RunDirectoryError(UsageError):

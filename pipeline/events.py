@@ -22,7 +22,10 @@ from .pace_events import (
 from .queue_events import QueueLost, QueueRegained
 from .reading_events import (
     ChunkRead,
+    DuplicatesDecided,
     EncoderRestarted,
+    FileFailed,
+    FileSettled,
     ReadingEnded,
     ReadingStarted,
     SourceChanged,
@@ -47,6 +50,8 @@ __all__ = (
     "Event",
     "FieldsRead",
     "FieldsUnreadable",
+    "FileFailed",
+    "FileSettled",
     "HoldStarted",
     "LeftoversFound",
     "LimitChanged",
@@ -133,18 +138,6 @@ class FieldsUnreadable:
     """The fields could not be read; contacts go unchecked."""
 
     detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DuplicatesDecided:
-    """Of `contacts`, `dropped` are not sent: the first or last of their key is.
-
-    All sources are read for that; `dropped` is None when it begins.
-    """
-
-    contacts: int
-    dropped: int | None
-    kept: str  # "first" or "last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +260,8 @@ Event = (
     | ReadingStarted
     | ChunkRead
     | ReadingEnded
+    | FileSettled
+    | FileFailed
     | EncoderRestarted
     | QueueLost
     | QueueRegained

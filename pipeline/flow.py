@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio import (
     BrokenResourceError,
@@ -42,7 +42,7 @@ from .watching.sight import Sight
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from typing import Any
 
     from .config import Config
@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from .settling.opening import Replay
     from .watching.sight import Companion
 
-__all__ = ("run",)
+__all__ = ("accompanied", "run", "run_leg")
+
+Result = TypeVar("Result")
 
 CHUNKS_AHEAD = 2
 """Chunks that may wait between reading and packing: the next is read while one is packed."""
@@ -82,6 +84,22 @@ async def run(
         InterruptedRunError: A signal came before the run had begun.
         JourneyError: The journal cannot be written any more; what it holds stands.
     """
+
+    async def work(stop: Stop, sight: Sight) -> Ended:
+        leg = partial(run_leg, config, options, emitter=emitter, stop=stop)
+        return await leg(sight=sight, watch=watch)
+
+    return await accompanied(work, config, emitter=emitter, companions=companions)
+
+
+async def accompanied(
+    work: Callable[[Stop, Sight], Awaitable[Result]],
+    config: Config,
+    *,
+    emitter: Emitter,
+    companions: Iterable[Companion],
+) -> Result:
+    """Do `work` while signals are heeded and companions are there."""
     stop, sight = Stop(emit=emitter.emit), Sight()
     with ungrouped(BrokenResourceError):
         async with create_task_group() as beside:
@@ -90,22 +108,22 @@ async def run(
             for companion in companions:
                 await beside.start(companion, sight)
 
-            leg = partial(_run, config, options, emitter=emitter, stop=stop)
-            ended = await leg(sight=sight, watch=watch)
+            result = await work(stop, sight)
             beside.cancel_scope.cancel()
 
-    return ended
+    return result
 
 
-async def _run(
+async def run_leg(
     config: Config,
     options: RunOptions,
     *,
     emitter: Emitter,
     stop: Stop,
     sight: Sight,
-    watch: Callable[[], Coroutine[Any, Any, None]] | None,
+    watch: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> Ended:
+    """One process's work on one run; raises as `run` does."""
     with stop.scope() as planning:
         # Abandoned where it waits for the first bytes of a pipe, which may never come.
         plan = await to_thread.run_sync(plan_leg, config, options, abandon_on_cancel=True)
@@ -125,7 +143,7 @@ async def _run(
 
         # 2. The work; beside it whoever watches or steers. A second signal leaves the whole of it.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
-        sight.directory, sight.pace = directory.path, wiring.pace
+        sight.open(directory.path, wiring.pace)
         sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
         injection = Injection(
             plan, options, replay=opened.replay, wiring=wiring, sifter=sifter, stop=stop

@@ -16,6 +16,7 @@ from anyio import move_on_after, to_thread
 
 from .config import load
 from .errors import ConfigError, HaltError, JourneyError
+from .intake.inbox import Inbox
 from .intake.locate import is_remote
 from .intake.ranges import Ranges
 from .mapping.target import Target, parse_fields
@@ -114,6 +115,9 @@ def _look_at_source(config: Config) -> tuple[list[Finding], _Sample | None]:
     """The source, and the mapping against its first records; blocks on files."""
     findings: list[Finding] = []
     try:
+        if config.source.watch and not Inbox.of(config.source).holds_files():
+            return [_ok("source", "the folder is watched; no file lies in it yet")], None
+
         plan = Plan.before_mapping(config)
         findings.append(_ok("source", _sources_told(plan)))
         plan.hold_against(None)

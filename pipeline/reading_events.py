@@ -6,11 +6,26 @@ from dataclasses import dataclass
 
 __all__ = (
     "ChunkRead",
+    "DuplicatesDecided",
     "EncoderRestarted",
+    "FileFailed",
+    "FileSettled",
     "ReadingEnded",
     "ReadingStarted",
     "SourceChanged",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicatesDecided:
+    """Of `contacts`, `dropped` are not sent: the first or last of their key is.
+
+    All sources are read for that; `dropped` is None when it begins.
+    """
+
+    contacts: int
+    dropped: int | None
+    kept: str  # "first" or "last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,4 +59,28 @@ class EncoderRestarted:
 class SourceChanged:
     """A source is not any more what it was when the run began; `detail` says how."""
 
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSettled:
+    """A file of a watched folder is settled and lies in `place` now.
+
+    `known`: it was injected already, and nothing of it was sent now.
+    """
+
+    name: str
+    place: str
+    accepted: int
+    rejected: int
+    unknown: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFailed:
+    """A file of a watched folder was not to be sent, and lies in `place` now."""
+
+    name: str
+    place: str
     detail: str

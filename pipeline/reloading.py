@@ -61,8 +61,11 @@ class Reloader:
             for name in PACE
             if f"delivery.{name}" in changed and getattr(config.delivery, name) is not None
         }
-        if pace and sight.pace is not None:
-            sight.pace.set(**pace)
+        if pace:
+            sight.asked |= pace
+            if sight.pace is not None:
+                sight.pace.set(**pace)
+
             taken |= {f"delivery.{name}" for name in pace}
 
         if "worker.log_level" in changed:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .company import company_of
 from .emitter import Emitter
-from .errors import InterruptedRunError, JourneyError
-from .flow import run as inject
+from .errors import InterruptedRunError, JourneyError, UsageError
+from .flow import run
+from .watched import watch_over
 from .watching.logs import logging_to
 from .watching.progress import draw
 from .watching.records import Records, log_error, log_event, log_summary, recording_to
@@ -18,33 +19,41 @@ from .watching.summary import print_summary
 from .watching.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from anyio.abc import TaskStatus
     from rich.console import Console
 
     from .config import Config
     from .legs import Ended, RunOptions
+    from .watching.sight import Companion, Sight
 
 __all__ = ("drawn", "recorded")
 
 
-async def drawn(path: Path, config: Config, options: RunOptions, *, console: Console) -> Ended:
+async def drawn(
+    path: Path, config: Config, options: RunOptions, *, console: Console
+) -> Ended | None:
     """Inject what the config file at `path` says, shown to a person."""
     emitter, tally = Emitter(), Tally()
     emitter.subscribe(tally.note)
     company = company_of(config, emitter, path=path)
     watch = partial(draw, tally, console)
     with logging_to(console, secrets=config.account.secrets):
-        ended = await inject(config, options, emitter=emitter, watch=watch, companions=company)
+        ended = await _injected(config, options, emitter, watch=watch, companions=company)
 
     _ignore_signals()
-    print_summary(
-        console, ended.summary.to_dict(), config=str(path), directory=config.run.directory
-    )
+    if ended is not None:
+        summary = ended.summary.to_dict()
+        print_summary(console, summary, config=str(path), directory=config.run.directory)
+
     return ended
 
 
-async def recorded(path: Path, config: Config, options: RunOptions, *, console: Console) -> Ended:
+async def recorded(
+    path: Path, config: Config, options: RunOptions, *, console: Console
+) -> Ended | None:
     """The same for who collects logs: whatever is said is a record.
 
     Raises SystemExit where the run cannot be made, or ends early: why is told already.
@@ -57,7 +66,7 @@ async def recorded(path: Path, config: Config, options: RunOptions, *, console: 
     watch = partial(show, Records(tally))
     with recording_to(console.file, secrets=config.account.secrets):
         try:
-            ended = await inject(config, options, emitter=emitter, watch=watch, companions=company)
+            ended = await _injected(config, options, emitter, watch=watch, companions=company)
         except InterruptedRunError:
             raise
         except JourneyError as error:
@@ -65,9 +74,31 @@ async def recorded(path: Path, config: Config, options: RunOptions, *, console: 
             raise SystemExit(error.exit_code) from None
 
         _ignore_signals()
-        log_summary(ended.summary)
+        if ended is not None:
+            log_summary(ended.summary)
 
     return ended
+
+
+async def _injected(
+    config: Config,
+    options: RunOptions,
+    emitter: Emitter,
+    *,
+    watch: Callable[[], Coroutine[Any, Any, None]],
+    companions: list[Companion],
+) -> Ended | None:
+    if not config.source.watch or options.retry is not None:
+        return await run(config, options, emitter=emitter, watch=watch, companions=companions)
+
+    if options.again or options.limit is not None:
+        raise UsageError("a watched folder takes neither --again nor --limit")
+
+    async def shown(_: Sight, *, task_status: TaskStatus[None]) -> None:
+        task_status.started()
+        await watch()
+
+    return await watch_over(config, emitter=emitter, companions=[*companions, shown])
 
 
 def _ignore_signals() -> None:

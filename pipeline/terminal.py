@@ -81,6 +81,9 @@ async def run(path: Path, options: RunOptions, *, json: bool) -> int:
     show = showing.recorded if recorded else showing.drawn
     ended = await show(path, config, options, console=console)
 
+    if ended is None:
+        return 0  # a watched folder, into which nothing was put
+
     if json:
         tell(ended.summary.to_json())
 

@@ -42,6 +42,7 @@ RANKS = {
     "wiring": 11,
     "ending": 11,
     "flow": 12,
+    "watched": 13,
     "preflight": 13,
     "verification": 13,
     "rehearsal": 13,

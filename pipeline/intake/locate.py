@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .remote import Store
     from .source import FileSource, SourcePolicy
 
-__all__ = ("is_remote", "locate")
+__all__ = ("is_data", "is_remote", "locate")
 
 _NO_DATA: Final = f"holds no file ending in {ENDINGS} or {ENDING} (.gz and .zst allowed)"
 
@@ -83,7 +83,7 @@ def _remote(policy: SourcePolicy) -> list[tuple[PurePath, Origin]]:
         raise SourceError(f"{store.url(place)} is not there. Check [source] url.")
 
     if is_folder:
-        files = [file for file in files if _is_data(file.path) and not _is_hidden(file.path)]
+        files = [file for file in files if is_data(file.path) and not _is_hidden(file.path)]
         if not files:
             raise SourceError(f"{store.url(place)} {_NO_DATA}. Check [source] url.")
 
@@ -141,7 +141,7 @@ def _paths(place: str) -> list[Path]:
         paths = [
             each
             for each in sorted(path.iterdir())
-            if each.is_file() and not _is_hidden(each.name) and _is_data(each.name)
+            if each.is_file() and not _is_hidden(each.name) and is_data(each.name)
         ]
         nothing = f"{place} {_NO_DATA}"
     elif path.exists() or not glob.has_magic(place):
@@ -170,7 +170,8 @@ def _check_readable(path: Path) -> None:
     PathOrigin(path).open().close()
 
 
-def _is_data(name: str) -> bool:
+def is_data(name: str) -> bool:
+    """Whether a file of this name is taken from a folder."""
     return format_of(name) is not None or name.lower().endswith(ENDING)
 
 

@@ -13,6 +13,7 @@ import codecs
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from glob import has_magic
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class SourcePolicy:
     s3://bucket/key, gs://bucket/key, az://container/blob, sftp://user@host/path, each also a glob
     or, ending in "/", a directory. Queues: redis://host/0/stream, nats://host/stream,
     kafka://broker,broker/topic, sqs://queue, amqp://host/vhost/queue."""
+
+    watch: bool = False
+    """Whether url is a folder into which files are put as time goes on: each is taken when it is
+    complete, and moved to done/ or failed/ inside. The run lives until a signal."""
+
+    quiet_seconds: float = 10.0
+    """After how long without a change a file of a watched folder is complete. One that a file
+    NAME.done lies beside is at once."""
 
     format: Format | None = None
     """csv, tsv, ndjson, json or parquet. Absent: from the file's name; standard input is taken for
@@ -124,11 +133,19 @@ class SourcePolicy:
         if self.quote and self.quote == self.delimiter:
             raise ValueError(f"delimiter and quote are the same character, {self.quote!r}")
 
+        self._check_watch()
         self._check_encoding()
         self._check_columns()
         for name in ("claim_idle_seconds", "remember_seconds"):
             if not 1 <= getattr(self, name) <= 86_400:
                 raise ValueError(f"{name} lies between 1 and 86400")
+
+    def _check_watch(self) -> None:
+        if self.watch and (self.url == "-" or "://" in self.url or has_magic(self.url)):
+            raise ValueError("watch needs a folder of this machine as url")
+
+        if not 0 <= self.quiet_seconds <= 86_400:
+            raise ValueError("quiet_seconds lies between 0 and 86400")
 
     def _check_encoding(self) -> None:
         if self.encoding is None:

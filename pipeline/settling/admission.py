@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ..errors import AlreadyInjectedError, RunDirectoryError
+from ..errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,7 +88,7 @@ def admit(
 def _refuse_parts(
     known: Known, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
 ) -> None:
-    """Raise AlreadyInjectedError where some of what is wanted was injected by another run."""
+    """Raise InjectedInPartError where some of what is wanted was injected by another run."""
     identity = known.run.identity
     if not known.counts.settled or identity.differences(replace(wanted, sources=identity.sources)):
         return
@@ -96,14 +96,14 @@ def _refuse_parts(
     way_out = "put what is new into a file of its own, or use --again, which sends all of it"
     if shared := identity.shared(wanted):
         names = ", ".join(source.name for source in shared)
-        raise AlreadyInjectedError(
+        raise InjectedInPartError(
             f"{names}: injected already, among other sources ({_run_of(known)}). To send nobody "
             f"twice, move that away; or {way_out.rpartition(', or ')[2]}"
         )
 
     for source in identity.sources:
         if begins_with(source):
-            raise AlreadyInjectedError(
+            raise InjectedInPartError(
                 f"{source.name} has grown since it was injected ({_run_of(known)}): those whom it "
                 f"held then would be sent once more. To send nobody twice, {way_out}"
             )

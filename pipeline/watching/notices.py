@@ -16,6 +16,8 @@ from ..events import (
     EncoderRestarted,
     Event,
     FieldsUnreadable,
+    FileFailed,
+    FileSettled,
     LeftoversFound,
     ListenersRead,
     ListeningStarted,
@@ -67,7 +69,7 @@ class Notice:
 def notice_of(event: Event) -> Notice | None:
     """The line an event deserves, if it deserves one. A hold's is written when it is sampled."""
     if (news := _news_of(event) or _worker_news_of(event)) is not None:
-        tone = Tone.WARNING if isinstance(event, ReloadRefused) else Tone.NEWS
+        tone = Tone.WARNING if isinstance(event, ReloadRefused | FileFailed) else Tone.NEWS
         return Notice(news, tone, type(event).__name__)
 
     if (reach := _reach(event)) is not None:
@@ -169,10 +171,23 @@ def _worker_news_of(event: Event) -> str | None:
             return f"health, metrics and a live page: {event.url}"
         case ConfigReloaded():
             return _reloaded(event)
+        case FileSettled():
+            return _settled(event)
+        case FileFailed():
+            return f"{event.name} was not sent and lies in {event.place} now: {event.detail}"
         case ReloadRefused():
             return f"the config was not read again, all goes on as it was: {event.detail}"
 
     return None
+
+
+def _settled(event: FileSettled) -> str:
+    if event.known:
+        return f"{event.name} was injected already and lies in {event.place} now; nothing was sent"
+
+    counts = {name: getattr(event, name) for name in ("accepted", "rejected", "unknown")}
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"{event.name} is settled and lies in {event.place} now: {told or 'no contacts'}"
 
 
 def _reloaded(event: ConfigReloaded) -> str:

@@ -39,7 +39,7 @@ class Pulse:
         """Look until cancelled."""
         now = time.monotonic()
         sampler = Sampler(self._vitals, sight, now=now)
-        file = SampleFile(Sampler(self._vitals, sight, now=now), now=now)
+        file, runs = SampleFile(Sampler(self._vitals, sight, now=now), now=now), 1
         task_status.started()
         try:
             while True:
@@ -47,6 +47,12 @@ class Pulse:
                 now = time.monotonic()
                 self.samples.append(sampler.take(now, at=time.time()))
                 self._wake()
+                if sight.runs > runs:  # what is begun is of another one's time
+                    file, runs = (
+                        SampleFile(Sampler(self._vitals, sight, now=now), now=now),
+                        sight.runs,
+                    )
+
                 file.look(now)
                 if sight.directory is not None and file.due(now):
                     await to_thread.run_sync(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,19 @@ class Sight:
     pace: Pace | None = None
     """How fast it may go, and what limits it."""
 
+    asked: dict[str, Any] = field(default_factory=dict)
+    """What was asked of the pace since the process began, for the runs that follow."""
+
+    runs: int = 0
+    """How many were begun: a watched folder has one for each file."""
+
+    def open(self, directory: Path, pace: Pace) -> None:
+        """A run begins: there it is to be seen, and what was asked holds for it."""
+        self.directory, self.pace = directory, pace
+        self.runs += 1
+        if self.asked:
+            pace.set(**self.asked)
+
 
 class Companion(Protocol):
     """A task beside a run, from before its beginning until its books are closed.
@@ -33,5 +46,5 @@ class Companion(Protocol):
     run: before it has started nothing was sent.
     """
 
-    async def __call__(self, sight: Sight, *, task_status: TaskStatus[None]) -> None:
+    async def __call__(self, sight: Sight, /, *, task_status: TaskStatus[None]) -> None:
         """The task's work."""

@@ -1,0 +1,173 @@
+"""The inbox: a folder into which others put files; they are taken when complete, then moved.
+
+A file is complete when its size and its time of change have stayed as they are for some seconds of
+ours, or at once where an empty file beside it, called like it and `.done`, says so. What is still
+being written under another name is no file yet: hidden ones, and those that end in `.part`, `.tmp`,
+`.filepart` or `.crdownload`. So whoever can should write elsewhere and rename.
+
+What was taken lies in `done/` or `failed/` inside the folder afterwards. A name that is there
+already gets a number: nothing is overwritten.
+
+Told the time, so that tests need not wait. Blocks on files.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..errors import SourceError
+from .locate import is_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .source import SourcePolicy
+
+__all__ = ("Inbox", "Place")
+
+MARK: Final = ".done"
+UNDER_WAY: Final = (".part", ".tmp", ".filepart", ".crdownload")
+
+
+class Place(StrEnum):
+    """Where a file lies once it was taken: the name of a folder inside the inbox."""
+
+    DONE = "done"  # each of its contacts has its outcome
+    FAILED = "failed"  # it cannot be read, or must not be sent; nothing of it was
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file as it was seen, and since when it has looked like that."""
+
+    size: int
+    changed: int
+    inode: int
+    since: float
+
+
+class Inbox:
+    """One folder. `waiting` is how many files lay in it at the last look, complete or not."""
+
+    def __init__(self, folder: Path, *, quiet_seconds: float) -> None:
+        self._folder = folder
+        self._quiet_seconds = quiet_seconds
+        self._seen: dict[str, _Seen] = {}
+
+    @classmethod
+    def of(cls, policy: SourcePolicy) -> Inbox:
+        """The folder that a config names."""
+        return cls(Path(policy.url).expanduser(), quiet_seconds=policy.quiet_seconds)
+
+    def holds_files(self) -> bool:
+        """Whether anything lies there that will be taken. Raises as `prepare` does."""
+        self.prepare()
+        self._look(0.0)
+        return bool(self._seen)
+
+    @property
+    def waiting(self) -> int:
+        """How many files lay there at the last look."""
+        return len(self._seen)
+
+    def prepare(self) -> None:
+        """Make the folders inside. Raises SourceError where this cannot be."""
+        if not self._folder.is_dir():
+            raise SourceError(
+                f"{self._folder} is no folder: source.watch needs one. Check [source] url"
+            )
+
+        try:
+            for place in Place:
+                (self._folder / place).mkdir(exist_ok=True)
+        except OSError as error:
+            raise SourceError(
+                f"{self._folder} cannot be written ({error.strerror}): files are moved inside it "
+                "when they are settled"
+            ) from None
+
+    def complete(self, now: float) -> Path | None:
+        """The next file that is complete, by name; None where there is none yet.
+
+        Raises SourceError where the folder cannot be read any more.
+        """
+        try:
+            self._look(now)
+        except OSError as error:
+            raise SourceError(f"{self._folder} cannot be read: {error.strerror}") from None
+
+        for name in sorted(self._seen):
+            path = self._folder / name
+            quiet = now - self._seen[name].since >= self._quiet_seconds
+            if quiet or Path(f"{path}{MARK}").exists():
+                return path
+
+        return None
+
+    def find(self, name: str) -> Path | None:
+        """The file of this name, complete or not, if it lies there."""
+        path = self._folder / name
+        return path if path.is_file() and not path.is_symlink() else None
+
+    def put(self, path: Path, place: Place) -> Path:
+        """Move what was taken, and its mark; returns where it lies now.
+
+        Raises SourceError where it cannot be moved: it would be looked at for ever.
+        """
+        target = next(each for each in _names(self._folder / place, path) if not each.exists())
+        try:
+            path.rename(target)
+        except OSError as error:
+            raise SourceError(
+                f"{path} is settled and cannot be moved to {target}: {error.strerror}"
+            ) from None
+
+        with suppress(OSError):
+            Path(f"{path}{MARK}").unlink(missing_ok=True)
+
+        self._seen.pop(path.name, None)
+        return target
+
+    def _look(self, now: float) -> None:
+        """Note what lies there, and what has changed since the last look."""
+        seen: dict[str, _Seen] = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if not _is_ours(entry):
+                    continue
+
+                with suppress(FileNotFoundError):  # somebody has just moved it
+                    known, found = self._seen.get(entry.name), entry.stat(follow_symlinks=False)
+                    looks = (found.st_size, found.st_mtime_ns, found.st_ino)
+                    same = known is not None and looks == (known.size, known.changed, known.inode)
+                    seen[entry.name] = known if known and same else _Seen(*looks, now)
+
+        self._seen = seen
+
+    def __repr__(self) -> str:
+        return f"<Inbox {self._folder}, {self.waiting} waiting>"
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """Whether this may be a file to take, by its name and its kind; a link is never followed."""
+    name = entry.name.lower()
+    return (
+        is_data(name)
+        and not name.startswith(".")
+        and not name.endswith(UNDER_WAY)
+        and entry.is_file(follow_symlinks=False)
+    )
+
+
+def _names(folder: Path, path: Path) -> Iterator[Path]:
+    """The name it has, then others."""
+    yield folder / path.name
+    number = 2
+    while True:
+        yield folder / f"{path.stem}.{number}{path.suffix}"
+        number += 1

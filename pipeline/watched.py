@@ -1,0 +1,218 @@
+"""Watched: a folder's files, each a run of its own in the one run directory, one after the other.
+
+    a complete file ──▶ a run of it ──▶ done/        every contact has its outcome
+                          │      └────▶ failed/      it cannot be read, or must not be sent
+                          └─ halted, drained: it stays, and the next process goes on with it
+
+A finished run is put aside in the run directory by the one that follows. The journal is what says
+that a file is done; that it is moved is for people. So it does not matter when a process is killed:
+a file that lies there although its run is finished is moved, and nothing of it is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import to_thread
+
+from .emitter import Emitter
+from .errors import (
+    AlreadyInjectedError,
+    ConfigError,
+    InjectedInPartError,
+    InterruptedRunError,
+    RunDirectoryError,
+    UsageError,
+)
+from .events import ChunkRead, FileFailed, FileSettled, ReadingEnded, ReadingStarted, RunEnded
+from .flow import accompanied, run_leg
+from .intake.inbox import Inbox, Place
+from .legs import RunOptions
+from .sending.client import open_client
+from .sending.clock import Clock
+from .sending.token import TokenKeeper, token_from
+from .settling.store import FILE_NAME
+from .settling.view import viewed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from .config import Config
+    from .events import Emit, Event
+    from .legs import Ended
+    from .stop import Stop
+    from .watching.sight import Companion, Sight
+
+    Leg = Callable[[Config, Emitter, Stop], Awaitable[Ended]]
+
+__all__ = ("watch_over",)
+
+LOOK_SECONDS: Final = 0.5
+
+
+async def watch_over(
+    config: Config, *, emitter: Emitter, companions: Iterable[Companion] = ()
+) -> Ended | None:
+    """Run each file that comes into the config's folder, until a signal comes or one of them halts.
+
+    Returns how the last one ended; None where there was none. Raises as `flow.run` does.
+    """
+
+    async def work(stop: Stop, sight: Sight) -> Ended | None:
+        async def leg(config: Config, emitter: Emitter, stop: Stop) -> Ended:
+            return await run_leg(config, RunOptions(), emitter=emitter, stop=stop, sight=sight)
+
+        if config.worker.listen is not None:
+            with stop.scope():
+                await _prove_token(config, emit=emitter.emit)
+
+        return await Watched(config, leg, stop=stop, emit=emitter.emit).run()
+
+    return await accompanied(work, config, emitter=emitter, companions=companions)
+
+
+async def _prove_token(config: Config, *, emit: Emit) -> None:
+    """Know before there is work that a token is to be had. Raises HaltError where none is."""
+    clock = Clock()
+    async with open_client(config.delivery, clock=clock) as client:
+        fetch = token_from(config.account, client, clock=clock)
+        await TokenKeeper(fetch, emit=emit, clock=clock).token()
+
+
+class Watched:
+    """Runs over a folder until a signal comes, or one of them halts.
+
+    `leg` does one run: it is given a config whose source is one file, where to report, and when to
+    stop.
+    """
+
+    def __init__(self, config: Config, leg: Leg, *, stop: Stop, emit: Emit) -> None:
+        self._config = config
+        self._leg = leg
+        self._stop = stop
+        self._emit = emit
+        self._inbox = Inbox.of(config.source)
+
+    async def run(self) -> Ended | None:
+        """How the last run ended; None where there was no file.
+
+        Raises:
+            UsageError: Nothing of the file at hand was sent, and something must be mended first.
+        """
+        await to_thread.run_sync(self._inbox.prepare)
+        self._emit(ReadingStarted())
+        last: Ended | None = None
+        unfinished = await to_thread.run_sync(self._unfinished)
+        if unfinished is not None:
+            last = await self._go_on(unfinished)
+
+        while last is None or last.completed:
+            path = await self._next()
+            if path is None:
+                break
+
+            last = await self._take(path) or last
+
+        self._emit(ReadingEnded())
+        return last and replace(last, drained=last.error is None)
+
+    async def _next(self) -> Path | None:
+        """Wait for a complete file; None when no more are to be taken."""
+        with self._stop.scope():
+            while True:
+                found = await to_thread.run_sync(self._inbox.complete, anyio.current_time())
+                if found is not None:
+                    return found
+
+                await anyio.sleep(LOOK_SECONDS)
+
+        return None
+
+    async def _take(self, path: Path) -> Ended | None:
+        """Run one file, and move it if it is settled; None where nothing of it was to be done."""
+        try:
+            return await self._go_on(path)
+        except InjectedInPartError as error:
+            await self._fail(path, error)
+        except AlreadyInjectedError:
+            # Its process ended before it was moved, or it has come once more.
+            await self._settle(path, None)
+        except (ConfigError, RunDirectoryError):
+            raise  # it is not the file's
+        except UsageError as error:
+            await self._fail(path, error)
+
+        return None
+
+    async def _go_on(self, path: Path) -> Ended | None:
+        """The same for one of which something may be sent already: it has not failed, whatever
+        comes."""
+        source = replace(self._config.source, url=str(path), watch=False)
+        config = self._config.model_copy(update={"source": source})
+        emitter = Emitter()
+        emitter.subscribe(self._pass_on)
+        try:
+            ended = await self._leg(config, emitter, self._stop.inner(emit=emitter.emit))
+        except InterruptedRunError:
+            return None
+
+        if ended.completed:
+            await self._settle(path, ended)
+
+        return ended
+
+    async def _settle(self, path: Path, ended: Ended | None) -> None:
+        place = await to_thread.run_sync(self._inbox.put, path, Place.DONE)
+        summary = None if ended is None else ended.summary
+        self._emit(
+            FileSettled(
+                name=path.name,
+                place=str(place),
+                accepted=summary.accepted if summary else 0,
+                rejected=summary.rejected if summary else 0,
+                unknown=summary.unknown if summary else 0,
+                known=summary is None,
+            )
+        )
+
+    async def _fail(self, path: Path, error: Exception) -> None:
+        place = await to_thread.run_sync(self._inbox.put, path, Place.FAILED)
+        self._emit(FileFailed(name=path.name, place=str(place), detail=str(error)))
+
+    def _unfinished(self) -> Path | None:
+        """The file whose run an earlier process left: it comes first.
+
+        Raises RunDirectoryError where it is gone, for then no other can be begun.
+        """
+        directory = Path(self._config.run.directory)
+        if not (directory / FILE_NAME).exists():
+            return None
+
+        with viewed(directory) as view:
+            run = view.run()
+
+        if run.finished:
+            return None
+
+        name = run.identity.sources[0].name.partition("/")[0]
+        path = self._inbox.find(name)
+        if path is None:
+            raise RunDirectoryError(
+                f"{directory} holds an unfinished run ({run.run_id}) of {name}, which is not in "
+                f"{self._config.source.url} any more. Put it back, or name another run.directory"
+            )
+
+        return path
+
+    def _pass_on(self, event: Event) -> None:
+        """What a run reports of itself, but for its ends, which are not ours."""
+        match event:
+            case ReadingStarted() | ReadingEnded() | RunEnded():
+                return
+            case ChunkRead():
+                self._emit(replace(event, share=None))  # more files come
+            case _:
+                self._emit(event)

@@ -1,0 +1,173 @@
+"""A watched folder, as its users see it: real processes, killed at any moment."""
+
+from __future__ import annotations
+
+import signal
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.settling.view import viewed
+from tests.fakes.configs import write_config, write_contacts
+from tests.fakes.program import Program, eventually
+from tests.fakes.simulator_process import SimulatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEADER = "customer_id,EmailAddress,FirstName\n"
+
+
+@pytest.fixture(scope="module")
+def one_simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(one_simulator: SimulatorProcess) -> SimulatorProcess:
+    one_simulator.reset()
+    one_simulator.set_faults()
+    return one_simulator
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    watching = {"JOURNEY_SOURCE__WATCH": "true", "JOURNEY_SOURCE__QUIET_SECONDS": "0.2"}
+    with Program(tmp_path, **watching) as program:
+        yield program
+
+
+@pytest.fixture
+def inbox(program: Program, simulator: SimulatorProcess) -> Path:
+    folder = program.directory / "inbox"
+    folder.mkdir()
+    write_config(
+        program.directory / "watch.toml",
+        url=simulator.url,
+        source="inbox",
+        batch={"max_records": 50},
+        delivery={"max_in_flight": 4},
+    )
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir() if each.is_file())
+
+
+def test_files_as_they_come(program: Program, simulator: SimulatorProcess, inbox: Path) -> None:
+    """Each is sent when it is complete, and moved; SIGTERM ends it well. What cannot be read, or
+    was sent in part, is set aside; what was sent already is not sent again."""
+    write_contacts(inbox / "a.csv", range(1, 201))
+    running = program.start("run", "watch.toml", "--json")
+    eventually(lambda: names(inbox / "done") == ["a.csv"] if (inbox / "done").exists() else False)
+    first = (inbox / "done" / "a.csv").read_text()
+
+    (inbox / "b.csv").write_text(HEADER + ",nobody@example.com,Ann\nX1,x@example.com,Bob\n")
+    (inbox / "again.csv").write_text(first)
+    (inbox / "grown.csv").write_text(first + "X2,x2@example.com,Bob\n")
+    (inbox / "empty.csv").touch()
+    (inbox / "notes.txt.tmp").write_text("not yet")
+    eventually(lambda: names(inbox) == ["notes.txt.tmp"])
+    assert names(inbox / "done") == ["a.csv", "again.csv", "b.csv"]
+    assert names(inbox / "failed") == ["empty.csv", "grown.csv"]
+
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, ran.json["read"], ran.json["rejected"]) == (0, 2, 1)
+    assert "a.csv is settled and lies in inbox/done/a.csv now: 200 accepted" in ran.stderr
+    assert "again.csv was injected already" in ran.stderr
+    assert "grown.csv was not sent" in ran.stderr
+    assert simulator.summary()["contacts"]["taken"] == 201
+    assert simulator.contacts(taken="2+") == []
+
+
+def test_killed_at_any_moment(program: Program, simulator: SimulatorProcess, inbox: Path) -> None:
+    """Killed and started again until all is done: nobody twice, nobody left out, each file in its
+    place once."""
+    simulator.set_faults("slow:seconds=0.1")
+    for number in range(4):
+        write_contacts(inbox / f"{number}.csv", range(1000 * number + 1, 1000 * number + 601))
+
+    random = Random(7)
+    for _ in range(4):
+        running = program.start("run", "watch.toml")
+        gets_on(simulator)
+        time.sleep(random.uniform(0.0, 0.35))
+        running.signal(signal.SIGKILL)
+        running.ended()
+
+    assert names(inbox)
+    running = program.start("run", "watch.toml")
+    eventually(lambda: not names(inbox))
+    running.signal(signal.SIGTERM)
+    assert running.ended().code in {0, 1}
+    assert names(inbox / "done") == ["0.csv", "1.csv", "2.csv", "3.csv"]
+    assert names(inbox / "failed") == []
+    assert simulator.contacts(taken="2+") == []
+    accepted, unknown = told(program.directory / "run")
+    assert (len(accepted), len(accepted | unknown)) == (len(accepted - unknown), 2400)
+    taken = {line["contact_key"] for line in simulator.contacts(taken="1+")}
+    assert accepted <= taken <= accepted | unknown
+
+
+def gets_on(simulator: SimulatorProcess) -> None:
+    """Wait until somebody more was taken."""
+    before = simulator.summary()["contacts"]["taken"]
+    eventually(lambda: simulator.summary()["contacts"]["taken"] > before)
+
+
+def told(run: Path) -> tuple[set[str], set[str]]:
+    """Who is accepted and who unknown, by all runs of the directory."""
+    accepted: set[str] = set()
+    unknown: set[str] = set()
+    for place in [run, *(run / "previous").iterdir()]:
+        with viewed(place) as view:
+            accepted |= {each.contact_key for each in view.accepted()}
+            unknown |= {str(each.contact_key) for each in view.failed("unknown")}
+
+    return accepted, unknown
+
+
+def test_a_file_that_was_begun_comes_first(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """A drained worker leaves it where it is, and the next one goes on with it before all others;
+    gone, it is missed."""
+    simulator.set_faults("slow:seconds=0.3")
+    path = write_contacts(inbox / "z.csv", range(1, 1001))
+    running = program.start("run", "watch.toml", "--json")
+    eventually(lambda: simulator.summary()["contacts"]["taken"] >= 200)
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, ran.json["state"], names(inbox)) == (0, "interrupted", ["z.csv"])
+
+    simulator.set_faults()
+    write_contacts(inbox / "a.csv", range(2001, 2011))
+    away = path.rename(program.directory / "z.csv")
+    missed = program("run", "watch.toml")
+    assert missed.code == 2
+    assert "an unfinished run" in missed.stderr
+    assert "of z.csv, which is not in inbox any more" in missed.stderr
+    away.rename(path)
+    running = program.start("run", "watch.toml")
+    eventually(lambda: names(inbox) == [])
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 0
+    assert simulator.summary()["contacts"]["taken"] == 1010
+    assert simulator.contacts(taken="2+") == []
+
+
+def test_what_is_refused(program: Program, inbox: Path) -> None:
+    """A url that is no folder, and options that would send somebody twice."""
+    assert "takes neither --again nor --limit" in program("run", "watch.toml", "--again").stderr
+    checked = program("check", "watch.toml", "--offline")
+    assert (checked.code, "no file lies in it yet" in checked.stdout) == (0, True)
+    inbox.rename(program.directory / "elsewhere")
+    assert "inbox is no folder: source.watch needs one" in program("run", "watch.toml").stderr
+    program.environment["JOURNEY_SOURCE__URL"] = "-"
+    assert "needs a folder of this machine as url" in program("run", "watch.toml").stderr
