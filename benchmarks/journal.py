@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from array import array
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -93,7 +94,8 @@ def _spent(contacts: int, *, journalled: bool) -> float:
     with TemporaryDirectory(prefix="journey-benchmark-") as name:
         batches = _batches(contacts)
         began = time.process_time()
-        run(_keep, Path(name) if journalled else None, batches)
+        options = {"use_uvloop": find_spec("uvloop") is not None}  # as `run` does
+        run(_keep, Path(name) if journalled else None, batches, backend_options=options)
         return time.process_time() - began
 
 
