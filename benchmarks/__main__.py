@@ -18,6 +18,7 @@ from .goals import goals
 from .journal import measure_journal
 from .machine import described, machine
 from .pace.command import pace
+from .pace.kept import kept
 from .plot import write_plot
 from .report import as_json, table, write_json
 from .rounds import Case, Rounds
@@ -40,6 +41,7 @@ _Plan = list[tuple[Case, Way]]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.command()(pace)
+app.command()(kept)
 
 
 @app.callback(invoke_without_command=True)
