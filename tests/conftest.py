@@ -22,6 +22,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.en
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long to try to break it (tests/test_crashes.py)."""
     parser.addoption("--crashes", type=int, default=5, help="How many seeds of crashes.")
+    parser.addoption("--queues", type=int, default=0, help="Contacts of a long story per queue.")
     parser.addoption("--crash-seed", type=int, help="One seed of crashes, once more.")
 
 
@@ -31,6 +32,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, seeds in (("crash_seed", crashes), ("kinder_seed", crashes // 3)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, [only] if only else range(1, seeds + 1))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long story of the queues is told when it is asked for."""
+    if not config.getoption("queues"):
+        items[:] = [item for item in items if "test_story[" not in item.name]
 
 
 @pytest.fixture(

@@ -107,6 +107,9 @@ class SourcePolicy:
     """How long the journal knows a message that is done with: a broker that crashes may forget what
     it was told."""
 
+    sasl_mechanism: str = "PLAIN"
+    """How a user logs in to Kafka: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"."""
+
     ca_file: str | None = None
     """The certificates, as PEM, that a queue's TLS is held against. Absent: the system's."""
 

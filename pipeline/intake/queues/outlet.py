@@ -18,6 +18,7 @@ OUTLETS: Final = {
     "nats": ("nats_outlet", "NatsOutlet"),
     "sqs": ("sqs_outlet", "SqsOutlet"),
     "amqp": ("amqp_outlet", "AmqpOutlet"),
+    "kafka": ("kafka_outlet", "KafkaOutlet"),
 }
 """Kind of queue -> the module of its outlet, imported when one is wanted, and its class."""
 

@@ -132,8 +132,8 @@ class RedisStream:
 
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         with self._translated():
-            ids = [message.handle for message in messages]
-            await self._redis.xack(self._stream, self._group, *ids)
+            if ids := [message.handle for message in messages]:
+                await self._redis.xack(self._stream, self._group, *ids)
 
         return list(messages)
 

@@ -1,0 +1,77 @@
+"""Offsets of a partition: what was taken of it, what is done with, and what is committed.
+
+Kafka knows of a partition how far a group has read it, and with that a line of text. Here that line
+says who took messages beyond, and up to where, and it is committed before they are passed on: so
+whoever is assigned the partition next knows which of its messages somebody may have sent.
+
+    {"by": "20261123-164312-a0b1", "to": 1200, "doubt": 900}
+
+`by` took everything before `to`; what lies before `doubt` was in doubt already when it did.
+Sans-IO.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import orjson
+
+__all__ = ("Offsets",)
+
+
+@dataclass(slots=True, kw_only=True)
+class Offsets:
+    """One partition, since it was assigned to this worker."""
+
+    worker: str
+    low: int
+    """Everything before it is done with."""
+    to: int
+    doubt: int
+    _open: dict[int, None] = field(default_factory=dict)  # taken and not done with, ascending
+    _done: set[int] = field(default_factory=set)
+
+    @classmethod
+    def found(cls, worker: str, committed: int, text: str | None) -> Offsets:
+        """From what the group has committed; `committed` is negative where there is nothing."""
+        low = max(0, committed)
+        try:
+            told = orjson.loads(text or "{}")
+            by, to, doubt = str(told.get("by", "")), int(told.get("to", 0)), int(told["doubt"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            by, to, doubt = "", 0, 0  # another program's
+
+        # What this worker took itself its journal knows of, or it was never sent.
+        return cls(
+            worker=worker,
+            low=low,
+            to=max(to, low),
+            doubt=max(doubt, to) if by != worker else doubt,
+        )
+
+    def take(self, offset: int) -> bool:
+        """A message was received; whether another worker may have had it."""
+        self._open[offset] = None
+        self._done.discard(offset)
+        self.to = max(self.to, offset + 1)
+        return offset < self.doubt
+
+    def finish(self, offset: int) -> None:
+        """A message is done with."""
+        self._done.add(offset)
+        while self._open and (first := next(iter(self._open))) in self._done:
+            self._done.discard(first)
+            del self._open[first]
+
+        self.low = max(self.low, next(iter(self._open), self.to))
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was taken is done with."""
+        return not self._open
+
+    @property
+    def text(self) -> str:
+        """What is committed with `low`."""
+        told = {"by": self.worker, "to": self.to, "doubt": self.doubt}
+        return orjson.dumps(told).decode()

@@ -1,0 +1,282 @@
+"""Kafka: a topic, whose partitions are divided among the workers of a group.
+
+Kafka gives nothing back and marks nothing as delivered: a group commits how far it has read, and
+what lies behind is read again by whoever is assigned the partition. What this worker commits with
+that tells the next one what it took (`kafka_offsets.py`). Where a partition is taken away in good
+order, because a worker came or went, what was taken of it is first settled and committed.
+
+The client is asked again and again whether there is anything, or it would lose its partitions;
+where no more messages are wanted, they are paused meanwhile. A worker that dies loses them after
+`claim_idle_seconds`, but no sooner than 6 and no later than 45 seconds, as brokers have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ..extras import need
+from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, settings
+from .kafka_offsets import Offsets
+from .message import Message, QueueLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .place import Place
+
+__all__ = ("KafkaTopic",)
+
+FLOCK_SECONDS: Final = 0.02
+"""What comes within it, comes together."""
+YIELD_SECONDS: Final = 60.0
+"""How long a partition that is taken away is kept until what was taken of it is settled."""
+
+
+class KafkaTopic:
+    """A topic, read by a group."""
+
+    extend_seconds: float = 30.0
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._consumer: Any = None
+        self._worker = ""
+        self._offsets: dict[int, Offsets] = {}
+        self._stash: list[Any] = []  # received, and not yet passed on
+        self._told: list[Message] = []  # done with, and not yet committed
+        self._committed: list[Message] = []  # and nobody was told so
+        self._closing = False
+        self._asked_at = 0.0
+        self._taking = asyncio.Lock()
+
+    @property
+    def _session_ms(self) -> int:
+        return round(1000 * min(45.0, max(6.0, self._place.policy.claim_idle_seconds)))
+
+    async def open(self, worker: str, *, fresh: bool) -> None:  # the group is made by its use
+        self._worker = worker
+        if self._consumer is None:
+            aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
+            self._consumer = aio.AIOConsumer(
+                settings(self._place)
+                | {
+                    "group.id": self._place.group,
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "earliest",
+                    "max.poll.interval.ms": 300_000,
+                    "session.timeout.ms": self._session_ms,
+                    "heartbeat.interval.ms": self._session_ms // 3,
+                },
+                max_workers=4,
+            )
+            await self._consumer.subscribe(
+                [self._place.queue], on_revoke=self._give_way, on_lost=self._lose
+            )
+
+        with Translated(self._place):
+            await self._consumer.list_topics(self._place.queue, timeout=ANSWER_SECONDS)
+
+    async def take(self, most: int, wait_seconds: float) -> list[Message]:
+        async with self._taking:
+            self._asked_at = time.monotonic()
+            with Translated(self._place):
+                if self._told:
+                    await self._settle()
+
+                if not self._stash:
+                    self._stash = await self._receive(most, wait_seconds)
+
+                if not self._stash:
+                    return []
+
+                return await self._pass_on()
+
+    async def _receive(self, most: int, wait_seconds: float) -> list[Any]:
+        received = await self._consumer.consume(most, timeout=FLOCK_SECONDS)
+        if not received:
+            received = await self._consumer.consume(1, timeout=wait_seconds)
+            if received and most > 1:
+                received += await self._consumer.consume(most - 1, timeout=FLOCK_SECONDS)
+
+        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+        for raw in received:
+            if (error := raw.error()) is not None:
+                raise kafka.KafkaException(error)
+
+        return list(received)
+
+    async def _pass_on(self) -> list[Message]:
+        """Commit that these are taken, and by whom; then they may be passed on."""
+        received = self._stash
+        for partition in {raw.partition() for raw in received} - self._offsets.keys():
+            self._offsets[partition] = await self._found(partition)
+
+        messages = [self._message(raw) for raw in received]
+        await self._commit({raw.partition() for raw in received})
+        self._stash = []
+        # A partition that was taken away meanwhile is another's, with all that is in it.
+        return [message for message in messages if message.handle[0] in self._offsets]
+
+    async def _found(self, partition: int) -> Offsets:
+        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+        place = kafka.TopicPartition(self._place.queue, partition)
+        (found,) = await self._consumer.committed([place], timeout=ANSWER_SECONDS)
+        return Offsets.found(self._worker, found.offset, found.metadata)
+
+    def _message(self, raw: Any) -> Message:
+        partition, offset = raw.partition(), raw.offset()
+        redelivered = self._offsets[partition].take(offset)
+        given = next((value for name, value in raw.headers() or () if name == IDENTITY), None)
+        return Message(
+            identity=f"{partition}:{offset}" if given is None else given.decode(),
+            body=raw.value() or b"",
+            redelivered=redelivered,
+            handle=(partition, offset),
+        )
+
+    async def _commit(self, partitions: set[int]) -> None:
+        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+        places = [
+            kafka.TopicPartition(self._place.queue, partition, told.low, told.text)
+            for partition, told in self._offsets.items()
+            if partition in partitions
+        ]
+        if places:
+            await self._consumer.commit(offsets=places, asynchronous=False)
+
+    async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+        for message in messages:
+            partition, offset = message.handle
+            if partition in self._offsets:
+                self._offsets[partition].finish(offset)
+                self._told.append(message)
+
+        # While the client is asked for messages nothing else can be said to it, and giving way
+        # waits for what is marked here. What is marked then is committed before the next are taken.
+        if not self._taking.locked():
+            async with self._taking:
+                await self._settle()
+
+        told, self._committed = self._committed, []
+        return told
+
+    async def _settle(self) -> None:
+        """Commit what is done with."""
+        if self._consumer is None:
+            raise QueueLostError("it is not open")
+
+        with Translated(self._place):
+            await self._commit({message.handle[0] for message in self._told})
+
+        kept: list[Message] = []
+        for message in self._told:
+            partition, offset = message.handle
+            passed = partition not in self._offsets or offset < self._offsets[partition].low
+            (self._committed if passed else kept).append(message)
+
+        self._told = kept
+
+    async def extend(self, messages: Sequence[Message]) -> None:  # time is the group's
+        if self._taking.locked() or time.monotonic() < self._asked_at + self.extend_seconds:
+            return
+
+        async with self._taking:
+            self._asked_at = time.monotonic()
+            with Translated(self._place):
+                assigned = await self._consumer.assignment()
+                await self._consumer.pause(assigned)
+                try:
+                    self._stash += await self._consumer.consume(1, timeout=0.0)
+                finally:
+                    await self._consumer.resume(await self._consumer.assignment())
+
+    async def _give_way(self, consumer: Any, places: list[Any]) -> None:
+        """Partitions are taken away: settle what was taken of them, and commit it, in this call."""
+        partitions = {place.partition for place in places}
+        self._stash = [raw for raw in self._stash if raw.partition() not in partitions]
+        try:
+            end = time.monotonic() + (0.0 if self._closing else YIELD_SECONDS)
+            while time.monotonic() < end and not self._idle(partitions):  # noqa: ASYNC110  # rare
+                await asyncio.sleep(FLOCK_SECONDS)
+
+            with suppress(Exception):
+                await self._commit(partitions)
+        finally:
+            self._forget(partitions)
+
+    def _idle(self, partitions: set[int]) -> bool:
+        return all(self._offsets[each].idle for each in partitions & self._offsets.keys())
+
+    async def _lose(self, consumer: Any, places: list[Any]) -> None:  # the library's
+        """Partitions are another worker's already."""
+        partitions = {place.partition for place in places}
+        self._stash = [raw for raw in self._stash if raw.partition() not in partitions]
+        self._forget(partitions)
+
+    def _forget(self, partitions: set[int]) -> None:
+        for partition in partitions:
+            self._offsets.pop(partition, None)
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        self._closing = True
+        if consumer is not None:
+            self._consumer = consumer  # giving way commits by it
+            with suppress(Exception):
+                await consumer.close()
+
+            self._consumer = None
+
+    async def look(self) -> str:
+        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+        with Translated(self._place):
+            places = await self._look()
+            waiting = 0
+            for place in await self._consumer.committed(places, timeout=ANSWER_SECONDS):
+                low, high = await self._consumer.get_watermark_offsets(
+                    kafka.TopicPartition(place.topic, place.partition), timeout=ANSWER_SECONDS
+                )
+                waiting += high - max(low, place.offset)
+
+        return f"group {self._place.group}: {waiting:,} messages wait in {len(places)} partitions"
+
+    async def _look(self) -> list[Any]:
+        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+        aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
+        if self._consumer is None:
+            self._consumer = aio.AIOConsumer(
+                settings(self._place)
+                | {
+                    "group.id": self._place.group,
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "earliest",
+                },
+                max_workers=2,
+            )
+
+        topics = await self._consumer.list_topics(self._place.queue, timeout=ANSWER_SECONDS)
+        topic = topics.topics[self._place.queue]
+        if topic.error is not None:
+            raise kafka.KafkaException(topic.error)
+
+        return [kafka.TopicPartition(self._place.queue, each) for each in topic.partitions]
+
+    async def peek(self, most: int) -> list[Message]:
+        with Translated(self._place):
+            places = await self._look()
+            committed = await self._consumer.committed(places, timeout=ANSWER_SECONDS)
+            kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+            for place in committed:
+                if place.offset < 0:
+                    place.offset = kafka.OFFSET_BEGINNING
+
+            await self._consumer.assign(committed)  # which is no member of the group
+            received = await self._consumer.consume(most, timeout=2.0)
+            return [
+                Message(identity=f"{raw.partition()}:{raw.offset()}", body=raw.value() or b"")
+                for raw in received
+                if raw.error() is None
+            ]
