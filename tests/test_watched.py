@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.intake.source import SourcePolicy
 from pipeline.settling.view import viewed
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.program import Program, eventually
@@ -86,15 +87,19 @@ def test_files_as_they_come(program: Program, simulator: SimulatorProcess, inbox
     assert simulator.contacts(taken="2+") == []
 
 
-def test_killed_at_any_moment(program: Program, simulator: SimulatorProcess, inbox: Path) -> None:
+def test_killed_at_any_moment(
+    program: Program, simulator: SimulatorProcess, inbox: Path, pytestconfig: pytest.Config
+) -> None:
     """Killed and started again until all is done: nobody twice, nobody left out, each file in its
-    place once."""
+    place once. `--crashes 60` kills more often."""
+    kills = pytestconfig.getoption("crashes") // 6
+    files = 2 + kills
     simulator.set_faults("slow:seconds=0.1")
-    for number in range(4):
+    for number in range(files):
         write_contacts(inbox / f"{number}.csv", range(1000 * number + 1, 1000 * number + 601))
 
     random = Random(7)
-    for _ in range(4):
+    for _ in range(kills):
         running = program.start("run", "watch.toml")
         gets_on(simulator)
         time.sleep(random.uniform(0.0, 0.35))
@@ -106,11 +111,11 @@ def test_killed_at_any_moment(program: Program, simulator: SimulatorProcess, inb
     eventually(lambda: not names(inbox))
     running.signal(signal.SIGTERM)
     assert running.ended().code in {0, 1}
-    assert names(inbox / "done") == ["0.csv", "1.csv", "2.csv", "3.csv"]
+    assert names(inbox / "done") == sorted(f"{number}.csv" for number in range(files))
     assert names(inbox / "failed") == []
     assert simulator.contacts(taken="2+") == []
     accepted, unknown = told(program.directory / "run")
-    assert (len(accepted), len(accepted | unknown)) == (len(accepted - unknown), 2400)
+    assert (len(accepted), len(accepted | unknown)) == (len(accepted - unknown), 600 * files)
     taken = {line["contact_key"] for line in simulator.contacts(taken="1+")}
     assert accepted <= taken <= accepted | unknown
 
@@ -162,12 +167,16 @@ def test_a_file_that_was_begun_comes_first(
     assert simulator.contacts(taken="2+") == []
 
 
-def test_what_is_refused(program: Program, inbox: Path) -> None:
-    """A url that is no folder, and options that would send somebody twice."""
+def test_an_empty_folder(program: Program, inbox: Path) -> None:
+    """There is nothing wrong with it, and no option that would send somebody twice."""
+    assert inbox.is_dir()
     assert "takes neither --again nor --limit" in program("run", "watch.toml", "--again").stderr
     checked = program("check", "watch.toml", "--offline")
     assert (checked.code, "no file lies in it yet" in checked.stdout) == (0, True)
-    inbox.rename(program.directory / "elsewhere")
-    assert "inbox is no folder: source.watch needs one" in program("run", "watch.toml").stderr
-    program.environment["JOURNEY_SOURCE__URL"] = "-"
-    assert "needs a folder of this machine as url" in program("run", "watch.toml").stderr
+
+
+@pytest.mark.parametrize("url", ["-", "sftp://host/inbox/", "redis://host/0/contacts", "in/*.csv"])
+def test_what_is_no_folder_is_not_watched(url: str) -> None:
+    """What comes through a pipe, from elsewhere, or under a pattern cannot be moved."""
+    with pytest.raises(ValueError, match="watch needs a folder of this machine as url"):
+        SourcePolicy(url=url, watch=True)
