@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import expect
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.fakes.brokers import Valkey
 from tests.fakes.browser import Viewer, browsing
 from tests.fakes.configs import CLIENT_SECRET, write_config
 from tests.fakes.program import Program, Running, eventually
@@ -44,6 +45,10 @@ class Worker:
     def begin(self) -> None:
         """Give it as much as a run looks at before it begins, and wait until it listens."""
         self.feed(HEADER + rows(1, HEAD))
+        self.listens()
+
+    def listens(self) -> None:
+        """Wait until it does."""
         found = eventually(lambda: re.search(r"http://127\S+/", self.running.said()))
         self.url = found[0]
 
@@ -349,3 +354,36 @@ def the_report_is_drawn(program: Program, viewer: Viewer) -> None:
     assert page.evaluate(SHOWN)["drawn"] == 5
     assert viewer.asked == [path.as_uri()]
     assert viewer.complaints == []
+
+
+def test_a_worker_of_a_queue(program: Program, simulator: SimulatorProcess) -> None:
+    """It is ready as long as its queue answers, says so where it does not, and is again when it
+    does; SIGTERM ends it well."""
+    place = program.directory / "valkey"
+    place.mkdir()
+    with Valkey(place) as broker:
+        write_config(
+            program.directory / "worker.toml",
+            url=simulator.url,
+            source=broker.url("contacts"),
+            worker={"listen": "127.0.0.1:0"},
+        )
+        program.environment |= broker.environment
+        worker = Worker(program.start("run", "worker.toml", "--json"))
+        worker.listens()
+        eventually(lambda: worker.ask("readyz") == (200, "ok\n"))
+        bodies = [
+            json.dumps({"customer_id": f"Q{n}", "EmailAddress": "q@example.com"}).encode()
+            for n in range(20)
+        ]
+        broker.put("contacts", bodies)
+        assert worker.settled(20)["journey_source_up",] == 1
+
+        broker._process.kill()
+        eventually(lambda: worker.ask("readyz") == (503, "its queue cannot be talked to\n"))
+        assert worker.ask("healthz")[0] == 200
+        broker._process.start()
+        eventually(lambda: worker.ask("readyz")[0] == 200)
+        worker.running.signal(signal.SIGTERM)
+        ran = worker.running.ended()
+        assert (ran.code, ran.json["accepted"]) == (0, 20)

@@ -18,6 +18,8 @@ from ..events import (
     ChunkRead,
     DrainStarted,
     Event,
+    QueueLost,
+    QueueRegained,
     ReadingEnded,
     ReadingStarted,
     RequestEnded,
@@ -56,6 +58,8 @@ class Vitals:
         self.phase = Phase.STARTING
         self.reading = False
         """Whether the source is open and read."""
+        self.queue_lost = False
+        """Whether it is a queue that cannot be talked to just now."""
         self.read = 0
         self.share: float | None = None
         """How much of all sources has been read, 0 to 1, where that can be told."""
@@ -103,6 +107,10 @@ class Vitals:
                 self.reading, self.phase = True, Phase.RUNNING
             case ReadingEnded():
                 self.reading = False
+            case QueueLost():
+                self.queue_lost = True
+            case QueueRegained():
+                self.queue_lost = False
             case DrainStarted():
                 self.phase = Phase.DRAINING
             case RunHalted():
@@ -120,6 +128,11 @@ class Vitals:
         done = self.settled.total()
         while self._chunks and self._chunks[0][0] <= done:
             self._chunks.popleft()
+
+    @property
+    def up(self) -> bool:
+        """Whether the source is read just now."""
+        return self.reading and not self.queue_lost
 
     @property
     def in_flight(self) -> int:
@@ -169,7 +182,9 @@ class Vitals:
         if not self.tokens:
             lacks.append("it has no token yet")
 
-        if not self.reading:
+        if self.queue_lost:
+            lacks.append("its queue cannot be talked to")
+        elif not self.reading:
             lacks.append("its source is not being read")
 
         return lacks

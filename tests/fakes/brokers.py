@@ -174,7 +174,8 @@ class Valkey(_OneProcess):
 
     def _ping(self) -> None:
         try:
-            self._client().ping()
+            with closing(self._client()) as client:
+                client.ping()
         except redis.RedisError as error:
             raise OSError from error
 

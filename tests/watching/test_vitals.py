@@ -9,6 +9,8 @@ from pipeline.events import (
     ChunkRead,
     DrainStarted,
     Event,
+    QueueLost,
+    QueueRegained,
     ReadingEnded,
     ReadingStarted,
     RequestEnded,
@@ -67,6 +69,16 @@ def test_ready_says_what_is_missing(told: Told) -> None:
     assert vitals.lacking() == ["the run is draining", "its source is not being read"]
     told.at(9_999.0, RunHalted(detail="no such event"))
     assert vitals.phase is Phase.HALTED
+
+
+def test_a_queue_that_is_lost(told: Told) -> None:
+    """A worker whose queue does not answer is not ready, until it does again."""
+    told.at(1_000.0, token(), ReadingStarted(), QueueLost(queue="redis://h/0/s", detail="refused"))
+    assert told.vitals.lacking() == ["its queue cannot be talked to"]
+    assert not told.vitals.up
+    told.at(1_005.0, QueueRegained(queue="redis://h/0/s", seconds=5.0))
+    assert told.vitals.lacking() == []
+    assert told.vitals.up
 
 
 def test_the_oldest_unsettled(told: Told) -> None:
