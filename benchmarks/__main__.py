@@ -20,6 +20,7 @@ from .machine import described, machine
 from .pace.command import pace
 from .pace.kept import kept
 from .plot import write_plot
+from .queues import queues
 from .report import as_json, table, write_json
 from .rounds import Case, Rounds
 from .server import server_command, serving
@@ -42,6 +43,7 @@ _Plan = list[tuple[Case, Way]]
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.command()(pace)
 app.command()(kept)
+app.command()(queues)
 
 
 @app.callback(invoke_without_command=True)

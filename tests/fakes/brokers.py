@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from types import TracebackType
 
-__all__ = ("RABBIT", "Broker", "BrokerProcess", "Nats", "Rabbit", "Sqs", "Valkey", "free_port")
+__all__ = (
+    "BROKERS",
+    "RABBIT",
+    "Broker",
+    "BrokerProcess",
+    "Nats",
+    "Rabbit",
+    "Sqs",
+    "Valkey",
+    "free_port",
+)
 
 _READY_SECONDS = 60.0
 
@@ -443,3 +453,13 @@ class Kafka(ServerProcess):
 
     def restart(self) -> None:
         self.pause(seconds=0.5)
+
+
+BROKERS: dict[str, Callable[[Path], Broker]] = {
+    "redis": Valkey,
+    "nats": Nats,
+    "sqs": Sqs,
+    "amqp": Rabbit,
+    "kafka": Kafka,
+}
+"""Each kind of queue, and what serves it."""

@@ -8,24 +8,15 @@ import pytest
 
 from tests.contracts import queue_source
 from tests.contracts.queue_source import Bench
-from tests.fakes.brokers import RABBIT, Kafka, Nats, Rabbit, Sqs, Valkey
+from tests.fakes.brokers import BROKERS, RABBIT, Kafka, Rabbit, Sqs
 from tests.fakes.program import Program
 from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.brokers import Broker
-
-BROKERS: dict[str, Callable[[Path], Broker]] = {
-    "redis": Valkey,
-    "nats": Nats,
-    "sqs": Sqs,
-    "amqp": Rabbit,
-    "kafka": Kafka,
-}
-
 
 QUICKLY = {
     "test_killed": tuple(BROKERS),

@@ -1,0 +1,137 @@
+"""`python -m benchmarks queues`: a worker on each broker, beside a run of the same file.
+
+The contacts lie on the queue, a hundred a message, before the clock starts; the worker takes them
+all and ends. Both ways send to the same server, in the same round.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tests.fakes.brokers import BROKERS
+
+from .contacts import contacts_file
+from .server import server_command, serving
+from .ways.journey_pipeline import config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .server import Server
+
+__all__ = ("queues",)
+
+EACH = 100
+BAR = 0.5
+
+_Spent = list[tuple[float, float]]
+
+_OUT = Console(width=max(Console().width, 100), highlight=False)
+
+
+def queues(
+    contacts: Annotated[
+        int, typer.Option(help="Contacts in the file, and on the queue.")
+    ] = 300_000,
+    rounds: Annotated[int, typer.Option(help="How often each way is run.")] = 3,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only these brokers; repeatable.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Contacts a second from a queue, at a hundred a message, against those from a file."""
+    table = Table(title=f"{contacts:,} contacts, medians of {rounds}", title_justify="left")
+    for column in ("from", "contacts/s", "of the file's", "CPU s / M", "at least a half"):
+        table.add_column(column, justify="right", no_wrap=True)
+
+    missed = False
+    with (
+        tempfile.TemporaryDirectory(prefix="journey-benchmark-") as built,
+        _server(built) as server,
+    ):
+        for name in only or BROKERS:
+            file, queue = _measured(name, server, contacts=contacts, rounds=rounds)
+            share = median(a / b for (a, _), (b, _) in zip(file, queue, strict=True))
+            missed = missed or share < BAR
+            for label, spent in ((f"file, beside {name}", file), (name, queue)):
+                seconds, cpu = median(s for s, _ in spent), median(c for _, c in spent)
+                told = "" if spent is file else "holds" if share >= BAR else "MISSED"
+                shown = "" if spent is file else f"{share:.2f}"
+                rate, cost = contacts / seconds, cpu / contacts * 1e6
+                table.add_row(label, f"{rate:,.0f}", shown, f"{cost:.1f}", told)
+
+    _OUT.print(table)
+    if missed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _server(directory: str) -> Iterator[Server]:
+    command, kind = server_command(Path(directory))
+    with serving(command, kind=kind) as server:
+        yield server
+
+
+def _measured(name: str, server: Server, *, contacts: int, rounds: int) -> tuple[_Spent, _Spent]:
+    """(wall, CPU) seconds of each round, from the file and from the queue."""
+    file: _Spent = []
+    queue: _Spent = []
+    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as directory:
+        place = Path(directory)
+        with BROKERS[name](place) as broker:
+            for number in range(rounds):
+                where = f"contacts{number}"
+                broker.make(where)
+                url = broker.url(where)
+                feed = _written(place / f"file{number}", str(contacts_file(contacts)), server)
+                take = _written(place / f"queue{number}", url, server)
+                _run(["enqueue", str(feed), url], broker.environment)
+                file.append(_timed(["run", str(feed)], {}, server, contacts=contacts))
+                # A limit ends it, once all of them are settled.
+                taking = ["run", str(take), "--limit", str(contacts)]
+                queue.append(_timed(taking, broker.environment, server, contacts=contacts))
+
+    return file, queue
+
+
+def _written(scratch: Path, source: str, server: Server) -> Path:
+    scratch.mkdir()
+    path = scratch / "benchmark.toml"
+    text = config(csv=Path("source"), url=server.url, in_flight=16, directory=scratch / "run")
+    path.write_text(text.replace('"source"', json.dumps(source)), encoding="utf-8")
+    return path
+
+
+def _timed(
+    arguments: list[str], environment: Mapping[str, str], server: Server, *, contacts: int
+) -> tuple[float, float]:
+    server.reset(latency_ms=0)
+    before, began = os.times(), time.monotonic()
+    _run(arguments, environment)
+    after, seconds = os.times(), time.monotonic() - began
+    if (counted := server.statistics().contacts) != contacts:
+        raise RuntimeError(f"{contacts:,} contacts, and the server has {counted:,}")
+
+    spent = after.children_user + after.children_system
+    return seconds, spent - before.children_user - before.children_system
+
+
+def _run(arguments: list[str], environment: Mapping[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        check=True,
+    )
