@@ -1,0 +1,225 @@
+"""What is in a message, what is held of it, and where a queue lies: without any broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.intake.queues.bodies import Body, parse_body
+from pipeline.intake.queues.custody import Custody
+from pipeline.intake.queues.gathered import Gathered
+from pipeline.intake.queues.kafka_offsets import Offsets
+from pipeline.intake.queues.message import Message
+from pipeline.intake.queues.place import is_queue, place_of
+from pipeline.intake.queues.rounds import Rounds
+from pipeline.intake.source import SourcePolicy
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+def body(raw: bytes) -> Body:
+    return parse_body(raw, source="queue", identity="7-0")
+
+
+@pytest.mark.parametrize(
+    ("raw", "records"),
+    [
+        (b'{"a": 1}', [{"a": 1}]),
+        (b'[{"a": 1}, {"a": 2}]', [{"a": 1}, {"a": 2}]),
+        (b'{"a": 1}\n{"a": 2}\r\n\n', [{"a": 1}, {"a": 2}]),
+        (b'{\n  "a": 1\n}', [{"a": 1}]),
+        (b"[]", []),
+        (b'{"a": 12345678901234567890123}', [{"a": 12345678901234567890123}]),
+        (b' [ {"a": 12345678901234567890123} ] ', [{"a": 12345678901234567890123}]),
+    ],
+)
+def test_a_message_is_one_contact_or_many(raw: bytes, records: list[object]) -> None:
+    """An object, an array of them, or one a line, however it is written."""
+    parsed = body(raw)
+    assert (parsed.records, parsed.count, parsed.rejected) == (records, len(records), [])
+    assert list(parsed.places) == list(range(1, len(records) + 1))
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason", "text"),
+    [
+        (b"{broken", "malformed_json", "{broken"),
+        (b"", "malformed_json", ""),
+        (b"\xff\xfe", "invalid_encoding", "\\xff\\xfe"),
+        (b'"text"', "not_an_object", '"text"'),
+        (b"[1, 2", "malformed_json", "[1, 2"),
+        (b'{\n"a": 1,\n"b"', "malformed_json", '{\n"a": 1,\n"b"'),
+    ],
+)
+def test_poison_is_one_rejected_record_as_it_was(raw: bytes, reason: str, text: str) -> None:
+    """What holds no record at all takes one position, and keeps its raw text."""
+    parsed = body(raw)
+    (rejected,) = parsed.rejected_at(40)
+    assert (parsed.count, parsed.records) == (1, [])
+    assert (rejected.position, rejected.reason, rejected.record) == (40, reason, text)
+    assert rejected.detail.startswith("message 7-0 ")
+
+
+@pytest.mark.parametrize("raw", [b'[{"a": 1}, 5, {"a": 3}]', b'{"a": 1}\n5\n{"a": 3}'])
+def test_a_bad_member_costs_one_contact(raw: bytes) -> None:
+    """The others are sent, and it is told which of the message's records it is."""
+    parsed = body(raw)
+    gathered = Gathered()
+    gathered.add(parsed, 11)
+    assert (gathered.positions, gathered.records) == ([11, 13], [{"a": 1}, {"a": 3}])
+    (rejected,) = gathered.rejected
+    assert (rejected.position, rejected.reason, rejected.record) == (12, "not_an_object", "5")
+    assert rejected.detail.startswith("message 7-0, record 2 ")
+    chunk = gathered.chunk("queue")
+    assert (chunk.mark.position, chunk.mark.offset) == (13, None)
+    wanted = Gathered()
+    wanted.add(parsed, 11, wanted=lambda at: at == 13)
+    assert (wanted.positions, wanted.rejected) == ([13], [])
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.randoms())
+def test_a_message_is_done_when_its_last_position_is(sizes: list[int], chance: Random) -> None:
+    """Whatever order positions are settled in: each message once, none too early."""
+    custody, first, spans = Custody(), 1, {}
+    for number, size in enumerate(sizes):
+        message = Message(identity=str(number), body=b"", handle=number)
+        custody.hold(message, first=first, records=size, left=size)
+        spans[str(number)] = range(first, first + size)
+        first += size
+
+    done = [each.identity for each in custody.take_done()]
+    assert done == [name for name, span in spans.items() if not span]
+    positions = list(range(1, first))
+    chance.shuffle(positions)
+    settled: set[int] = set()
+    for position in positions:
+        custody.settle(position, position)
+        settled.add(position)
+        done += [each.identity for each in custody.take_done()]
+        assert set(done) == {name for name, span in spans.items() if settled.issuperset(span)}
+
+    assert sorted(done) == sorted(spans)
+    assert (len(custody), custody.held, custody.done) == (0, [], False)
+
+
+def test_custody_settles_a_stretch_over_several_messages() -> None:
+    """A batch's span may begin in one message and end in another."""
+    custody = Custody()
+    for first in (1, 11, 21):
+        message = Message(identity=f"m{first}", body=b"", handle=first)
+        custody.hold(message, first=first, records=10, left=10)
+
+    custody.settle(5, 24)
+    assert [each.identity for each in custody.take_done()] == ["m11"]
+    custody.settle(1, 4)
+    custody.settle(25, 30)
+    assert [each.identity for each in custody.take_done()] == ["m1", "m21"]
+
+
+def test_every_delivery_of_a_message_is_acknowledged() -> None:
+    """What comes again while it is held is done with together; the same delivery counts once."""
+    custody = Custody()
+    for handle in ("first", "second"):
+        message = Message(identity="m", body=b"", handle=handle)
+        if "m" in custody:
+            custody.renew(message)
+            custody.renew(message)
+        else:
+            custody.hold(message, first=1, records=2, left=1)
+
+    assert [each.handle for each in custody.held] == ["first", "second"]
+    custody.settle(2, 2)
+    done = custody.take_done()
+    assert [each.handle for each in done] == ["first", "second"]
+    custody.put_back(done)
+    assert custody.done
+    assert "m" not in custody
+
+
+def test_kafka_knows_what_another_worker_took() -> None:
+    """What lies before what another one took is in doubt; what this one took itself is not."""
+    mine = Offsets.found("me", -1001, None)
+    assert [mine.take(offset) for offset in (0, 1, 2, 4)] == [False] * 4
+    mine.finish(1)
+    assert (mine.low, mine.idle) == (0, False)
+    mine.finish(0)
+    assert (mine.low, mine.to) == (2, 5)
+    again = Offsets.found("me", mine.low, mine.text)
+    assert [again.take(offset) for offset in (2, 4, 5)] == [False] * 3
+    other = Offsets.found("you", mine.low, mine.text)
+    assert [other.take(offset) for offset in (2, 4, 5)] == [True, True, False]
+    # It died before it wrote down anything: what was in doubt before stays so.
+    same = Offsets.found("you", other.low, other.text)
+    assert [same.take(offset) for offset in (2, 4, 5)] == [True, True, False]
+    for offset in (2, 4, 5):
+        same.finish(offset)
+
+    assert (same.low, same.idle) == (6, True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', '{"by": 1}', '{"by": "x", "to": "y"}'])
+def test_kafka_takes_another_programs_words_for_nothing(text: str) -> None:
+    """What cannot be read is nobody's word."""
+    found = Offsets.found("me", 7, text)
+    assert (found.low, found.to, found.take(7)) == (7, 7, False)
+
+
+def policy(url: str, **more: object) -> SourcePolicy:
+    return SourcePolicy(url=url, **more)  # type: ignore[arg-type]  # a test's keys
+
+
+@pytest.mark.parametrize(
+    ("url", "label", "group"),
+    [
+        ("redis://host/contacts", "redis://host/0/contacts", "journey"),
+        ("rediss://ann@host:1/3/a%2Fb?group=g", "rediss://host:1/3/a/b", "g"),
+        ("unix:///run/v.sock?stream=contacts&db=2", "redis:///run/v.sock/2/contacts", "journey"),
+        ("nats://one,two:99/contacts", "nats://one,two:99/contacts", "journey"),
+        ("kafka://[::1]:9092/topic", "kafka://[::1]:9092/topic", "journey"),
+        ("amqp://host/%2F/contacts", "amqp://host///contacts", "journey"),
+        ("sqs://contacts.fifo", "sqs://contacts.fifo", "journey"),
+    ],
+)
+def test_places(url: str, label: str, group: str) -> None:
+    """A queue's URL says where it is, and messages say it without a login."""
+    place = place_of(policy(url))
+    assert is_queue(url)
+    assert (place.label, place.group) == (label, group)
+
+
+def test_a_group_is_told_once() -> None:
+    """By the key or by the URL; not by both in two ways."""
+    assert place_of(policy("redis://h/s", group="g")).group == "g"
+    with pytest.raises(SourceError, match=r"group is g, and the url says \?group=h"):
+        place_of(policy("redis://h/s?group=h", group="g"))
+
+
+def test_a_password_in_the_url_is_refused() -> None:
+    """It would be read wherever the config is; nothing of it is in the message."""
+    with pytest.raises(ValueError, match=r"url holds a password.*JOURNEY_SOURCE__PASSWORD") as told:
+        policy("redis://ann:geheim@host/s")
+
+    assert "geheim" not in str(told.value)
+    assert "geheim" not in repr(place_of(policy("redis://ann@host/s", password="geheim")))
+
+
+def test_rounds_begin_anew_when_they_are_made() -> None:
+    """Extending and forgetting are each due at their own time."""
+    rounds = Rounds(extend_seconds=2.0, now=100.0)
+    assert rounds.due == 102.0
+    assert (rounds.extends(101.9), rounds.extends(102.0), rounds.extends(103.9)) == (
+        False,
+        True,
+        False,
+    )
+    assert (rounds.forgets(159.9), rounds.forgets(160.0), rounds.forgets(161.0)) == (
+        False,
+        True,
+        False,
+    )
+    assert Rounds(extend_seconds=None, now=0.0).due == 60.0

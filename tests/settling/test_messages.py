@@ -1,0 +1,106 @@
+"""Messages keep their positions, and are forgotten in time."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.batches import BatchMaker
+from tests.fakes.runs import begun, lines_of, resumed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.settling.store import JournalStore
+
+
+@pytest.fixture
+def source() -> str:
+    return "contacts.csv"
+
+
+def taken(store: JournalStore, source: str, *wanted: tuple[str, int]) -> list[tuple[int, bool]]:
+    with store.transaction():
+        return [(each.first, each.known) for each in store.messages.take(source, wanted)]
+
+
+def test_a_message_keeps_its_positions(tmp_path: Path, source: str) -> None:
+    """Positions count on over messages, and what comes again has those it had, in any process."""
+    store = begun(tmp_path)
+    assert taken(store, source, ("a", 3), ("b", 1)) == [(1, False), (4, False)]
+    assert taken(store, source, ("b", 1), ("c", 2), ("a", 3)) == [(4, True), (5, False), (1, True)]
+    with store.transaction():
+        assert store.summary().read == 6
+
+    store.close()
+    store, replay = resumed(tmp_path)
+    assert replay.counts.read == 6
+    assert taken(store, source, ("c", 2), ("d", 1)) == [(5, True), (7, False)]
+    store.close()
+
+
+def test_what_is_rolled_back_was_not_taken(tmp_path: Path, source: str) -> None:
+    """A transaction that fails leaves neither a message nor its positions."""
+    store = begun(tmp_path)
+    with suppress(ZeroDivisionError), store.transaction():
+        store.messages.take(source, [("a", 3)])
+        raise ZeroDivisionError
+
+    assert taken(store, source, ("b", 2)) == [(1, False)]
+    store.close()
+
+
+def test_a_message_is_forgotten_in_time(tmp_path: Path, source: str) -> None:
+    """Once acknowledged, after what it is to be remembered; never before it is acknowledged."""
+    now = [1_000_000.0]
+    store = begun(tmp_path)
+    store.messages._clock = lambda: now[0]
+    taken(store, source, ("a", 1), ("b", 1))
+    with store.transaction():
+        store.messages.acknowledged(source, ["a"])
+
+    now[0] += 900.0
+    with store.transaction():
+        assert store.messages.forget(remember_seconds=900.0) == 0
+
+    now[0] += 1.0
+    with store.transaction():
+        assert store.messages.forget(remember_seconds=900.0) == 1
+
+    assert taken(store, source, ("b", 1), ("a", 1)) == [(2, True), (3, False)]
+    now[0] += 15 * 86_400.0
+    with store.transaction():
+        assert store.messages.forget(remember_seconds=900.0) == 2
+
+    store.close()
+
+
+def test_messages_without_a_name_are_those_that_are_missed(tmp_path: Path, source: str) -> None:
+    """Of what holds the same, those that were not acknowledged, in the order they came."""
+    store = begun(tmp_path)
+    taken(store, source, ("d1.x", 1), ("d1.y", 1), ("d1", 1), ("d2.z", 1))
+    with store.transaction():
+        store.messages.acknowledged(source, ["d1.x"])
+        assert store.messages.missed(source, "d1") == ["d1.y"]
+
+    store.close()
+
+
+def test_the_record_of_an_interrupted_contact_is_completed(tmp_path: Path, source: str) -> None:
+    """What was in flight when a process died comes again, and is written down then."""
+    store, batches = begun(tmp_path), BatchMaker()
+    taken(store, source, ("a", 2))
+    with store.transaction():
+        store.dispatched(batches.make(2), 1)
+
+    store.close()
+    store, replay = resumed(tmp_path)
+    assert replay.counts.unknown == 2
+    with store.transaction():
+        store.messages.complete(source, [(1, '{"ContactKey":"x"}'), (9, "{}")])
+
+    store.close()
+    records = [line["record"] for line in lines_of(tmp_path, "unknown")]
+    assert records == [{"ContactKey": "x"}, None]
