@@ -35,6 +35,9 @@ __all__ = (
 OLDEST = 2
 """The earliest format that can be read as it is."""
 
+LOG_BYTES = 16 << 20
+"""What the log is cut back to once a reader has left for whose sake it had grown."""
+
 BUSY_SECONDS = 5.0
 """How long an opening waits for a reader that holds the file for a moment."""
 
@@ -119,6 +122,7 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
             _upgrade(connection)
         except sqlite3.Error:
             connection.close()

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pipeline.errors import ConservationError, RunDirectoryError
 from pipeline.intake.ranges import Ranges
-from pipeline.settling import books
+from pipeline.settling import books, schema
 from pipeline.settling.contacts import outcome_name
 from pipeline.settling.opening import Leftovers, replay
 from pipeline.settling.retrying import RetryOrder
@@ -689,3 +689,30 @@ def test_disk_full(store: JournalStore) -> None:
         write(store, lambda: store.dispatched(make_batch(2, range(4, 5000)), 1))
 
     assert store.connection.execute("SELECT batch_id FROM batch").fetchall() == [(1,)]
+
+
+def test_the_log_shrinks_once_its_reader_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For whoever reads the log grows; a worker that lives for months keeps it small."""
+    monkeypatch.setattr(schema, "LOG_BYTES", 1 << 20)
+    store, log = begun(tmp_path), tmp_path / "journal.db-wal"
+    batches = iter(
+        make_batch(number, {"contacts.csv": range(4000 * number + 1, 4000 * number + 4001)})
+        for number in range(1, 100)
+    )
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            with store.transaction():
+                store.dispatched(next(batches), 1)
+
+    with viewed(tmp_path) as view:
+        unsettled = view.accepted()
+        assert next(unsettled, None) is None
+        write(90)
+        grown = log.stat().st_size
+
+    write(5)
+    assert log.stat().st_size < grown / 2
+    store.close()
