@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from .errors import SourceError
+from .intake.queues.place import is_queue
 from .plan import Plan
 from .settling.identity import paired
 from .settling.summary import VERIFIED
@@ -87,6 +88,12 @@ def _unprocessed(view: JournalView, config: Config) -> Iterator[dict[str, Any]]:
     missing = {name: ranges for name, ranges in view.unprocessed().items() if ranges}
     if not missing:
         return
+
+    if is_queue(config.source.url):
+        raise SourceError(
+            "a queue has its messages until their contacts are settled, and gives them to workers "
+            "alone: those that are unprocessed cannot be listed. `status` counts them"
+        )
 
     plan = Plan.of(config)
     mapper = plan.mapper()

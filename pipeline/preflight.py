@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .config import Config
+    from .intake.queues.source import QueueSource
     from .intake.source import Chunk, Rejection
     from .mapping.contacts import Contacts
     from .sending.journeys import Journey
@@ -119,14 +120,16 @@ def _look_at_source(config: Config) -> tuple[list[Finding], _Sample | None]:
             return [_ok("source", "the folder is watched; no file lies in it yet")], None
 
         plan = Plan.before_mapping(config)
-        findings.append(_ok("source", _sources_told(plan)))
+        told = _sources_told(plan) if plan.queue is None else _queue_told(plan.queue)
+        findings.append(_ok("source", told))
         plan.hold_against(None)
         chunk = next(_first_chunks(plan), None)
     except JourneyError as error:
         return [*findings, _fail(_subject(error), str(error))], None
 
     if chunk is None:
-        empty = _ok("mapping", "the source is empty: nothing to map")
+        nothing = "the source is empty" if plan.queue is None else "no message can be looked at"
+        empty = _ok("mapping", f"{nothing}: nothing to map")
         return [*findings, empty], _Sample(plan=plan)
 
     contacts = plan.mapper().map(chunk)
@@ -165,6 +168,10 @@ def _sources_told(plan: Plan) -> str:
         parts.append(f"{len(columns)} columns: {shown}")
 
     return "; ".join(parts)
+
+
+def _queue_told(queue: QueueSource) -> str:
+    return f"{queue.place.label}: {queue.look()}"
 
 
 def _mapped(contacts: Contacts, *, subject: str) -> Finding:

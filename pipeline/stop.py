@@ -12,6 +12,7 @@ it takes no more, but what is taken is sent and settled; such waits are entered 
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from math import inf
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ("Stop", "heed_signals")
 
 SAME_WISH_SECONDS = 0.5
+
+GIVE_UP_SHARE = 0.8
+"""Of the time for a drain: no batch is begun after it, so that what is under way may end."""
 
 
 class Stop:
@@ -93,6 +97,8 @@ class Stop:
         """Draining takes too long: leave what has not been dispatched to the next run."""
         self._given_up = True
         self._leave(self._last_scopes)
+        for inner in list(self._inner):
+            inner.give_up()
 
     def whole(self) -> CancelScope:
         """A scope for all of the work, what is under way included: left when there is no time."""
@@ -164,5 +170,8 @@ async def heed_signals(
                 stop.drain(f"{name} received; another one leaves at once{limit}")
                 if drain_seconds is not None:
                     stop.leave_by(drained_at + drain_seconds)
+                    # What is taken and cannot be sent in time stays with the queue, and is known.
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(GIVE_UP_SHARE * drain_seconds, stop.give_up)
             elif number != first or current_time() >= drained_at + SAME_WISH_SECONDS:
                 stop.leave_by(current_time())

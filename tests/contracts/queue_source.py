@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "Bench",
+    "check_drained",
     "check_enqueued",
     "check_killed",
     "check_patience",
@@ -259,6 +260,32 @@ def check_patience(bench: Bench, *, rate: float = 3.0) -> None:
     bench.audit("run", "idle")
     assert not lines_of(bench.program.directory / "run", "unknown")
     assert not lines_of(bench.program.directory / "idle", "unknown")
+
+
+def check_drained(bench: Bench) -> None:
+    """`check` takes nothing; a drain without time enough leaves the rest, and nobody in doubt."""
+    bench.configure(rate=2.0)
+    bench.put(60)
+    checked = bench.program("check", "run.toml")
+    assert (checked.code, bench.outstanding()) == (0, 60), checked.stdout + checked.stderr
+    assert f"source: {bench.broker.url(bench.queue)}: " in checked.stdout
+    bench.program.environment["JOURNEY_WORKER__DRAIN_SECONDS"] = "1.5"
+    with bench.start() as running:
+        eventually(lambda: bench.taken() or not running.alive())
+        running.signal(signal.SIGTERM)
+        ran = running.ended()
+
+    assert (ran.code, ran.json["state"], ran.json["unknown"]) == (0, "interrupted", 0), ran.stderr
+    assert ran.json["unprocessed"]
+    listed = bench.program("results", "run.toml", "--of", "unprocessed")
+    assert (listed.code, "cannot be listed" in listed.stderr) == (2, True)
+    del bench.program.environment["JOURNEY_WORKER__DRAIN_SECONDS"]
+    bench.configure()
+    with bench.start() as running:
+        bench.drain(running)
+
+    told = bench.audit()
+    assert told["accepted"] == set(bench.keys)
 
 
 def check_enqueued(bench: Bench, *, doubles: bool) -> None:

@@ -181,7 +181,7 @@ def policy(url: str, **more: object) -> SourcePolicy:
         ("unix:///run/v.sock?stream=contacts&db=2", "redis:///run/v.sock/2/contacts", "journey"),
         ("nats://one,two:99/contacts", "nats://one,two:99/contacts", "journey"),
         ("kafka://[::1]:9092/topic", "kafka://[::1]:9092/topic", "journey"),
-        ("amqp://host/%2F/contacts", "amqp://host///contacts", "journey"),
+        ("amqp://host/%2F/contacts", "amqp://host/%2F/contacts", "journey"),
         ("sqs://contacts.fifo", "sqs://contacts.fifo", "journey"),
     ],
 )

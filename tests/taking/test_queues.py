@@ -22,6 +22,7 @@ QUICKLY = {
     "test_killed": tuple(BROKERS),
     "test_taken_over": ("redis", "nats"),
     "test_patience": ("redis", "sqs"),
+    "test_drained": ("redis",),
     "test_enqueued": ("redis",),
     "test_story": (),
 }
@@ -80,6 +81,11 @@ def test_patience(bench: Bench) -> None:
     # so it is in the mock cluster. A broker waits for minutes.
     rate = 10.0 if isinstance(bench.broker, Kafka) else 3.0
     queue_source.check_patience(bench, rate=rate)
+
+
+def test_drained(bench: Bench) -> None:
+    """Nothing is taken by looking, and what is left at the end of a drain is sent by the next."""
+    queue_source.check_drained(bench)
 
 
 def test_enqueued(bench: Bench) -> None:

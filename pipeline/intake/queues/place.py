@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from ...errors import SourceError
 
@@ -73,7 +73,8 @@ class Place:
             (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
             for host, port in self.hosts
         )
-        parts = [part for part in (hosts or self.socket, self.within, self.queue) if part]
+        within = self.within if self.kind == "sqs" else quote(self.within, safe="")
+        parts = [part for part in (hosts or self.socket, within, self.queue) if part]
         return f"{self.kind}{'s' if self.tls else ''}://{'/'.join(parts)}"
 
     @property
