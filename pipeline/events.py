@@ -26,6 +26,7 @@ from .reading_events import (
     EncoderRestarted,
     FileFailed,
     FileSettled,
+    FilesSeen,
     ReadingEnded,
     ReadingStarted,
     SourceChanged,
@@ -52,6 +53,7 @@ __all__ = (
     "FieldsUnreadable",
     "FileFailed",
     "FileSettled",
+    "FilesSeen",
     "HoldStarted",
     "LeftoversFound",
     "LimitChanged",
@@ -262,6 +264,7 @@ Event = (
     | ReadingEnded
     | FileSettled
     | FileFailed
+    | FilesSeen
     | EncoderRestarted
     | QueueLost
     | QueueRegained

@@ -10,6 +10,7 @@ __all__ = (
     "EncoderRestarted",
     "FileFailed",
     "FileSettled",
+    "FilesSeen",
     "ReadingEnded",
     "ReadingStarted",
     "SourceChanged",
@@ -84,3 +85,10 @@ class FileFailed:
     name: str
     place: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesSeen:
+    """So many files lie in a watched folder now, complete or not."""
+
+    files: int

@@ -27,7 +27,15 @@ from .errors import (
     RunDirectoryError,
     UsageError,
 )
-from .events import ChunkRead, FileFailed, FileSettled, ReadingEnded, ReadingStarted, RunEnded
+from .events import (
+    ChunkRead,
+    FileFailed,
+    FileSettled,
+    FilesSeen,
+    ReadingEnded,
+    ReadingStarted,
+    RunEnded,
+)
 from .flow import accompanied, run_leg
 from .intake.inbox import Inbox, Place
 from .legs import RunOptions
@@ -95,6 +103,7 @@ class Watched:
         self._stop = stop
         self._emit = emit
         self._inbox = Inbox.of(config.source)
+        self._told: int | None = None  # how many files lay there
 
     async def run(self) -> Ended | None:
         """How the last run ended; None where there was no file.
@@ -124,12 +133,18 @@ class Watched:
         with self._stop.scope():
             while True:
                 found = await to_thread.run_sync(self._inbox.complete, anyio.current_time())
+                self._tell_waiting()
                 if found is not None:
                     return found
 
                 await anyio.sleep(LOOK_SECONDS)
 
         return None
+
+    def _tell_waiting(self) -> None:
+        if self._inbox.waiting != self._told:
+            self._told = self._inbox.waiting
+            self._emit(FilesSeen(files=self._told))
 
     async def _take(self, path: Path) -> Ended | None:
         """Run one file, and move it if it is settled; None where nothing of it was to be done."""

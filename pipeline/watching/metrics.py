@@ -64,6 +64,7 @@ class _RunCollector(Collector):
         yield from _token(vitals)
         yield from _gauges(
             ("source_up", "Whether the source is read just now.", vitals.up),
+            ("source_waiting_files", "Files in the watched folder.", vitals.waiting_files),
             ("source_read_ratio", "How much of all sources was read, 0 to 1.", vitals.share),
             ("source_quiet_seconds", "Since the source last gave anything.", vitals.quiet_seconds),
             ("contacts_unsettled", "Contacts read, without an outcome yet.", vitals.unsettled),

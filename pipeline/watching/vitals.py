@@ -18,6 +18,7 @@ from ..events import (
     ChunkRead,
     DrainStarted,
     Event,
+    FilesSeen,
     QueueLost,
     QueueRegained,
     ReadingEnded,
@@ -60,6 +61,8 @@ class Vitals:
         """Whether the source is open and read."""
         self.queue_lost = False
         """Whether it is a queue that cannot be talked to just now."""
+        self.waiting_files: int | None = None
+        """How many files lie in a watched folder; None where none is watched."""
         self.read = 0
         self.share: float | None = None
         """How much of all sources has been read, 0 to 1, where that can be told."""
@@ -107,10 +110,10 @@ class Vitals:
                 self.reading, self.phase = True, Phase.RUNNING
             case ReadingEnded():
                 self.reading = False
-            case QueueLost():
-                self.queue_lost = True
-            case QueueRegained():
-                self.queue_lost = False
+            case QueueLost() | QueueRegained():
+                self.queue_lost = isinstance(event, QueueLost)
+            case FilesSeen():
+                self.waiting_files = event.files
             case DrainStarted():
                 self.phase = Phase.DRAINING
             case RunHalted():

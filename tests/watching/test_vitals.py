@@ -9,6 +9,7 @@ from pipeline.events import (
     ChunkRead,
     DrainStarted,
     Event,
+    FilesSeen,
     QueueLost,
     QueueRegained,
     ReadingEnded,
@@ -122,3 +123,10 @@ def test_the_token_and_the_quiet(told: Told) -> None:
     told.at(1_060.0)
     assert (vitals.token_age_seconds, vitals.token_lifetime_seconds) == (60.0, 1079.0)
     assert vitals.quiet_seconds == 60.0
+
+
+def test_a_watched_folder(told: Told) -> None:
+    """How many files wait is told where a folder is watched, and not elsewhere."""
+    assert told.vitals.waiting_files is None
+    told.at(1_000.0, FilesSeen(files=3), FilesSeen(files=2))
+    assert told.vitals.waiting_files == 2
