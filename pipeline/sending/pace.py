@@ -16,6 +16,7 @@ for the bucket; so a pause holds everybody, and its end lets nobody rush.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -102,21 +103,28 @@ class Pace:
 
                 await self._wait_for_leave()  # a pause may have begun meanwhile
             finally:
-                now = self._clock.now()
-                self.control.waits(None, now)
+                self.control.waits(None, self._clock.now())
 
-            permit = self.control.go(contacts, now)
-            permit.gate = self._gate
-            return permit
+            return self._go(contacts)
 
     def take(self, contacts: int) -> Permit | None:
-        """Take leave to send at once. Where requests are paced it is had by waiting alone."""
-        if self._limiter is not None or self._line.locked():
+        """Take leave to send at once, where nobody waits and nothing is to be waited for."""
+        limiter = self._limiter
+        if self._line.locked() or (limiter is not None and not limiter.has_capacity()):
             return None
 
-        now = self._clock.now()
-        self._heed_window()
-        return self.control.go(contacts, now) if self.control.ask(now) is None else None
+        if self._ask() is not None:
+            return None
+
+        if limiter is not None:
+            _fill(limiter)
+
+        return self._go(contacts)
+
+    def _go(self, contacts: int) -> Permit:
+        permit = self.control.go(contacts, self._clock.now())
+        permit.gate = self._gate
+        return permit
 
     def came_back(self, permit: Permit, verdict: Verdict | None) -> None:
         """A request has ended: whoever waits may go now."""
@@ -263,6 +271,12 @@ class Pace:
 
     def __repr__(self) -> str:
         return f"<Pace {self._limiter!r} {self.control!r}>"
+
+
+def _fill(limiter: AsyncLimiter) -> None:
+    """Take from a bucket that has room: its coroutine ends without waiting then."""
+    with suppress(StopIteration):
+        limiter.acquire().send(None)
 
 
 def _limiter(rate: float) -> AsyncLimiter | None:

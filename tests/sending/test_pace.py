@@ -146,7 +146,19 @@ async def test_leave_without_waiting() -> None:
     clock.time = 9.0
     pace.hold(1.0)
     assert not pace.take(1)
-    assert not make_pace(clock).take(1)
+
+
+async def test_leave_without_waiting_at_a_pace() -> None:
+    """As long as the bucket has room, and no longer."""
+    pace = make_pace(Clock(), requests_per_second=50)
+    taken = 0
+    while pace.take(1):
+        taken += 1
+
+    capacity, _ = bucket(50)
+    assert taken == int(capacity)
+    with anyio.fail_after(1):
+        await pace.wait(1)
 
 
 async def test_nobody_overtakes_the_line() -> None:
