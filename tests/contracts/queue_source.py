@@ -11,10 +11,11 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.configs import write_config, write_contacts
-from tests.fakes.program import eventually
+from tests.fakes.program import eventually as within
 from tests.fakes.runs import lines_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ MAX_RECORDS = 50
 MAX_IN_FLIGHT = 4
 DEADLINE_SECONDS = 2.0
 """After which a message that is not extended goes to another worker."""
+
+PATIENCE_SECONDS = 200.0
+eventually = partial(within, seconds=PATIENCE_SECONDS)
 
 POISON = (b"{broken", b"\xff\xfe\x00", b'"a text"', b"[1, 2")
 
@@ -101,7 +105,7 @@ class Bench:
 
     def drain(self, running: Running) -> Ran:
         """Wait until the queue is empty, and end the worker by a signal."""
-        eventually(lambda: not self.outstanding() or not running.alive(), seconds=60)
+        eventually(lambda: not self.outstanding() or not running.alive())
         running.signal(signal.SIGTERM)
         ran = running.ended()
         assert ran.code == 0, ran.stderr
@@ -342,13 +346,13 @@ def check_story(bench: Bench, contacts: int) -> str:
     for share in (0.15, 0.4, 0.65):
         with bench.start() as running:
             wanted = share * contacts
-            eventually(lambda: bench.taken() >= wanted or not running.alive(), seconds=100)  # noqa: B023  # asked at once
+            eventually(lambda: bench.taken() >= wanted or not running.alive())  # noqa: B023  # asked at once
             assert running.alive(), running.said()
             running.signal(signal.SIGKILL)
             eventually(lambda: not running.alive())  # asked at once
 
     with bench.start() as running:
-        eventually(lambda: bench.taken() >= 0.8 * contacts or not running.alive(), seconds=100)
+        eventually(lambda: bench.taken() >= 0.8 * contacts or not running.alive())
         bench.broker.restart()
         ran = bench.drain(running)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.fakes.brokers import Broker
 
+pytestmark = pytest.mark.timeout(400)  # where the machine has much else to do
+
 QUICKLY = {
     "test_killed": tuple(BROKERS),
     "test_taken_over": ("redis", "nats"),
@@ -93,7 +95,7 @@ def test_enqueued(bench: Bench) -> None:
     queue_source.check_enqueued(bench, doubles=isinstance(bench.broker, Sqs | Rabbit | Kafka))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_story(
     bench: Bench, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

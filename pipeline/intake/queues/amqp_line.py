@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,9 @@ class AmqpLine:
         """Connect anew, and find the queue; `make` it, durable, where there is none."""
         await self.close()
         place = self._place
+        for name in ("aiormq", "aio_pika"):  # what they would say, the caller says, and once
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
         pika = need("aio_pika", extra="amqp", what=place.label)
         with Translated(place):
             self._connection = await pika.connect(

@@ -16,7 +16,7 @@ __all__ = ("ANSWER_SECONDS", "IDENTITY", "Translated", "settings")
 IDENTITY: Final = "journey-id"
 """The header of a message of ours."""
 
-ANSWER_SECONDS: Final = 15
+ANSWER_SECONDS: Final = 10
 
 
 def settings(place: Place) -> dict[str, Any]:

@@ -36,6 +36,8 @@ async def connected(place: Place) -> Any:
             token=None if place.user else place.policy.password,
             tls=context,
             allow_reconnect=False,
+            max_reconnect_attempts=1,  # of the first connection, too
+            reconnect_time_wait=0.1,
             connect_timeout=CONNECT_SECONDS,
             error_cb=_heard,
         )

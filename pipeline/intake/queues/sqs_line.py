@@ -23,6 +23,9 @@ __all__ = ("IDENTITY", "SqsLine", "Translated")
 IDENTITY: Final = "id"
 """The attribute of a message of ours."""
 
+_WAY_OUT: Final = (
+    "See to the queue's name, and to AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _REFUSED: Final = (
     "AccessDenied",
@@ -107,15 +110,12 @@ class Translated:
         if isinstance(error, errors.ClientError):
             code = str(error.response.get("Error", {}).get("Code", ""))
             if any(word in code for word in _REFUSED):
-                raise SourceError(
-                    f"{self._place.label}: {code}. See to the queue's name, and to AWS_REGION, "
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                ) from error
+                raise SourceError(f"{self._place.label}: {code}. {_WAY_OUT}") from error
 
             raise QueueLostError(code) from error
 
         if isinstance(error, errors.NoCredentialsError | errors.NoRegionError):
-            raise SourceError(f"{self._place.label}: {error}") from error
+            raise SourceError(f"{self._place.label}: {error} {_WAY_OUT}") from error
 
         if isinstance(error, errors.BotoCoreError | OSError | TimeoutError):
             raise QueueLostError(str(error) or type(error).__name__) from error
