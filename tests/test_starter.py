@@ -299,6 +299,7 @@ def test_contact_key_is_guessed_by_name_and_values(samples: dict[str, list[Any]]
         ({"id": ["1"], "contact": ["a@b.example", ""]}, "contact"),
         ({"work_mail": ["a@b.example"], "email": ["c@d.example"]}, "email"),
         ({"email": []}, "email"),
+        ({"id": ["1", "2"], "Email": ["a@b.example", "none"]}, "Email"),
         ({"email_opt_in": ["yes"]}, None),
         ({"id": ["1"]}, None),
     ],

@@ -52,7 +52,8 @@ def email_column(samples: Mapping[str, Sequence[Any]]) -> str | None:
     """The column of the contact's e-mail address, if there is one."""
     holding = [name for name in samples if _all(samples[name], _EMAIL)]
     named = [name for name in samples if "mail" in _letters(name) and not _texts(samples[name])]
-    exact = [name for name in (*holding, *named) if _letters(name) in {"emailaddress", "email"}]
+    # A column of this very name may hold some that are none.
+    exact = [name for name in samples if _letters(name) in {"emailaddress", "email"}]
     return next(iter(exact + holding + named), None)
 
 
