@@ -118,8 +118,7 @@ class Verifier:
     ) -> Asked:
         """Ask who entered since the run began; the docket's claims are in the evidence already.
 
-        Unless the `whole` time is asked about, what an earlier question brought is relied on, up to
-        where history was complete then.
+        Unless `whole`, what an earlier question brought counts, as far as it was complete then.
 
         Raises:
             HaltError: It is not to be had; nothing is concluded.
@@ -129,7 +128,8 @@ class Verifier:
         if known is None or whole or not known.serves(numbers):
             known = _Known(numbers=numbers, sorter=Sorter(numbers), until=0.0)
 
-        sorter, complete = known.sorter, True
+        sorter = known.sorter
+        sorter.seen.rows, complete = 0, True
         if journeys:
             window = horizon.window(began, known=known.until)
             since = window.start if known.until else None
