@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import BudgetError, HaltError, SourceError
 from .legs import Ended
-from .settling.summary import RunState
+from .settling.state import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 
 import orjson
 
@@ -115,11 +115,12 @@ class Contacts:
         self.positions = self.positions[:limit]
         self.joined = self.joined[: max(0, sum(self.lengths) + limit - 1)]
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """For pickle: contacts cross to another process by the million, and `joined` uncopied."""
-        keys, joined = orjson.dumps(self.keys), PickleBuffer(self.joined)
+        uncopied = int(protocol) >= 5
+        joined = PickleBuffer(self.joined) if uncopied else bytes(self.joined)
         rest = {name: getattr(self, name) for name in self.__slots__ if name not in _PACKED}
-        return _arrived, (keys, joined, rest)
+        return _arrived, (orjson.dumps(self.keys), joined, rest)
 
 
 _PACKED: Final = frozenset({"keys", "joined"})

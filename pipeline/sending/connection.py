@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from aiohttp.payload import Payload
 
-from .endpoint import CONTENT_TYPE
 from .wire import Wire, in_good_order
 
 if TYPE_CHECKING:
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
 __all__ = ("Body", "Connector")
+
+CONTENT_TYPE: Final = "application/json; charset=UTF-8"
+"""Of every body that is sent, to each of Marketing Cloud's addresses."""
 
 SLICE_BYTES: Final = 1 << 18
 """A body is handed over in slices, so that a large one is not copied whole for each request."""

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 __all__ = (
-    "CONTENT_TYPE",
     "PROFILES",
     "EndpointName",
     "JourneyPolicy",
@@ -47,8 +46,6 @@ __all__ = (
     "token_body",
     "token_url",
 )
-
-CONTENT_TYPE: Final = "application/json; charset=UTF-8"
 
 
 class EndpointName(StrEnum):

@@ -74,8 +74,9 @@ if TYPE_CHECKING:
     from ..intake.source import Mark, Rejection
     from ..packing.batch import Batch
     from ..sending.outcome import Settlement
+    from .state import RunState
     from .store import JournalStore
-    from .summary import RunState, Summary
+    from .summary import Summary
     from .tally import Counters, Tally
 
 __all__ = ("Journal",)

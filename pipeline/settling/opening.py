@@ -23,8 +23,8 @@ from .retrying import Retry, recallable, wanted
 from .rows import done_ranges, read_counts, read_run, read_sources
 from .schema import create
 from .spans import positions_of
+from .state import RunState
 from .store import FILE_NAME, JournalStore
-from .summary import RunState
 
 if TYPE_CHECKING:
     import sqlite3

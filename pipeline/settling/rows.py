@@ -15,7 +15,7 @@ from ..intake.ranges import Ranges, runs_of
 from ..intake.source import Fingerprint
 from .identity import Identity
 from .spans import NO_SPANS, pack_places, positions_of, unpack_spans
-from .summary import RunState
+from .state import RunState
 from .tally import Counters
 
 if TYPE_CHECKING:

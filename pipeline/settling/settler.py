@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint
     from .journal import Journal
     from .opening import Replay
-    from .summary import RunState, Summary
+    from .state import RunState
+    from .summary import Summary
 
 __all__ = ("Item", "Read", "Settler")
 

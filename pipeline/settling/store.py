@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..intake.source import Mark, Rejection
     from ..packing.batch import Batch
     from ..sending.outcome import Settlement
-    from .summary import RunState
+    from .state import RunState
     from .tally import Counters
 
 __all__ = ("FILE_NAME", "JournalStore")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -23,23 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .rows import Counts, RunRow
+    from .state import RunState
     from .verdicts import Verified
 
-__all__ = ("VERIFIED", "RunState", "Summary", "iso")
+__all__ = ("VERIFIED", "Summary", "iso")
 
 
 VERIFIED = ("entered", "missing", "pending")
 """What became of the accepted contacts."""
-
-
-class RunState(StrEnum):
-    """How a run stands."""
-
-    RUNNING = "running"  # a process works on it, or was killed while it did
-    COMPLETED = "completed"  # everything asked for was read and has an outcome
-    HALTED = "halted"  # Marketing Cloud refuses; `run` goes on once that is mended
-    INTERRUPTED = "interrupted"  # drained by a signal; `run` goes on
-    OVER_BUDGET = "over_budget"  # more contacts failed than allowed
 
 
 def iso(seconds: float) -> str:

@@ -28,8 +28,9 @@ from .rows import (
 )
 from .schema import bring_up_to_date, opened_to_read, translated
 from .spans import positions_of
+from .state import RunState
 from .store import FILE_NAME
-from .summary import RunState, Summary
+from .summary import Summary
 from .verdicts import read_absent, read_verified, verdict_rows
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pipeline.settling.checkpoint import Checkpoint
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.journal import Journal
 from pipeline.settling.settler import Read, Settler
-from pipeline.settling.summary import RunState
+from pipeline.settling.state import RunState
 from tests.fakes.runs import ACCEPTED, REFUSED, identity_of, mark, settlement
 from tests.fakes.sealed import make_batch
 

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.intake.source import Mark
+from pipeline.mapping.contacts import Contacts
 from pipeline.mapping.crossing import Crossing
 
 MESSAGES = st.lists(
@@ -51,6 +53,21 @@ def test_cut_off(share: float) -> None:
         ours.receive()
 
     there.close()
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_contacts_are_pickled_by_any_protocol(protocol: int) -> None:
+    """Also where there is nobody to take their bytes uncopied."""
+    contacts = Contacts.of(
+        [b"{}", b'{"a":1}'],
+        source="a.csv",
+        positions=range(1, 3),
+        keys=["x", "ü"],
+        rejected=[],
+        mark=Mark(2, 20),
+    )
+    same = pickle.loads(pickle.dumps(contacts, protocol=protocol))
+    assert (same, same.bodies) == (contacts, contacts.bodies)
 
 
 def test_nobody_there() -> None:

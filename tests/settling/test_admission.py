@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import AlreadyInjectedError, RunDirectoryError
 from pipeline.settling.admission import Kind, Known, admit
 from pipeline.settling.rows import Counts, RunRow
-from pipeline.settling.summary import RunState
+from pipeline.settling.state import RunState
 from pipeline.settling.tally import Counters
 from tests.fakes.runs import DAY, fingerprint, identity_of
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import ConservationError, RunDirectoryError
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.opening import begin, resume
-from pipeline.settling.summary import RunState
+from pipeline.settling.state import RunState
 from tests.fakes.runs import (
     REFUSED,
     begun,

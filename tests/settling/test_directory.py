@@ -17,7 +17,7 @@ from pipeline.settling.admission import Kind
 from pipeline.settling.directory import RunDirectory, RunPolicy
 from pipeline.settling.lock import holder
 from pipeline.settling.results import NAMES
-from pipeline.settling.summary import RunState
+from pipeline.settling.state import RunState
 from pipeline.settling.tables import VERSION
 from pipeline.settling.view import viewed
 from tests.fakes.runs import (

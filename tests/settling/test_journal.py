@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.errors import ConservationError, RunDirectoryError
 from pipeline.settling.journal import Journal
+from pipeline.settling.state import RunState
 from pipeline.settling.store import JournalStore
-from pipeline.settling.summary import RunState
 from tests.fakes.runs import begun, lines_of, rejection, resumed, settlement, survivors
 from tests.fakes.sealed import make_batch
 

@@ -10,7 +10,7 @@ from pipeline.settling.budget import Budget
 from pipeline.settling.checkpoint import Checkpoint
 from pipeline.settling.journal import Journal
 from pipeline.settling.settler import Read, Settler
-from pipeline.settling.summary import RunState
+from pipeline.settling.state import RunState
 from pipeline.settling.tally import Counters, Tally
 from tests.fakes.runs import REFUSED, UNHEARD, begun, lines_of, mark, rejection, settlement
 from tests.fakes.sealed import make_batch

@@ -21,7 +21,7 @@ from pipeline.settling import books, schema
 from pipeline.settling.contacts import outcome_name
 from pipeline.settling.opening import Leftovers, replay
 from pipeline.settling.retrying import RetryOrder
-from pipeline.settling.summary import RunState
+from pipeline.settling.state import RunState
 from pipeline.settling.tally import Counters
 from pipeline.settling.view import viewed
 from tests.fakes.runs import (

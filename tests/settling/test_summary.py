@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.errors import ConservationError, RunDirectoryError
 from pipeline.settling.rows import Counts, RunRow
-from pipeline.settling.summary import RunState, Summary, iso
+from pipeline.settling.state import RunState
+from pipeline.settling.summary import Summary, iso
 from pipeline.settling.tally import Counters
 from tests.fakes.runs import DAY, identity_of
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import RunDirectoryError
 from pipeline.intake.ranges import Ranges
 from pipeline.settling.lock import locked
-from pipeline.settling.summary import RunState
+from pipeline.settling.state import RunState
 from pipeline.settling.view import AcceptedContact, LastError, UnsettledBatch, viewed
 from tests.fakes.runs import (
     DAY,
