@@ -34,10 +34,10 @@ done: a contact's new outcome stands instead of its old one, whose row gets the 
 Writing
 -------
 One connection, one thread, WAL, synchronous=FULL: when a call returns, what it says is on disk.
-The thread takes everything that waits, writes it in one transaction, appends the result files'
-lines, and wakes all who wait (group commit). A commit costs much the same whatever is in
-it, so it is worth gathering: a dispatch keeps a sender waiting and is written within milliseconds,
-an outcome keeps nobody waiting and goes with the next dispatch where one comes soon.
+The thread takes all that waits, writes it in one transaction, appends the result files' lines, and
+wakes all who wait (group commit). A commit costs much the same whatever is in it, so gathering pays:
+a dispatch keeps a sender waiting and is written within milliseconds, an outcome keeps nobody waiting
+and goes with the next dispatch where one comes soon.
 
 A write that fails is rolled back and raised to each caller of its group, and to all who come later:
 nothing is sent any more. A group in which one caller's books do not balance is written one by one.
@@ -45,7 +45,6 @@ nothing is sent any more. A group in which one caller's books do not balance is 
 Recovery
 --------
 Opening a journal that was used before (opening.py):
-
 1. Batches in flight become unknown (reason `interrupted`), a row a contact.
 2. Each result file is cut to its remembered length (changed, to nothing) and completed.
 3. What is done is read as ranges per source. Reading goes on at the last mark before the first
