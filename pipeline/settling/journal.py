@@ -23,9 +23,8 @@ was refused as a whole (`split`), is deleted again: it is as if it had never bee
 its contacts travel in other batches or are read again. A batch answered contact by contact is
 replaced by its parts in one transaction (`judged`).
 
-What is done of a source = the positions of its accepted batches and of its `contact` rows that
-are not superseded. These sets are disjoint, and their size is accepted + rejected + unknown; what
-is read and not done is unprocessed.
+What is done of a source = the positions of its accepted batches and of its `contact` rows that are
+not superseded: disjoint sets, of size accepted + rejected + unknown. The rest read is unprocessed.
 
 A retry (round 1, 2, …) sends contacts again that are done, and changes nothing of what is read or
 done: a contact's new outcome stands instead of its old one, whose row gets the number of the round
