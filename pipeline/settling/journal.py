@@ -33,10 +33,10 @@ done: a contact's new outcome stands instead of its old one, whose row gets the 
 Writing
 -------
 One connection, one thread, WAL, synchronous=FULL: when a call returns, what it says is on disk.
-The thread takes all that waits, writes it in one transaction, appends the result files' lines, and
-wakes all who wait (group commit). A commit costs much the same whatever is in it, so gathering pays:
-a dispatch keeps a sender waiting and is written within milliseconds, an outcome keeps nobody waiting
-and goes with the next dispatch where one comes soon.
+The thread takes everything that waits, writes it in one transaction, appends the result files'
+lines, and wakes all who wait (group commit). A commit costs much the same whatever is in it, so it
+is worth gathering: a dispatch keeps a sender waiting and is written within milliseconds, an outcome
+keeps nobody waiting and goes with the next dispatch where one comes soon.
 
 A write that fails is rolled back and raised to each caller of its group, and to all who come later:
 nothing is sent any more. A group in which one caller's books do not balance is written one by one.
