@@ -31,6 +31,9 @@ CONTENT_TYPE: Final = "application/json; charset=UTF-8"
 SLICE_BYTES: Final = 1 << 18
 """A body is handed over in slices, so that a large one is not copied whole for each request."""
 
+JOINED_BYTES: Final = 1 << 14
+"""A body up to this leaves in one piece with the headers: a copy costs less than a packet."""
+
 
 class Body(Payload):
     """A request's body that knows whether its first byte was written."""
@@ -78,7 +81,9 @@ class Body(Payload):
             self._wire = Wire.under(transport)
             self.started = True
 
-        writer.send_headers()  # else they are joined with the first slice, which copies it
+        if self._size > JOINED_BYTES:
+            writer.send_headers()  # else they are joined with the first slice, which copies it
+
         if self._size <= SLICE_BYTES:
             await writer.write(self._value)
             return

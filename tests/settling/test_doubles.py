@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.settling import doubles
@@ -26,6 +26,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.sampled_from([ACCEPTED, ACCEPTED, UNHE
 ORDERED = KEYS.map(lambda keys: sorted(set(keys)))
 
 
+@settings(max_examples=60)  # each a journal on a disk
 @given(keys=KEYS | ORDERED, data=st.data(), held=st.integers(1, 20))
 def test_the_count(keys: list[str], data: st.DataObject, held: int) -> None:
     """As many as there are contacts more than keys, in whatever order batches are settled."""

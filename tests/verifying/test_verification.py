@@ -239,7 +239,7 @@ async def test_waiting_asks_only_about_what_was_not_complete(tmp_path: Path) -> 
                 stand.cloud.history.policy = replace(stand.cloud.history.policy, lag_seconds=0.0)
 
         config = load(tmp_path / "journey.toml", {})
-        options = VerifyOptions(margin_seconds=0.0, wait_seconds=60.0)
+        options = VerifyOptions(margin_seconds=0.0, wait_seconds=2.0)
         verified = await verify(config, options, tell=tell)
 
     assert sorted(keys(stand, "missing")) == [key(n) for n in (7, 17, 27, 37)]
