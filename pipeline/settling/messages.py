@@ -3,7 +3,8 @@
 A queue numbers messages, not contacts, and delivers them again whenever it is in doubt. So each
 message that is taken is written down, with the positions its contacts get, before anything of it
 may be dispatched: positions count on from the highest of the source. A message that comes again is
-known by its identity and has its old positions; those of them that are done are not sent again.
+known by its identity and has its old positions; those of them that are done are not sent again. If
+it was in doubt when it was first taken it stays so: what is not done of it is not sent, ever.
 
 A message is forgotten some time after the queue was told to forget it: a queue may lose that word.
 One that the queue never brought again, because it went to another worker or was deleted there, is
@@ -28,11 +29,15 @@ LOST_SECONDS: Final = 14 * 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """Where the contacts of a message are in their source. `known`: it was taken before."""
+    """Where the contacts of a message are in their source.
+
+    `known`: it was taken before. `doubt`: when it was first taken, another worker had had it.
+    """
 
     first: int
     records: int
     known: bool
+    doubt: bool
 
 
 class Messages:
@@ -45,28 +50,31 @@ class Messages:
         self._books = books
         self._clock = clock
 
-    def take(self, source: str, taken: Sequence[tuple[str, int]]) -> list[Placed]:
-        """Give positions to the contacts of messages: (identity, records) each, none twice.
+    def take(self, source: str, taken: Sequence[tuple[str, int, bool]]) -> list[Placed]:
+        """Give positions to the contacts of messages: (identity, records, doubt), none twice.
 
-        A message that is known keeps what it has.
+        A message that is known keeps what it has, its doubt too.
         """
         ordinal = self._books.ordinals[source]
         ask, now, following = self._connection.execute, self._clock(), self._following(ordinal)
         placed, rows = [], []
-        for identity, records in taken:
+        for identity, records, doubt in taken:
             row = ask(
-                "SELECT first, records FROM message WHERE source = ? AND identity = ?",
+                "SELECT first, records, doubt FROM message WHERE source = ? AND identity = ?",
                 (ordinal, identity),
             ).fetchone()
             if row is not None:
-                placed.append(Placed(first=row[0], records=row[1], known=True))
+                first, known_records, known_doubt = row
+                placed.append(
+                    Placed(first=first, records=known_records, known=True, doubt=bool(known_doubt))
+                )
                 continue
 
-            placed.append(Placed(first=following, records=records, known=False))
-            rows.append((ordinal, identity, following, records, now))
+            placed.append(Placed(first=following, records=records, known=False, doubt=doubt))
+            rows.append((ordinal, identity, following, records, now, doubt))
             following += records
 
-        self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, NULL)", rows)
+        self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, NULL, ?)", rows)
         self._books.read_to(ordinal, following - 1)
         return placed
 

@@ -64,6 +64,7 @@ CREATE TABLE message (                -- what was taken of a queue (messages.py)
     records INTEGER NOT NULL,         -- how many positions it takes
     at REAL NOT NULL,
     acked REAL,                       -- when the queue was told to forget it
+    doubt INTEGER NOT NULL,           -- 1: another worker had it before this one took it
     PRIMARY KEY (source, identity)
 ) WITHOUT ROWID;
 """

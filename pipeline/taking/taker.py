@@ -181,19 +181,24 @@ class Taker:
     async def _place(self, messages: list[Message], bodies: Sequence[Body]) -> list[Placed]:
         """Write down what was taken, and learn which positions it has."""
         name = self._name
-        wanted = [(each.identity, body.count) for each, body in zip(messages, bodies, strict=True)]
+        wanted = [
+            (each.identity, body.count, each.redelivered)
+            for each, body in zip(messages, bodies, strict=True)
+        ]
         placed = await self._journal.within(lambda store: store.messages.take(name, wanted))
         for index, (body, place) in enumerate(zip(bodies, placed, strict=True)):
             if body.count != place.records:  # another message under the same name
                 digest = blake2b(messages[index].body, digest_size=10).hexdigest()
                 identity = f"{messages[index].identity}#{digest}"
                 messages[index] = replace(messages[index], identity=identity)
-                placed[index] = await self._place_one(identity, body.count)
+                placed[index] = await self._place_one(
+                    identity, body.count, doubt=messages[index].redelivered
+                )
 
         return placed
 
-    async def _place_one(self, identity: str, records: int) -> Placed:
-        name, wanted = self._name, [(identity, records)]
+    async def _place_one(self, identity: str, records: int, *, doubt: bool) -> Placed:
+        name, wanted = self._name, [(identity, records, doubt)]
         (placed,) = await self._journal.within(lambda store: store.messages.take(name, wanted))
         return placed
 
@@ -207,7 +212,7 @@ class Taker:
                 left = sum(at not in done for at in range(first, first + body.count))
                 known.add(body, first, wanted=lambda at: at in done)
 
-            doubt = message.redelivered and self._holds and not place.known
+            doubt = place.doubt and self._holds
             wanted = (lambda at: at not in done) if touched else None
             (doubted if doubt else sending).add(body, first, wanted=wanted)
             self._holder.custody.hold(message, first=first, records=body.count, left=left)

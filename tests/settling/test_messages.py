@@ -23,7 +23,8 @@ def source() -> str:
 
 def taken(store: JournalStore, source: str, *wanted: tuple[str, int]) -> list[tuple[int, bool]]:
     with store.transaction():
-        return [(each.first, each.known) for each in store.messages.take(source, wanted)]
+        some = [(identity, records, False) for identity, records in wanted]
+        return [(each.first, each.known) for each in store.messages.take(source, some)]
 
 
 def test_a_message_keeps_its_positions(tmp_path: Path, source: str) -> None:
@@ -41,11 +42,26 @@ def test_a_message_keeps_its_positions(tmp_path: Path, source: str) -> None:
     store.close()
 
 
+def test_a_message_keeps_its_doubt(tmp_path: Path, source: str) -> None:
+    """Whatever the queue says of it later, in any process."""
+    store = begun(tmp_path)
+    with store.transaction():
+        first = store.messages.take(source, [("mine", 1, False), ("another's", 1, True)])
+
+    store.close()
+    store, _ = resumed(tmp_path)
+    with store.transaction():
+        again = store.messages.take(source, [("mine", 1, True), ("another's", 1, False)])
+
+    store.close()
+    assert [each.doubt for each in first] == [each.doubt for each in again] == [False, True]
+
+
 def test_what_is_rolled_back_was_not_taken(tmp_path: Path, source: str) -> None:
     """A transaction that fails leaves neither a message nor its positions."""
     store = begun(tmp_path)
     with suppress(ZeroDivisionError), store.transaction():
-        store.messages.take(source, [("a", 3)])
+        store.messages.take(source, [("a", 3, False)])
         raise ZeroDivisionError
 
     assert taken(store, source, ("b", 2)) == [(1, False)]

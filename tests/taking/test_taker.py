@@ -1,0 +1,99 @@
+"""The taker, on a real journal: what is sent of a message, and what is held, whoever dies when."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.intake.queues.custody import Custody
+from pipeline.intake.queues.message import Message
+from pipeline.intake.ranges import Ranges
+from pipeline.mapping.mapper import Mapper
+from pipeline.mapping.rules import MappingPolicy
+from pipeline.settling.journal import Journal
+from pipeline.taking.taker import Taker
+from tests.fakes.runs import begun, resumed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from pipeline.settling.store import JournalStore
+
+SOURCE = "contacts.csv"
+
+
+class Script:
+    """A holder whose queue gives what it is told to, a list of messages at a time."""
+
+    def __init__(self, *deliveries: Sequence[Message]) -> None:
+        self.custody = Custody()
+        self.queue = self
+        self.asked: list[int] = []
+        self._deliveries = deque(deliveries)
+
+    async def take(self, most: int, wait_seconds: float) -> list[Message]:
+        self.asked.append(most)
+        return list(self._deliveries.popleft())
+
+    async def reached(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        return await work()
+
+    def look_after(self) -> None:
+        """Nothing is acknowledged here."""
+
+    def over(self) -> bool:
+        return not self._deliveries
+
+
+def message(identity: str, *keys: str, **more: Any) -> Message:
+    body = "\n".join(f'{{"id":"{key}"}}' for key in keys).encode()
+    return Message(identity=identity, body=body, **more)
+
+
+async def taken(
+    store: JournalStore, script: Script, *, holds: bool = True, done: Ranges | None = None
+) -> list[tuple[str, bool]]:
+    """What a process takes before it is killed: (key, whether it is held), in order."""
+    told: list[tuple[str, bool]] = []
+    async with Journal(store) as journal:
+        taker = Taker(
+            SimpleNamespace(name=SOURCE),  # type: ignore[arg-type]  # all that it is asked
+            script,  # type: ignore[arg-type]  # as a holder
+            mapper=Mapper(MappingPolicy(contact_key="id")),
+            journal=journal,
+            done=Ranges() if done is None else done,
+            holds=holds,
+        )
+        async with taker.until(script.over, limit=None):
+            while (contacts := await taker.next()) is not None:
+                told += [(key, contacts.in_doubt) for key in contacts.keys]
+
+    return told
+
+
+async def test_what_another_worker_had_is_held_for_good(tmp_path: Path) -> None:
+    """Also by a process that was killed between taking it and writing down its outcome."""
+    again = message("m", "A", "B", redelivered=True)
+    script = Script([again, message("n", "C")])
+    assert await taken(begun(tmp_path), script) == [("C", False), ("A", True), ("B", True)]
+    for _ in range(2):
+        store, _ = resumed(tmp_path)
+        assert await taken(store, Script([again])) == [("A", True), ("B", True)]
+
+    store, _ = resumed(tmp_path)
+    assert await taken(store, Script([again]), holds=False) == [("A", False), ("B", False)]
+
+
+async def test_what_this_worker_had_alone_is_sent(tmp_path: Path) -> None:
+    """It comes again because this one was killed; what has an outcome stays out."""
+    assert await taken(begun(tmp_path), Script([message("m", "A", "B")])) == [
+        ("A", False),
+        ("B", False),
+    ]
+    store, _ = resumed(tmp_path)
+    done = Ranges()
+    done.add(1, 1)
+    again = message("m", "A", "B", redelivered=True)
+    assert await taken(store, Script([again]), done=done) == [("B", False)]
