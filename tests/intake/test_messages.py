@@ -162,6 +162,28 @@ def test_kafka_knows_what_another_worker_took() -> None:
     assert (same.low, same.idle) == (6, True)
 
 
+@pytest.mark.parametrize("worker", ["me", "you"])
+def test_kafka_commits_no_further_than_it_received(worker: str) -> None:
+    """What the worker before took, and this one has not received yet, comes again."""
+    before = Offsets.found("me", 900, None)
+    for offset in range(900, 1200):
+        before.take(offset)
+
+    mine = Offsets.found(worker, before.low, before.text)
+    for offset in range(900, 950):
+        mine.take(offset)
+
+    for offset in range(900, 950):
+        mine.finish(offset)
+        assert mine.low == offset + 1
+
+    assert (mine.idle, mine.to) == (True, 1200)
+    mine.finish(1_100)  # taken before the assignment, and done with after it
+    assert mine.low == 950
+    following = Offsets.found("third", mine.low, mine.text)
+    assert [following.take(offset) for offset in (950, 1199, 1200)] == [True, True, False]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"', '{"by": 1}', '{"by": "x", "to": "y"}'])
 def test_kafka_takes_another_programs_words_for_nothing(text: str) -> None:
     """What cannot be read is nobody's word."""

@@ -26,7 +26,10 @@ class Offsets:
     worker: str
     low: int
     """Everything before it is done with."""
+    taken: int
+    """Everything before it was received since the assignment, or is done with."""
     to: int
+    """What is committed as taken: more than `taken` where another worker had taken more."""
     doubt: int
     _open: dict[int, None] = field(default_factory=dict)  # taken and not done with, ascending
     _done: set[int] = field(default_factory=set)
@@ -45,6 +48,7 @@ class Offsets:
         return cls(
             worker=worker,
             low=low,
+            taken=low,
             to=max(to, low),
             doubt=max(doubt, to) if by != worker else doubt,
         )
@@ -53,7 +57,8 @@ class Offsets:
         """A message was received; whether another worker may have had it."""
         self._open[offset] = None
         self._done.discard(offset)
-        self.to = max(self.to, offset + 1)
+        self.taken = max(self.taken, offset + 1)
+        self.to = max(self.to, self.taken)
         return offset < self.doubt
 
     def finish(self, offset: int) -> None:
@@ -63,7 +68,7 @@ class Offsets:
             self._done.discard(first)
             del self._open[first]
 
-        self.low = max(self.low, next(iter(self._open), self.to))
+        self.low = max(self.low, next(iter(self._open), self.taken))
 
     @property
     def idle(self) -> bool:
