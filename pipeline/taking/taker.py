@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -178,29 +177,14 @@ class Taker:
         self._size = max(1.0, sum(body.count for body in bodies) / len(bodies))
         self._weight = max(1.0, sum(len(each.body) for each in messages) / len(messages))
 
-    async def _place(self, messages: list[Message], bodies: Sequence[Body]) -> list[Placed]:
+    async def _place(self, messages: Sequence[Message], bodies: Sequence[Body]) -> list[Placed]:
         """Write down what was taken, and learn which positions it has."""
         name = self._name
         wanted = [
             (each.identity, body.count, each.redelivered)
             for each, body in zip(messages, bodies, strict=True)
         ]
-        placed = await self._journal.within(lambda store: store.messages.take(name, wanted))
-        for index, (body, place) in enumerate(zip(bodies, placed, strict=True)):
-            if body.count != place.records:  # another message under the same name
-                digest = blake2b(messages[index].body, digest_size=10).hexdigest()
-                identity = f"{messages[index].identity}#{digest}"
-                messages[index] = replace(messages[index], identity=identity)
-                placed[index] = await self._place_one(
-                    identity, body.count, doubt=messages[index].redelivered
-                )
-
-        return placed
-
-    async def _place_one(self, identity: str, records: int, *, doubt: bool) -> Placed:
-        name, wanted = self._name, [(identity, records, doubt)]
-        (placed,) = await self._journal.within(lambda store: store.messages.take(name, wanted))
-        return placed
+        return await self._journal.within(lambda store: store.messages.take(name, wanted))
 
     async def _encode(self, placed: list[tuple[Message, Body, Placed]]) -> None:
         sending, doubted, known = Gathered(), Gathered(), Gathered()

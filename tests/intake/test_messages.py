@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
+from pipeline.intake.queues import nats_jetstream, redis_stream, sqs
+from pipeline.intake.queues.amqp import AmqpQueue
 from pipeline.intake.queues.bodies import Body, parse_body
 from pipeline.intake.queues.custody import Custody
 from pipeline.intake.queues.gathered import Gathered
 from pipeline.intake.queues.kafka_offsets import Offsets
-from pipeline.intake.queues.message import Message
+from pipeline.intake.queues.kafka_topic import KafkaTopic
+from pipeline.intake.queues.message import Message, known_as
 from pipeline.intake.queues.place import is_queue, place_of
 from pipeline.intake.queues.rounds import Rounds
 from pipeline.intake.source import SourcePolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 
@@ -189,6 +195,62 @@ def test_kafka_takes_another_programs_words_for_nothing(text: str) -> None:
     """What cannot be read is nobody's word."""
     found = Offsets.found("me", 7, text)
     assert (found.low, found.to, found.take(7)) == (7, 7, False)
+
+
+def from_amqp(name: str | None, number: int, raw: bytes) -> Message:
+    queue = AmqpQueue(place_of(policy("amqp://host/contacts")))
+    told = SimpleNamespace(message_id=name, body=raw, redelivered=False, delivery_tag=number)
+    asyncio.run(queue._take_in(told))
+    return queue._pushed.pop()
+
+
+def from_kafka(name: str | None, number: int, raw: bytes) -> Message:
+    topic = KafkaTopic(place_of(policy("kafka://host/contacts")))
+    topic._offsets[0] = Offsets.found("me", number, None)
+    headers = None if name is None else [("journey-id", name.encode())]
+    return topic._message(
+        SimpleNamespace(
+            partition=lambda: 0, offset=lambda: number, value=lambda: raw, headers=lambda: headers
+        )
+    )
+
+
+def from_nats(name: str | None, number: int, raw: bytes) -> Message:
+    told = SimpleNamespace(sequence=SimpleNamespace(stream=number), num_delivered=1)
+    headers = None if name is None else {"Nats-Msg-Id": name}
+    return nats_jetstream._message(
+        SimpleNamespace(metadata=told, headers=headers, data=raw, reply="")
+    )
+
+
+def from_redis(name: str | None, number: int, raw: bytes) -> Message:
+    fields = {b"contacts": raw} | ({} if name is None else {b"id": name.encode()})
+    (found,) = redis_stream._messages([(b"%d-0" % number, fields)])
+    return found
+
+
+def from_sqs(name: str | None, number: int, raw: bytes) -> Message:
+    told: dict[str, Any] = {"MessageId": str(number), "Body": raw.decode(), "ReceiptHandle": "h"}
+    if name is not None:
+        told["MessageAttributes"] = {"id": {"DataType": "String", "StringValue": name}}
+
+    return sqs._message(told)
+
+
+@pytest.mark.parametrize("taken", [from_amqp, from_kafka, from_nats, from_redis, from_sqs])
+@pytest.mark.parametrize("name", ["given", "ge\xfeben", None])
+def test_another_message_of_the_same_name_is_another_one(
+    taken: Callable[[str | None, int, bytes], Message], name: str | None
+) -> None:
+    """Whether its producer named it twice, or the broker began to count anew."""
+    one, same, other = (taken(name, 7, raw) for raw in (b'{"a":1}', b'{"a":1}', b'{"a":2}'))
+    assert one.identity == same.identity != other.identity
+    assert one.identity.encode()
+
+
+def test_a_name_that_is_no_text_is_spelt_out() -> None:
+    """The journal could not hold it."""
+    assert known_as("a\udcff", b"").encode().startswith(b"a\\udcff#")
 
 
 def policy(url: str, **more: object) -> SourcePolicy:

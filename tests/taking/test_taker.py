@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.intake.queues.custody import Custody
-from pipeline.intake.queues.message import Message
+from pipeline.intake.queues.message import Message, known_as
 from pipeline.intake.ranges import Ranges
 from pipeline.mapping.mapper import Mapper
 from pipeline.mapping.rules import MappingPolicy
@@ -97,3 +97,16 @@ async def test_what_this_worker_had_alone_is_sent(tmp_path: Path) -> None:
     done.add(1, 1)
     again = message("m", "A", "B", redelivered=True)
     assert await taken(store, Script([again]), done=done) == [("B", False)]
+
+
+async def test_a_message_is_told_from_another_of_its_name(tmp_path: Path) -> None:
+    """Both are sent, whether or not as many contacts are in each; what is the same is sent once."""
+    some = [(b'{"id":"A"}', b'{"id":"B"}'), (b'{"id":"A"}', b'{"id":"C"}\n{"id":"D"}')]
+    bodies = [body for pair in some for body in pair]
+    script = Script(
+        *(
+            [Message(identity=known_as("m", body), body=body, handle=at)]
+            for at, body in enumerate(bodies)
+        )
+    )
+    assert [key for key, _ in await taken(begun(tmp_path), script)] == ["A", "B", "C", "D"]

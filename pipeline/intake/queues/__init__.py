@@ -8,8 +8,10 @@ The way of a message
 1. It is taken, no more than there is room for, and parsed: one contact (a JSON object) or many (an
    array, or an object a line). What cannot be parsed is a rejected record with its raw text.
 2. Its identity is written into the journal with the positions its contacts get, before anything
-   of it is sent (`settling/messages.py`). The identity is what `enqueue` gave it, else what the
-   broker calls it: entry id, stream sequence, partition and offset, message id.
+   of it is sent (`settling/messages.py`). The identity is what `enqueue` or another producer gave
+   it, else what the broker calls it: entry id, stream sequence, partition and offset, message id.
+   It counts together with a digest of what the message holds: names are given twice, and a queue
+   that is made anew counts from the beginning.
 3. Its contacts travel as those of a file do: mapped, packed, written ahead, sent, settled. While
    they wait, the broker is told in time that the message is still being worked on.
 4. Once the outcome of every one of them is on disk, the message is acknowledged; never before.

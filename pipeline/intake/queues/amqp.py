@@ -4,10 +4,9 @@ RabbitMQ pushes, and what lies pushed in a client that dies is marked as deliver
 there only while a chunk is taken, for as many messages as are wanted: what it was given is all
 written into the journal at once, and nothing waits in between.
 
-A message has no identity but the one its producer gave it, and producers are free to give the same
-twice: it counts together with what the message holds. A message without one is known by what it
-holds alone, and only when the journal misses such a one; of two that are the same to the last byte
-both are sent.
+A message has no identity but the one its producer gave it. One without is known by what it holds
+alone, and only when the journal misses such a one; of two that are the same to the last byte both
+are sent.
 
 RabbitMQ closes a channel that has not acknowledged for half an hour (`consumer_timeout`), and gives
 its messages out again. This worker knows them and does not send them twice; another one holds them
@@ -18,11 +17,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from .amqp_line import ANSWER_SECONDS, AmqpLine, Translated
-from .message import Message
+from .message import Message, digest_of, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,12 +75,11 @@ class AmqpQueue:
             patience = SILENCE_SECONDS
 
     async def _take_in(self, pushed: Any) -> None:
-        digest = blake2b(pushed.body, digest_size=10).hexdigest()
-        named = pushed.message_id or None
+        body, named = pushed.body, pushed.message_id or None
         self._pushed.append(
             Message(
-                identity=digest if named is None else f"{named}#{digest}",
-                body=pushed.body,
+                identity=digest_of(body) if named is None else known_as(named, body),
+                body=body,
                 redelivered=bool(pushed.redelivered),
                 anonymous=named is None,
                 handle=(self._openings, pushed.delivery_tag),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, settings
 from .kafka_offsets import Offsets
-from .message import Message, QueueLostError
+from .message import Message, QueueLostError, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,12 +127,13 @@ class KafkaTopic:
         return Offsets.found(self._worker, found.offset, found.metadata)
 
     def _message(self, raw: Any) -> Message:
-        partition, offset = raw.partition(), raw.offset()
+        partition, offset, body = raw.partition(), raw.offset(), raw.value() or b""
         redelivered = self._offsets[partition].take(offset)
         given = next((value for name, value in raw.headers() or () if name == IDENTITY), None)
+        name = given.decode("utf-8", "backslashreplace") if given else f"{partition}:{offset}"
         return Message(
-            identity=f"{partition}:{offset}" if given is None else given.decode(),
-            body=raw.value() or b"",
+            identity=known_as(name, body),
+            body=body,
             redelivered=redelivered,
             handle=(partition, offset),
         )

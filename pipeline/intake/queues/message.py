@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ("Message", "Queue", "QueueLostError")
+__all__ = ("Message", "Queue", "QueueLostError", "digest_of", "known_as")
 
 
 class QueueLostError(Exception):
     """The queue cannot be talked to just now; open it again. Its text is a sentence's end."""
+
+
+def digest_of(body: bytes) -> str:
+    """What tells what a message holds from what any other does."""
+    return blake2b(body, digest_size=10).hexdigest()
+
+
+def known_as(name: str, body: bytes) -> str:
+    """The identity of a message that its producer or its broker calls `name`.
+
+    Producers are free to give a name twice, and a broker's numbers begin again where a queue is
+    made anew: another message of the same name is another one.
+    """
+    return f"{name.encode('utf-8', 'backslashreplace').decode()}#{digest_of(body)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

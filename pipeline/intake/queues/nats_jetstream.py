@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import SourceError
 from ..extras import need
-from .message import Message, QueueLostError
+from .message import Message, QueueLostError, known_as
 from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _message(raw: Any) -> Message:
     told = raw.metadata
     given = (raw.headers or {}).get(IDENTITY)
     return Message(
-        identity=given or str(told.sequence.stream),
+        identity=known_as(given or str(told.sequence.stream), raw.data),
         body=raw.data,
         redelivered=(told.num_delivered or 1) > 1,
         handle=raw.reply,

@@ -19,7 +19,7 @@ import orjson
 
 from ...errors import SourceError
 from ..extras import need
-from .message import Message
+from .message import Message, known_as
 from .redis_line import BODY, IDENTITY, Translated, connected
 
 if TYPE_CHECKING:
@@ -191,10 +191,10 @@ def _messages(
         if not fields:
             continue  # deleted from the stream meanwhile
 
-        identity = fields.get(IDENTITY) if BODY in fields else None
+        given, body = fields.get(IDENTITY) if BODY in fields else None, _body(fields)
         yield Message(
-            identity=(identity or entry_id).decode("utf-8", "backslashreplace"),
-            body=_body(fields),
+            identity=known_as((given or entry_id).decode("utf-8", "backslashreplace"), body),
+            body=body,
             redelivered=redelivered,
             handle=entry_id,
         )

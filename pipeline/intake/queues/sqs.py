@@ -11,7 +11,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .message import Message, QueueLostError
+from .message import Message, QueueLostError, known_as
 from .sqs_line import IDENTITY, SqsLine, Translated
 
 if TYPE_CHECKING:
@@ -155,9 +155,10 @@ def _bound(
 
 def _message(told: dict[str, Any]) -> Message:
     given = told.get("MessageAttributes", {}).get(IDENTITY, {}).get("StringValue")
+    body = told["Body"].encode("utf-8", "surrogatepass")
     return Message(
-        identity=given or told["MessageId"],
-        body=told["Body"].encode("utf-8", "surrogatepass"),
+        identity=known_as(given or told["MessageId"], body),
+        body=body,
         redelivered=int(told.get("Attributes", {}).get("ApproximateReceiveCount", 1)) > 1,
         handle=told["ReceiptHandle"],
     )
