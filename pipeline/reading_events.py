@@ -67,11 +67,12 @@ class SourceChanged:
 class FileSettled:
     """A file of a watched folder is settled and lies in `place` now.
 
+    `place` is None where another lies there, or it has changed, since it was taken.
     `known`: it was injected already, and nothing of it was sent now.
     """
 
     name: str
-    place: str
+    place: str | None
     accepted: int
     rejected: int
     unknown: int

@@ -6,7 +6,9 @@
 
 A finished run is put aside in the run directory by the one that follows. The journal is what says
 that a file is done; that it is moved is for people. So it does not matter when a process is killed:
-a file that lies there although its run is finished is moved, and nothing of it is sent.
+a file that lies there although its run is finished is moved, and nothing of it is sent. One that
+was replaced or has grown while its run went on stays, and is taken anew: what is new in it is sent,
+or refused, as if it had come later.
 """
 
 from __future__ import annotations
@@ -181,11 +183,14 @@ class Watched:
 
     async def _settle(self, path: Path, ended: Ended | None) -> None:
         place = await to_thread.run_sync(self._inbox.put, path, Place.DONE)
+        if place is None and ended is None:
+            return  # nothing was done, and what lies there now comes in its turn
+
         summary = None if ended is None else ended.summary
         self._emit(
             FileSettled(
                 name=path.name,
-                place=str(place),
+                place=None if place is None else str(place),
                 accepted=summary.accepted if summary else 0,
                 rejected=summary.rejected if summary else 0,
                 unknown=summary.unknown if summary else 0,
@@ -195,7 +200,8 @@ class Watched:
 
     async def _fail(self, path: Path, error: Exception) -> None:
         place = await to_thread.run_sync(self._inbox.put, path, Place.FAILED)
-        self._emit(FileFailed(name=path.name, place=str(place), detail=str(error)))
+        if place is not None:  # what lies there now comes in its turn
+            self._emit(FileFailed(name=path.name, place=str(place), detail=str(error)))
 
     def _unfinished(self) -> Path | None:
         """The file whose run an earlier process left: it comes first.

@@ -167,6 +167,38 @@ def test_a_file_that_was_begun_comes_first(
     assert simulator.contacts(taken="2+") == []
 
 
+def test_a_file_that_changes_while_its_run_goes_on(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """Another in its place is sent in its turn; one that has grown is set aside, as it would be if
+    it had grown later. Nobody is sent twice, and nothing is moved to done/ unsent."""
+    simulator.set_faults("slow:seconds=0.3")
+    path = write_contacts(inbox / "a.csv", range(1, 1001))
+    other = write_contacts(program.directory / "other.csv", range(2001, 2101))
+    running = program.start("run", "watch.toml")
+    eventually(lambda: simulator.summary()["contacts"]["taken"] >= 200)
+    other.rename(path)
+    eventually(lambda: names(inbox) == [])
+    assert simulator.summary()["contacts"]["taken"] == 1100
+    assert len((inbox / "done" / "a.csv").read_text().splitlines()) == 101
+
+    path = write_contacts(inbox / "b.csv", range(3001, 4001))
+    eventually(lambda: simulator.summary()["contacts"]["taken"] >= 1300)
+    with path.open("a") as file:
+        file.write("X1,x1@example.com,Bob\n")
+
+    eventually(lambda: names(inbox) == [])
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert ran.code == 0
+    assert "what lies there now is taken in its turn" in ran.stderr
+    assert "b.csv was not sent and lies in inbox/failed/b.csv now" in ran.stderr
+    assert "has grown since it was injected" in ran.stderr
+    assert (names(inbox / "done"), names(inbox / "failed")) == (["a.csv"], ["b.csv"])
+    assert simulator.summary()["contacts"]["taken"] == 2100
+    assert simulator.contacts(taken="2+") == []
+
+
 def test_an_empty_folder(program: Program, inbox: Path) -> None:
     """There is nothing wrong with it, and no option that would send somebody twice."""
     assert inbox.is_dir()

@@ -6,13 +6,15 @@ being written under another name is no file yet: hidden ones, and those that end
 `.filepart` or `.crdownload`. So whoever can should write elsewhere and rename.
 
 What was taken lies in `done/` or `failed/` inside the folder afterwards. A name that is there
-already gets a number: nothing is overwritten.
+already gets a number: nothing is overwritten. Only what was taken is moved: a file that was
+replaced or has grown since is another one, complete in its turn.
 
 Told the time, so that tests need not wait. Blocks on files.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,12 +44,23 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class _Looks:
+    """By what a file is told from what lies there later."""
+
+    inode: int
+    size: int
+    changed: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> _Looks:
+        return cls(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """A file as it was seen, and since when it has looked like that."""
 
-    size: int
-    changed: int
-    inode: int
+    looks: _Looks
     since: float
 
 
@@ -112,13 +125,28 @@ class Inbox:
     def find(self, name: str) -> Path | None:
         """The file of this name, complete or not, if it lies there."""
         path = self._folder / name
-        return path if path.is_file() and not path.is_symlink() else None
+        if not path.is_file() or path.is_symlink():
+            return None
 
-    def put(self, path: Path, place: Place) -> Path:
-        """Move what was taken, and its mark; returns where it lies now.
+        self._seen[name] = _Seen(_Looks.of(path.lstat()), math.inf)
+        return path
 
+    def put(self, path: Path, place: Place) -> Path | None:
+        """Move what `complete` or `find` gave, without its mark; returns where it lies now.
+
+        None where that does not lie there any more, as it was then: what does stays.
         Raises SourceError where it cannot be moved: it would be looked at for ever.
         """
+        taken, now = self._seen.pop(path.name, None), _looks(path)
+        mark = Path(f"{path}{MARK}")
+        if taken is None or now != taken.looks:
+            _drop_older(mark, now)
+            return None
+
+        # First the mark: left behind, it would call the next file of this name complete.
+        with suppress(OSError):
+            mark.unlink(missing_ok=True)
+
         target = next(each for each in _names(self._folder / place, path) if not each.exists())
         try:
             path.rename(target)
@@ -127,10 +155,6 @@ class Inbox:
                 f"{path} is settled and cannot be moved to {target}: {error.strerror}"
             ) from None
 
-        with suppress(OSError):
-            Path(f"{path}{MARK}").unlink(missing_ok=True)
-
-        self._seen.pop(path.name, None)
         return target
 
     def _look(self, now: float) -> None:
@@ -142,10 +166,10 @@ class Inbox:
                     continue
 
                 with suppress(FileNotFoundError):  # somebody has just moved it
-                    known, found = self._seen.get(entry.name), entry.stat(follow_symlinks=False)
-                    looks = (found.st_size, found.st_mtime_ns, found.st_ino)
-                    same = known is not None and looks == (known.size, known.changed, known.inode)
-                    seen[entry.name] = known if known and same else _Seen(*looks, now)
+                    looks = _Looks.of(entry.stat(follow_symlinks=False))
+                    known = self._seen.get(entry.name)
+                    same = known is not None and looks == known.looks
+                    seen[entry.name] = known if known and same else _Seen(looks, now)
 
         self._seen = seen
 
@@ -162,6 +186,20 @@ def _is_ours(entry: os.DirEntry[str]) -> bool:
         and not name.endswith(UNDER_WAY)
         and entry.is_file(follow_symlinks=False)
     )
+
+
+def _looks(path: Path) -> _Looks | None:
+    try:
+        return _Looks.of(path.lstat())
+    except OSError:
+        return None
+
+
+def _drop_older(mark: Path, looks: _Looks | None) -> None:
+    """Take away a mark that was put before the file looked like this: it speaks of another."""
+    with suppress(OSError):
+        if looks is None or mark.lstat().st_mtime_ns < looks.changed:
+            mark.unlink()
 
 
 def _names(folder: Path, path: Path) -> Iterator[Path]:

@@ -82,10 +82,66 @@ def test_nothing_is_overwritten(inbox: Inbox, tmp_path: Path) -> None:
     for number in range(3):
         path = tmp_path / "a.csv"
         path.write_text(f"{number}\n")
+        assert inbox.find("a.csv") == path
         inbox.put(path, Place.FAILED)
 
     found = {each.name: each.read_text() for each in (tmp_path / "failed").iterdir()}
     assert found == {"a.csv": "0\n", "a.2.csv": "1\n", "a.3.csv": "2\n"}
+
+
+def test_only_what_was_taken_is_moved(inbox: Inbox, tmp_path: Path) -> None:
+    """Replaced, grown or gone since, it is another file: it stays, complete in its turn."""
+    path, other = tmp_path / "a.csv", tmp_path / ".a.csv"
+    path.write_text("x\n")
+    assert inbox.find("a.csv") == path
+    other.write_text("z\n")
+    os.utime(other, ns=(0, path.stat().st_mtime_ns))
+    other.rename(path)
+    assert inbox.put(path, Place.DONE) is None
+    assert inbox.complete(100.0) is None
+    assert inbox.complete(110.0) == path
+    with path.open("a") as file:
+        file.write("y\n")
+
+    assert inbox.put(path, Place.FAILED) is None
+    assert path.read_text() == "z\ny\n"
+    assert inbox.complete(120.0) is None
+    assert inbox.complete(130.0) == path
+    path.unlink()
+    assert inbox.put(path, Place.DONE) is None
+    assert [*(tmp_path / "done").iterdir(), *(tmp_path / "failed").iterdir()] == []
+
+
+def test_a_mark_is_of_the_file_it_was_put_for(inbox: Inbox, tmp_path: Path) -> None:
+    """One that is older than what lies there now goes; a newer one stays."""
+    path, mark = tmp_path / "a.csv", tmp_path / "a.csv.done"
+    for age, stays in ((1, False), (-1, True)):
+        path.write_text("x\n")
+        mark.touch()
+        assert inbox.complete(100.0) == path
+        path.write_text("y\nz\n")
+        at = path.stat().st_mtime_ns - age * 1_000_000_000
+        os.utime(mark, ns=(at, at))
+        assert inbox.put(path, Place.DONE) is None
+        assert mark.exists() is stays
+        assert inbox.complete(101.0) == (path if stays else None)
+
+
+def test_the_mark_goes_first(inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ends between the two leaves no mark for a file that is yet to come."""
+    path, mark = tmp_path / "a.csv", tmp_path / "a.csv.done"
+    path.write_text("x\n")
+    mark.touch()
+    assert inbox.complete(0.0) == path
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(path), "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        inbox.put(path, Place.DONE)
+
+    assert (path.exists(), mark.exists()) == (True, False)
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
