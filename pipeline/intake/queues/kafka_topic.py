@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, settings
 from .kafka_offsets import Offsets
+from .kafka_view import KafkaView
 from .message import Message, QueueLostError, known_as
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ class KafkaTopic:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._view = KafkaView(place)
         self._consumer: Any = None
         self._worker = ""
-        self._offsets: dict[int, Offsets] = {}
+        self._assigned: set[int] = set()
+        self._offsets: dict[int, Offsets] = {}  # of those assigned, as soon as they are known
         self._stash: list[Any] = []  # received, and not yet passed on
         self._told: list[Message] = []  # done with, and not yet committed
         self._committed: list[Message] = []  # and nobody was told so
@@ -73,7 +76,10 @@ class KafkaTopic:
                 max_workers=4,
             )
             await self._consumer.subscribe(
-                [self._place.queue], on_revoke=self._give_way, on_lost=self._lose
+                [self._place.queue],
+                on_assign=self._welcome,
+                on_revoke=self._give_way,
+                on_lost=self._lose,
             )
 
         with Translated(self._place):
@@ -87,44 +93,62 @@ class KafkaTopic:
                     await self._settle()
 
                 if not self._stash:
-                    self._stash = await self._receive(most, wait_seconds)
+                    await self._receive(most, wait_seconds)
 
+                await self._find()
                 if not self._stash:
                     return []
 
                 return await self._pass_on()
 
-    async def _receive(self, most: int, wait_seconds: float) -> list[Any]:
-        received = await self._consumer.consume(most, timeout=FLOCK_SECONDS)
-        if not received:
-            received = await self._consumer.consume(1, timeout=wait_seconds)
-            if received and most > 1:
-                received += await self._consumer.consume(most - 1, timeout=FLOCK_SECONDS)
+    async def _receive(self, most: int, wait_seconds: float) -> None:
+        if await self._consume(most, FLOCK_SECONDS):
+            return
 
+        if await self._consume(1, wait_seconds) and most > 1:
+            await self._consume(most - 1, FLOCK_SECONDS)
+
+    async def _consume(self, most: int, wait_seconds: float) -> bool:
+        """Put what comes into the stash, as the client does not give it again; whether any came.
+
+        An error that comes with messages is raised once they are there.
+        """
+        received = await self._consumer.consume(most, timeout=wait_seconds)
+        # Partitions may have been taken away within this very call.
+        self._stash += [
+            raw for raw in received if raw.error() is None and raw.partition() in self._assigned
+        ]
         kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
         for raw in received:
             if (error := raw.error()) is not None:
                 raise kafka.KafkaException(error)
 
-        return list(received)
+        return bool(received)
 
     async def _pass_on(self) -> list[Message]:
         """Commit that these are taken, and by whom; then they may be passed on."""
         received = self._stash
-        for partition in {raw.partition() for raw in received} - self._offsets.keys():
-            self._offsets[partition] = await self._found(partition)
-
         messages = [self._message(raw) for raw in received]
         await self._commit({raw.partition() for raw in received})
         self._stash = []
         # A partition that was taken away meanwhile is another's, with all that is in it.
         return [message for message in messages if message.handle[0] in self._offsets]
 
-    async def _found(self, partition: int) -> Offsets:
+    async def _find(self) -> None:
+        """Learn what is committed of the partitions that were assigned."""
         kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
-        place = kafka.TopicPartition(self._place.queue, partition)
-        (found,) = await self._consumer.committed([place], timeout=ANSWER_SECONDS)
-        return Offsets.found(self._worker, found.offset, found.metadata)
+        new = sorted(self._assigned - self._offsets.keys())
+        if not new:
+            return
+
+        places = [kafka.TopicPartition(self._place.queue, partition) for partition in new]
+        for found in await self._consumer.committed(places, timeout=ANSWER_SECONDS):
+            if found.error is not None:
+                raise kafka.KafkaException(found.error)
+
+            self._offsets[found.partition] = Offsets.found(
+                self._worker, found.offset, found.metadata
+            )
 
     def _message(self, raw: Any) -> Message:
         partition, offset, body = raw.partition(), raw.offset(), raw.value() or b""
@@ -190,14 +214,17 @@ class KafkaTopic:
                 assigned = await self._consumer.assignment()
                 await self._consumer.pause(assigned)
                 try:
-                    self._stash += await self._consumer.consume(1, timeout=0.0)
+                    await self._consume(1, 0.0)
                 finally:
                     await self._consumer.resume(await self._consumer.assignment())
 
+    async def _welcome(self, consumer: Any, places: list[Any]) -> None:  # the library's
+        """Partitions are this worker's from now on."""
+        self._assigned |= {place.partition for place in places}
+
     async def _give_way(self, consumer: Any, places: list[Any]) -> None:
         """Partitions are taken away: settle what was taken of them, and commit it, in this call."""
-        partitions = {place.partition for place in places}
-        self._stash = [raw for raw in self._stash if raw.partition() not in partitions]
+        partitions = self._leave(places)
         try:
             end = time.monotonic() + (0.0 if self._closing else YIELD_SECONDS)
             while time.monotonic() < end and not self._idle(partitions):  # noqa: ASYNC110  # rare
@@ -213,15 +240,21 @@ class KafkaTopic:
 
     async def _lose(self, consumer: Any, places: list[Any]) -> None:  # the library's
         """Partitions are another worker's already."""
+        self._forget(self._leave(places))
+
+    def _leave(self, places: list[Any]) -> set[int]:
+        """Nothing more of these partitions is passed on; which ones they are."""
         partitions = {place.partition for place in places}
+        self._assigned -= partitions
         self._stash = [raw for raw in self._stash if raw.partition() not in partitions]
-        self._forget(partitions)
+        return partitions
 
     def _forget(self, partitions: set[int]) -> None:
         for partition in partitions:
             self._offsets.pop(partition, None)
 
     async def close(self) -> None:
+        await self._view.close()
         consumer, self._consumer = self._consumer, None
         self._closing = True
         if consumer is not None:
@@ -232,52 +265,7 @@ class KafkaTopic:
             self._consumer = None
 
     async def look(self) -> str:
-        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
-        with Translated(self._place):
-            places = await self._look()
-            waiting = 0
-            for place in await self._consumer.committed(places, timeout=ANSWER_SECONDS):
-                low, high = await self._consumer.get_watermark_offsets(
-                    kafka.TopicPartition(place.topic, place.partition), timeout=ANSWER_SECONDS
-                )
-                waiting += high - max(low, place.offset)
-
-        return f"group {self._place.group}: {waiting:,} messages wait in {len(places)} partitions"
-
-    async def _look(self) -> list[Any]:
-        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
-        aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
-        if self._consumer is None:
-            self._consumer = aio.AIOConsumer(
-                settings(self._place)
-                | {
-                    "group.id": self._place.group,
-                    "enable.auto.commit": False,
-                    "auto.offset.reset": "earliest",
-                },
-                max_workers=2,
-            )
-
-        topics = await self._consumer.list_topics(self._place.queue, timeout=ANSWER_SECONDS)
-        topic = topics.topics[self._place.queue]
-        if topic.error is not None:
-            raise kafka.KafkaException(topic.error)
-
-        return [kafka.TopicPartition(self._place.queue, each) for each in topic.partitions]
+        return await self._view.look()
 
     async def peek(self, most: int) -> list[Message]:
-        with Translated(self._place):
-            places = await self._look()
-            committed = await self._consumer.committed(places, timeout=ANSWER_SECONDS)
-            kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
-            for place in committed:
-                if place.offset < 0:
-                    place.offset = kafka.OFFSET_BEGINNING
-
-            await self._consumer.assign(committed)  # which is no member of the group
-            received = await self._consumer.consume(most, timeout=2.0)
-            return [
-                Message(identity=f"{raw.partition()}:{raw.offset()}", body=raw.value() or b"")
-                for raw in received
-                if raw.error() is None
-            ]
+        return await self._view.peek(most)

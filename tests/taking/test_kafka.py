@@ -1,0 +1,125 @@
+"""Kafka's client by itself: errors, rebalances, and a group that was forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import confluent_kafka
+import pytest
+
+from pipeline.intake.queues.kafka_topic import KafkaTopic
+from pipeline.intake.queues.message import QueueLostError
+from pipeline.intake.queues.place import place_of
+from pipeline.intake.source import SourcePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+Partition = confluent_kafka.TopicPartition
+
+
+@dataclass
+class Raw:
+    """A message as the client gives it, or an error in its place."""
+
+    at: int
+    within: int = 0
+    failed: Any = None
+
+    def error(self) -> Any:
+        return self.failed
+
+    def partition(self) -> int:
+        return self.within
+
+    def offset(self) -> int:
+        return self.at
+
+    def headers(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return b"{}"
+
+    def timestamp(self) -> tuple[int, int]:
+        return (0, 0)
+
+
+@dataclass
+class Scripted:
+    """A client that gives what it is told to give, and keeps what is committed."""
+
+    script: list[list[Raw] | Exception | Callable[[], Coroutine[Any, Any, list[Raw]]]]
+    offsets: dict[int, int] = field(default_factory=dict)
+
+    async def consume(self, most: int, timeout: float) -> list[Raw]:  # noqa: ASYNC109  # its name
+        following = self.script.pop(0) if self.script else []
+        if isinstance(following, Exception):
+            raise following
+
+        return following if isinstance(following, list) else await following()
+
+    async def committed(self, places: list[Any], timeout: float) -> list[Any]:  # noqa: ASYNC109
+        return [
+            Partition("topic", each.partition, self.offsets.get(each.partition, -1001))
+            for each in places
+        ]
+
+    async def commit(self, offsets: list[Any], *, asynchronous: bool) -> None:
+        self.offsets |= {each.partition: each.offset for each in offsets}
+
+    async def assignment(self) -> list[Any]:
+        return []
+
+
+def broken() -> Raw:
+    return Raw(-1, failed=confluent_kafka.KafkaError(confluent_kafka.KafkaError._TRANSPORT))
+
+
+async def topic_of(client: Any, *partitions: int) -> KafkaTopic:
+    """A worker's client that was assigned these partitions."""
+    topic = KafkaTopic(place_of(SourcePolicy(url="kafka://127.0.0.1/topic")))
+    topic._consumer, topic._worker = client, "me"  # as `open` does
+    await topic._welcome(client, [Partition("topic", each) for each in partitions])
+    return topic
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [[Raw(0), broken(), Raw(1)]],
+        [[], [Raw(0)], [Raw(1), broken()]],
+    ],
+)
+async def test_messages_that_come_with_an_error_are_not_lost(script: list[Any]) -> None:
+    """The client is past them: they are passed on when the line is there again."""
+    topic = await topic_of(Scripted([*script]), 0)
+    with pytest.raises(QueueLostError):
+        await topic.take(10, 0.0)
+
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 0), (0, 1)]
+
+
+async def test_a_message_before_a_call_that_fails_is_not_lost() -> None:
+    """What the call before it brought is kept."""
+    failed = confluent_kafka.KafkaException(broken().failed)
+    topic = await topic_of(Scripted([[], [Raw(0)], failed]), 0)
+    with pytest.raises(QueueLostError):
+        await topic.take(10, 0.0)
+
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 0)]
+
+
+@pytest.mark.parametrize("within", ["the same call", "the next call"])
+async def test_what_a_rebalance_takes_away_is_not_passed_on(within: str) -> None:
+    """It is another worker's, whichever call had brought it."""
+
+    async def rebalance() -> list[Raw]:
+        await topic._give_way(client, [Partition("topic", 0)])  # as the client does
+        return [Raw(8, 1)] if within == "the next call" else [Raw(1), Raw(8, 1)]
+
+    client = Scripted([[], [Raw(0)], rebalance], {1: 8})
+    topic = await topic_of(client, 0, 1)
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(1, 8)]
+    assert client.offsets == {1: 8}
