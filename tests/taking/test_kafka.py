@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.intake.queues.kafka_topic import KafkaTopic
 from pipeline.intake.queues.message import QueueLostError
 from pipeline.intake.queues.place import place_of
@@ -69,6 +71,10 @@ class Scripted:
     async def commit(self, offsets: list[Any], *, asynchronous: bool) -> None:
         self.offsets |= {each.partition: each.offset for each in offsets}
 
+    async def list_topics(self, topic: str, timeout: float) -> Any:  # noqa: ASYNC109
+        told = SimpleNamespace(error=None, partitions={0: None, 1: None, 2: None})
+        return SimpleNamespace(topics={topic: told})
+
     async def assignment(self) -> list[Any]:
         return []
 
@@ -77,10 +83,11 @@ def broken() -> Raw:
     return Raw(-1, failed=confluent_kafka.KafkaError(confluent_kafka.KafkaError._TRANSPORT))
 
 
-async def topic_of(client: Any, *partitions: int) -> KafkaTopic:
+async def topic_of(client: Any, *partitions: int, fresh: bool = True) -> KafkaTopic:
     """A worker's client that was assigned these partitions."""
     topic = KafkaTopic(place_of(SourcePolicy(url="kafka://127.0.0.1/topic")))
-    topic._consumer, topic._worker = client, "me"  # as `open` does
+    topic._consumer = client
+    await topic.open("me", fresh=fresh)
     await topic._welcome(client, [Partition("topic", each) for each in partitions])
     return topic
 
@@ -123,3 +130,26 @@ async def test_what_a_rebalance_takes_away_is_not_passed_on(within: str) -> None
     topic = await topic_of(client, 0, 1)
     assert [each.handle for each in await topic.take(10, 0.0)] == [(1, 8)]
     assert client.offsets == {1: 8}
+
+
+async def test_a_group_that_was_forgotten_is_not_begun_anew() -> None:
+    """All it has sent would be sent again; it says so, and commits nothing."""
+    client = Scripted([[], [], [Raw(0)]])
+    topic = await topic_of(client, 0, 1, fresh=False)
+    with pytest.raises(SourceError, match=r"no offsets of group journey any more.*--reset-offsets"):
+        await topic.take(10, 0.0)
+
+    await topic._give_way(client, [Partition("topic", 0), Partition("topic", 1)])
+    assert client.offsets == {}
+
+
+async def test_a_group_begins_with_what_it_never_read() -> None:
+    """Nothing was ever committed by a worker that is new, and nothing of a partition that is."""
+    client = Scripted([[Raw(0)], [], [], [Raw(3, 1)]])
+    topic = await topic_of(client, 0)
+    await topic.open("me", fresh=False)  # the line broke before anything was taken
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 0)]
+    await topic._welcome(client, [Partition("topic", 1)])
+    assert await topic.take(10, 0.0) == []
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(1, 3)]
+    assert client.offsets == {0: 0, 1: 0}

@@ -17,10 +17,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from ...errors import SourceError
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, settings
 from .kafka_offsets import Offsets
-from .kafka_view import KafkaView
+from .kafka_view import KafkaView, partitions_of
 from .message import Message, QueueLostError, known_as
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class KafkaTopic:
         self._view = KafkaView(place)
         self._consumer: Any = None
         self._worker = ""
+        self._fresh = False  # until it has committed something
         self._assigned: set[int] = set()
         self._offsets: dict[int, Offsets] = {}  # of those assigned, as soon as they are known
         self._stash: list[Any] = []  # received, and not yet passed on
@@ -61,6 +63,7 @@ class KafkaTopic:
 
     async def open(self, worker: str, *, fresh: bool) -> None:  # the group is made by its use
         self._worker = worker
+        self._fresh = self._fresh or fresh
         if self._consumer is None:
             aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
             self._consumer = aio.AIOConsumer(
@@ -142,12 +145,36 @@ class KafkaTopic:
             return
 
         places = [kafka.TopicPartition(self._place.queue, partition) for partition in new]
-        for found in await self._consumer.committed(places, timeout=ANSWER_SECONDS):
+        committed = await self._consumer.committed(places, timeout=ANSWER_SECONDS)
+        await self._check(committed)
+        for found in committed:
+            self._offsets[found.partition] = Offsets.found(
+                self._worker, found.offset, found.metadata
+            )
+
+    async def _check(self, committed: Sequence[Any]) -> None:
+        """Raise SourceError where what the group has read was forgotten.
+
+        Brokers forget all of it at once; where only some partitions have no offset, they are new.
+        """
+        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+        for found in committed:
             if found.error is not None:
                 raise kafka.KafkaException(found.error)
 
-            self._offsets[found.partition] = Offsets.found(
-                self._worker, found.offset, found.metadata
+        if self._fresh or all(found.offset >= 0 for found in committed):
+            return
+
+        places = await partitions_of(self._consumer, self._place)
+        known = await self._consumer.committed(places, timeout=ANSWER_SECONDS)
+        if all(found.offset < 0 and found.error is None for found in known):
+            raise SourceError(
+                f"{self._place.label} has no offsets of group {self._place.group} any more, by "
+                "which this run has taken contacts: it would begin with the first message, and "
+                "send them again. Brokers forget a group that was away for offsets.retention."
+                "minutes, 7 days by default. Set them where it is to go on: kafka-consumer-groups "
+                f"--group {self._place.group} --topic {self._place.queue} --reset-offsets "
+                "--to-datetime TIME --execute"
             )
 
     def _message(self, raw: Any) -> Message:
@@ -171,6 +198,7 @@ class KafkaTopic:
         ]
         if places:
             await self._consumer.commit(offsets=places, asynchronous=False)
+            self._fresh = False
 
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         for message in messages:
