@@ -150,7 +150,8 @@ async def run_leg(
         )
         with stop.whole():
             async with create_task_group() as beside:
-                beside.start_soon(partial(steer, wiring.pace, directory.path, emit=emitter.emit))
+                steering = partial(steer, wiring.pace, directory.path, stop=stop)
+                beside.start_soon(partial(steering, emit=emitter.emit))
                 if watch is not None:
                     beside.start_soon(watch)
 

@@ -1,4 +1,8 @@
-"""Steering: a task beside the run obeys `pace`, `pause` and `resume`, and tells how it stands."""
+"""Steering: a task beside the run obeys `pace`, `pause` and `resume`, and tells how it stands.
+
+It also sees to it that nobody waits at the end for what will not come: where a run is drained while
+somebody has paused it, or outside its window, what it has taken and not sent is given up.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,15 @@ import anyio
 from anyio import to_thread
 
 from .events import LimitChanged
+from .sending.limits import Limit
 from .settling.live import LiveFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .events import Emit
-    from .sending.limits import Limit
     from .sending.pace import Pace
+    from .stop import Stop
 
 __all__ = ("steer",)
 
@@ -25,14 +30,20 @@ LOOK_SECONDS: Final = 0.25
 LOOKS_A_TELLING: Final = 4
 """Where nothing has changed it is told how the run stands once a second."""
 
+ENDLESS: Final = frozenset({Limit.PAUSED, Limit.WINDOW})
+"""What no drain waits for: it ends when somebody says so, or hours from now."""
 
-async def steer(pace: Pace, directory: Path, *, emit: Emit) -> None:
+
+async def steer(pace: Pace, directory: Path, *, stop: Stop, emit: Emit) -> None:
     """Obey orders and tell how the pace stands, until cancelled."""
     files = LiveFiles(directory)
     limit: Limit | None = None
     looks = 0
     try:
         while True:
+            if stop.drained and limit in ENDLESS:  # told a look ago: who paused it knows
+                stop.give_up()
+
             order = await to_thread.run_sync(files.order)
             if order is not None:
                 _obey(order, pace)

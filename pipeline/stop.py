@@ -7,7 +7,8 @@ is finished. What was never dispatched stays unprocessed, and the next run begin
 
 A worker on a queue has promised more: what it has taken nobody else is given. So when it is drained
 it takes no more, but what is taken is sent and settled; such waits are entered through
-`last_scope()`, and left when the run is halted, or when `give_up()` says that it takes too long.
+`last_scope()`, and left when the run is halted, or when `give_up()` says that it takes too long:
+near the end of the time for a drain, or at once where nothing may be sent (steering.py).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ __all__ = (
     "check_enqueued",
     "check_killed",
     "check_patience",
+    "check_shut",
     "check_story",
     "check_taken_over",
     "told_of",
@@ -284,6 +286,42 @@ def check_drained(bench: Bench) -> None:
     listed = bench.program("results", "run.toml", "--of", "unprocessed")
     assert (listed.code, "cannot be listed" in listed.stderr) == (2, True)
     del bench.program.environment["JOURNEY_WORKER__DRAIN_SECONDS"]
+    bench.configure()
+    with bench.start() as running:
+        bench.drain(running)
+
+    told = bench.audit()
+    assert told["accepted"] == set(bench.keys)
+
+
+def check_shut(bench: Bench) -> None:
+    """A worker that may send nothing ends at once when it is told to, and leaves what it took."""
+    bench.configure(rate=1.0, max_records=10)
+    bench.put(60)
+    environment = bench.program.environment
+    later = datetime.now(UTC) + timedelta(days=2)
+    environment["JOURNEY_DELIVERY__WINDOW"] = f"{later:%a} 12:00-13:00"
+    environment["JOURNEY_DELIVERY__TIME_ZONE"] = "UTC"
+    with bench.start() as running:
+        eventually(lambda: "outside delivery.window" in running.said())
+        running.signal(signal.SIGTERM)
+        ran = running.ended()
+
+    assert (ran.code, ran.json["state"], ran.json["accepted"]) == (0, "interrupted", 0), ran.stderr
+    assert (bench.outstanding(), bench.taken()) == (60, 0)
+    del environment["JOURNEY_DELIVERY__WINDOW"], environment["JOURNEY_DELIVERY__TIME_ZONE"]
+
+    # Paused while it is drained: what is under way is finished, and no more is begun.
+    with bench.start() as running:
+        eventually(bench.taken)
+        running.signal(signal.SIGTERM)
+        eventually(lambda: "SIGTERM received" in running.said())
+        assert bench.program("pause", "run.toml").code == 0
+        ran = running.ended()
+
+    assert (ran.code, ran.json["state"], ran.json["unknown"]) == (0, "interrupted", 0), ran.stderr
+    assert ran.json["unprocessed"]
+    assert bench.outstanding()
     bench.configure()
     with bench.start() as running:
         bench.drain(running)

@@ -25,6 +25,7 @@ QUICKLY = {
     "test_taken_over": ("redis", "nats"),
     "test_patience": ("redis", "sqs"),
     "test_drained": ("redis",),
+    "test_shut": ("redis",),
     "test_enqueued": ("redis",),
     "test_story": (),
 }
@@ -88,6 +89,11 @@ def test_patience(bench: Bench) -> None:
 def test_drained(bench: Bench) -> None:
     """Nothing is taken by looking, and what is left at the end of a drain is sent by the next."""
     queue_source.check_drained(bench)
+
+
+def test_shut(bench: Bench) -> None:
+    """Paused, or outside its window, it ends when it is told to; the next worker sends the rest."""
+    queue_source.check_shut(bench)
 
 
 def test_enqueued(bench: Bench) -> None:
