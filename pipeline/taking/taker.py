@@ -136,25 +136,33 @@ class Taker:
         self._holder.look_after()
 
     async def _named(self, taken: Sequence[Message]) -> list[Message]:
-        """Tell messages apart that have no name: by what the journal misses, else by a number."""
+        """Tell messages apart that have no name: by what comes again, else by a number."""
         name, named, given = self._name, [], set[str]()
+        digests = {message.identity for message in taken if message.anonymous}
+        missed = await self._journal.within(
+            lambda store: {each: store.messages.missed(name, each) for each in digests}
+        )
         for message in taken:
             if not message.anonymous:
                 named.append(message)
                 continue
 
             digest = message.identity
-            missed = await self._journal.within(
-                lambda store, digest=digest: store.messages.missed(name, digest)  # type: ignore[misc]
-            )
-            found = [
-                each for each in missed if each not in self._holder.custody and each not in given
-            ]
-            identity = found[0] if found else f"{digest}.{uuid4().hex}"
+            found = (each for each in missed[digest] if self._is_again(message, each))
+            identity = next((each for each in found if each not in given), None)
+            identity = identity or f"{digest}.{uuid4().hex}"
             given.add(identity)
             named.append(replace(message, identity=identity))
 
         return named
+
+    def _is_again(self, message: Message, missed: str) -> bool:
+        """Whether it may be the one that is missed: what is held comes again by another line."""
+        custody = self._holder.custody
+        if missed in custody:
+            return not custody.came_by(missed, message.line)
+
+        return message.redelivered
 
     def _sorted(self, taken: Sequence[Message]) -> tuple[list[Message], list[Message]]:
         """Those that are not held, each once; and the others."""

@@ -147,6 +147,17 @@ def test_every_delivery_of_a_message_is_acknowledged() -> None:
     assert "m" not in custody
 
 
+def test_custody_knows_by_which_line_a_message_came() -> None:
+    """The numbers of deliveries begin again with each line: those of two are two."""
+    custody = Custody()
+    custody.hold(Message(identity="m", body=b"", line=1, handle=7), first=1, records=1, left=1)
+    assert custody.came_by("m", 1)
+    assert not custody.came_by("m", 2)
+    custody.renew(Message(identity="m", body=b"", line=2, handle=7))
+    assert custody.came_by("m", 2)
+    assert [each.line for each in custody.held] == [1, 2]
+
+
 def test_kafka_knows_what_another_worker_took() -> None:
     """What lies before what another one took is in doubt; what this one took itself is not."""
     mine = Offsets.found("me", -1001, None)

@@ -110,3 +110,38 @@ async def test_a_message_is_told_from_another_of_its_name(tmp_path: Path) -> Non
         )
     )
     assert [key for key, _ in await taken(begun(tmp_path), script)] == ["A", "B", "C", "D"]
+
+
+def unnamed(line: int, tag: int, *, redelivered: bool = False) -> Message:
+    """A message that has no name, and holds what all of them do."""
+    return message("digest", "A", anonymous=True, line=line, handle=tag, redelivered=redelivered)
+
+
+async def test_one_more_without_a_name_is_sent(tmp_path: Path) -> None:
+    """Though the journal never learnt that the one before it was acknowledged."""
+    assert await taken(begun(tmp_path), Script([unnamed(1, 1)])) == [("A", False)]
+    done = Ranges([(1, 1)])
+    store, _ = resumed(tmp_path)
+    assert await taken(store, Script([unnamed(1, 1, redelivered=True)]), done=done) == []
+    store, _ = resumed(tmp_path)
+    assert await taken(store, Script([unnamed(1, 1)]), done=done) == [("A", False)]
+
+
+async def test_what_has_no_name_comes_again_when_the_line_broke(tmp_path: Path) -> None:
+    """It is held still, and not sent again, whatever the queue says of it; one more of it is."""
+    script = Script(
+        [unnamed(1, 1), unnamed(1, 2)],
+        [unnamed(2, 1, redelivered=True), unnamed(2, 2)],
+        [unnamed(2, 3)],
+        [unnamed(2, 4, redelivered=True)],
+    )
+    sent = await taken(begun(tmp_path), script)
+    assert sent == [("A", False), ("A", False), ("A", False), ("A", True)]
+    assert sorted((each.line, each.handle) for each in script.custody.held) == [
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (2, 2),
+        (2, 3),
+        (2, 4),
+    ]

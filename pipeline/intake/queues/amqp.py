@@ -5,8 +5,8 @@ there only while a chunk is taken, for as many messages as are wanted: what it w
 written into the journal at once, and nothing waits in between.
 
 A message has no identity but the one its producer gave it. One without is known by what it holds
-alone, and only when the journal misses such a one; of two that are the same to the last byte both
-are sent.
+alone, and only where it comes again: because RabbitMQ says so, or because it was held when the line
+broke. So of two that are the same to the last byte both are sent.
 
 RabbitMQ closes a channel that has not acknowledged for half an hour (`consumer_timeout`), and gives
 its messages out again. This worker knows them and does not send them twice; another one holds them
@@ -82,18 +82,19 @@ class AmqpQueue:
                 body=body,
                 redelivered=bool(pushed.redelivered),
                 anonymous=named is None,
-                handle=(self._openings, pushed.delivery_tag),
+                line=self._openings,
+                handle=pushed.delivery_tag,
             )
         )
         self._arrived.set()
 
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         self._line.check()
-        told = [message for message in messages if message.handle[0] == self._openings]
+        told = [message for message in messages if message.line == self._openings]
         with Translated(self._place):
             channel = await self._line.channel.get_underlay_channel()
             for message in told:
-                await channel.basic_ack(message.handle[1], wait=False)
+                await channel.basic_ack(message.handle, wait=False)
 
             # What is answered behind them says that they arrived.
             await channel.queue_declare(self._place.queue, passive=True, timeout=ANSWER_SECONDS)

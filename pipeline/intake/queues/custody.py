@@ -40,6 +40,10 @@ class Custody:
     def __contains__(self, identity: str) -> bool:
         return identity in self._by_identity
 
+    def came_by(self, identity: str, line: int) -> bool:
+        """Whether a message that is held was delivered by that line."""
+        return any(each.line == line for each in self._held[self._by_identity[identity]].deliveries)
+
     def hold(self, message: Message, *, first: int, records: int, left: int) -> None:
         """Keep a message of `records` positions from `first` on, `left` of which are to be done."""
         if not left:
@@ -53,7 +57,8 @@ class Custody:
     def renew(self, message: Message) -> None:
         """A message that is held was delivered once more: this delivery is acknowledged, too."""
         deliveries = self._held[self._by_identity[message.identity]].deliveries
-        if all(each.handle != message.handle for each in deliveries):
+        came = message.line, message.handle
+        if all((each.line, each.handle) != came for each in deliveries):
             deliveries.append(message)
 
     def settle(self, first: int, last: int) -> None:

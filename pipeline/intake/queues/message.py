@@ -35,14 +35,16 @@ class Message:
     """One message as it was delivered.
 
     `redelivered`: the queue gave it out before, to whom this worker cannot know. `anonymous`: its
-    identity is what it holds, which another message may hold, too. `handle` is what the queue needs
-    to acknowledge this very delivery.
+    identity is what it holds, which another message may hold, too; `line` says by which opening of
+    the queue it came, and by one it comes once. `handle` is what the queue needs to acknowledge
+    this very delivery.
     """
 
     identity: str
     body: bytes = field(repr=False)
     redelivered: bool = False
     anonymous: bool = False
+    line: int = 0
     handle: Any = field(default=None, repr=False)
 
 
