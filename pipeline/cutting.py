@@ -59,7 +59,7 @@ def cut(plan: Plan, *, key: str, each: int) -> Iterator[Group]:
         for message in cutter.messages(source):
             group.messages.append(message)
             if group.full:
-                group.rejected = cutter.take_rejected()
+                group.rejected += cutter.take_rejected()
                 yield group
                 group = Group()
 

@@ -3,10 +3,10 @@
 What a message holds is told in `cutting.py`: it depends on the sources alone, and so does its
 identity.
 
-How far it came is written down behind each group of messages (`enqueued.py`), and by the queue
-itself where it can be (Redis: exactly, NATS: by the last message). So a process that is killed
-loses nothing; where the queue cannot tell, the last group may be put there twice, with the same
-identities: a worker that gets both sends one.
+What is put is written down before the first message, and how far it came behind each group of them
+(`enqueued.py`); the queue itself knows it where it can (Redis: exactly, NATS: by the last message).
+So a process that is killed loses nothing; where the queue cannot tell, the last group may be put
+there twice, with the same identities: a worker that gets both sends one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ async def enqueue(
 
     with locked(directory):
         begun = Enqueued.of(plan.fingerprints, queue=place.label, each=each)
-        found = begun.found(directory, again=again)
+        find = partial(begun.found, directory, again=again, begins_with=plan.begins_with)
+        found = await to_thread.run_sync(find)
         outlet = outlet_of(place)
         try:
             return await _Enqueuing(outlet, place, directory=directory, emit=emit).work(
@@ -110,13 +111,14 @@ class _Enqueuing:
         # All is read again, and counted again: what is put already is passed over.
         known = max(record.last, await self._opened(record.key))
         record = replace(record, messages=0, contacts=0, rejected=0)
+        await to_thread.run_sync(record.write, self._directory)
         await to_thread.run_sync(record.forget_rejected, self._directory)
         cutting = cut(plan, key=record.key, each=record.each)
         while (group := await to_thread.run_sync(next, cutting, None)) is not None:
             await self._put(record.key, [each for each in group.messages if each.last > known])
             record = replace(
                 record,
-                last=max(known, group.last),
+                last=max(known, record.last, group.last),
                 messages=record.messages + len(group.messages),
                 contacts=record.contacts + sum(each.contacts for each in group.messages),
                 rejected=record.rejected + len(group.rejected),

@@ -34,7 +34,7 @@ def enqueue(
         int, typer.Option("--contacts-per-message", min=1, max=500, help="At the most.")
     ] = 100,
     again: Annotated[
-        bool, typer.Option("--again", help="Put it there anew although all of it is.")
+        bool, typer.Option("--again", help="Put it there anew although it is there.")
     ] = False,
     json: AsJson = False,
 ) -> None:

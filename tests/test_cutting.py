@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import load
@@ -11,8 +12,6 @@ from pipeline.plan import Plan
 from tests.fakes.configs import write_config
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.cutting import Group
 
 
@@ -44,6 +43,15 @@ def test_messages_are_cut_by_the_sources_alone(tmp_path: Path) -> None:
         b'[{"customer_id":"b.csv-0","City":"x"},{"customer_id":"b.csv-1","City":"x"}]'
     )
     assert groups(tmp_path, "*.csv") == [group]
+
+
+def test_what_is_rejected_in_any_file_is_told(tmp_path: Path) -> None:
+    """Also where a group of messages begins in one file and is full in the next."""
+    (tmp_path / "a.csv").write_text("customer_id,City\n1,x\n2,x,y\n")
+    lines = [f"{number},x" for number in range(3, 120)]
+    (tmp_path / "b.csv").write_text("\n".join(["customer_id,City", *lines, "120,x,y"]) + "\n")
+    told = [one.source for group in groups(tmp_path, "*.csv") for one in group.rejected]
+    assert [Path(source).name for source in told] == ["a.csv", "b.csv"]
 
 
 def test_records_arrive_as_they_were_read(tmp_path: Path) -> None:
