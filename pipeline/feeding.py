@@ -59,7 +59,7 @@ async def _enqueue(path: Path, url: str, *, each: int, again: bool, json: bool) 
     from .watching.logs import logging_to
 
     config = load(path)
-    with logging_to(terminal.stderr(), secrets=config.account.secrets):
+    with logging_to(terminal.stderr(), secrets=config.secrets):
         record = await enqueued(
             config, url, each=each, again=again, emit=_say, tell=_Progress().tell
         )

@@ -40,7 +40,7 @@ async def drawn(
     emitter.subscribe(tally.note)
     company = company_of(config, emitter, path=path)
     watch = partial(draw, tally, console)
-    with logging_to(console, secrets=config.account.secrets):
+    with logging_to(console, secrets=config.secrets):
         ended = await _injected(config, options, emitter, watch=watch, companions=company)
 
     _ignore_signals()
@@ -64,7 +64,7 @@ async def recorded(
 
     company = company_of(config, emitter, path=path)
     watch = partial(show, Records(tally))
-    with recording_to(console.file, secrets=config.account.secrets):
+    with recording_to(console.file, secrets=config.secrets):
         try:
             ended = await _injected(config, options, emitter, watch=watch, companions=company)
         except InterruptedRunError:

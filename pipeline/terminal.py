@@ -96,7 +96,7 @@ async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
     config = load(path)
     emitter, tally, console = Emitter(), Tally(), stderr()
     emitter.subscribe(tally.note)
-    with logging_to(console, secrets=config.account.secrets):
+    with logging_to(console, secrets=config.secrets):
         rehearsal = await rehearsed(config, limit=limit, emit=emitter.emit)
 
     for notice in tally.take_notices():
@@ -116,7 +116,7 @@ async def verify(path: Path, options: VerifyOptions, *, json: bool) -> int:
     from .watching.verified import print_verified
 
     config, console = load(path), stderr()
-    with logging_to(console, secrets=config.account.secrets):
+    with logging_to(console, secrets=config.secrets):
         verified = await verified_of(config, options, tell=say)
 
     summary = verified.summary.to_dict()

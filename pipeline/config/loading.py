@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ("load",)
 
+_SECRETS = (("account", "client_secret"), ("source", "password"))
 _SHORTEST_SECRET = 6  # masking "x" of a rehearsal would make riddles of the words
 
 
@@ -106,9 +108,9 @@ def _takes_bool(policy: Any, key: str) -> bool:
 def _error(problems: Iterable[str], origin: Origin) -> ConfigError:
     """One error of many lines. Should a policy have quoted a secret, it is masked here."""
     text = "\n".join(problems)
-    for layer in (origin.written, origin.overrides):
-        account = layer.get("account")
-        secret = account.get("client_secret") if isinstance(account, dict) else None
+    for layer, (name, key) in product((origin.written, origin.overrides), _SECRETS):
+        section = layer.get(name)
+        secret = section.get(key) if isinstance(section, dict) else None
         if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
 

@@ -134,3 +134,9 @@ class Config(BaseModel):
 
     coordination: CoordinationPolicy = Field(default_factory=CoordinationPolicy)
     """What many workers share."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be printed, as far as the config itself holds it."""
+        password = self.source.password
+        return (*self.account.secrets, *((password,) if password else ()))
