@@ -443,7 +443,7 @@ SPOILED = [
     ("[account]", f'[account]\nclient_secret = "{SECRET}'),
     ("[account]", f'[account]\nclient_secrets = "{SECRET}"'),
     ('"mcxxxxxxxx"', f'"mc {SECRET}"\nclient_secret = "{SECRET}"'),
-    ('"contacts.csv"', f'"sftp://{SECRET}@"\npassword = "{SECRET}"'),
+    ('"contacts.csv"', f'"a.csv"\nformat = "{SECRET}"\npassword = "{SECRET}"'),
     ("[journey]", f'[coordination]\nurl = "rdis://:{SECRET}@host"\n[journey]'),
 ]
 
