@@ -37,6 +37,8 @@ CHUNK_CONTACTS: Final = 4_000
 """How many contacts are wanted at a time."""
 CHUNK_BYTES: Final = 4 << 20
 MOST_MESSAGES: Final = 4_000
+LARGE_CONTACTS: Final = 500.0
+LARGE_BYTES: Final = 200_000.0
 WAIT_SECONDS: Final = 0.5
 """How long the queue is waited for at a time: so long a stop may take to be noticed."""
 
@@ -67,8 +69,9 @@ class Taker:
         self._left: int | None = None
         self._stopped: Callable[[], bool] = bool
         self._ready: deque[Contacts] = deque()
-        self._size = 1.0  # contacts in a message, about
-        self._weight = 1_000.0  # bytes of a message, about
+        # What is not known yet is taken for large: few are taken at first, more if they are small.
+        self._size = LARGE_CONTACTS  # contacts in a message, about
+        self._weight = LARGE_BYTES  # bytes of a message, about
 
     def until(self, stopped: Callable[[], bool], *, limit: int | None) -> Self:
         """End when `stopped` says so, or after `limit` contacts."""
@@ -182,8 +185,11 @@ class Taker:
         ]
 
     def _weigh(self, messages: Sequence[Message], bodies: Sequence[Body]) -> None:
-        self._size = max(1.0, sum(body.count for body in bodies) / len(bodies))
-        self._weight = max(1.0, sum(len(each.body) for each in messages) / len(messages))
+        """Learn how large messages are: larger ones count at once, smaller ones by and by."""
+        size = max(1.0, sum(body.count for body in bodies) / len(bodies))
+        weight = max(1.0, sum(len(each.body) for each in messages) / len(messages))
+        self._size = max(size, (self._size + size) / 2)
+        self._weight = max(weight, (self._weight + weight) / 2)
 
     async def _place(self, messages: Sequence[Message], bodies: Sequence[Body]) -> list[Placed]:
         """Write down what was taken, and learn which positions it has."""

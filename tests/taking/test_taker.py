@@ -145,3 +145,14 @@ async def test_what_has_no_name_comes_again_when_the_line_broke(tmp_path: Path) 
         (2, 3),
         (2, 4),
     ]
+
+
+async def test_few_are_taken_until_it_is_known_how_large_they_are(tmp_path: Path) -> None:
+    """Small ones make the next take about twice as large; large ones make it small at once."""
+    small = [[message(f"m{number}", f"K{number}")] for number in range(12)]
+    large = message("large", *map(str, range(1_000)))
+    script = Script(*small, [large], [message("last", "L")])
+    await taken(begun(tmp_path), script)
+    assert script.asked[:4] == [8, 15, 31, 63]
+    assert script.asked[12] > 3_000
+    assert script.asked[13] == 4
