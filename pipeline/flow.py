@@ -150,7 +150,7 @@ async def run_leg(
         )
         with stop.whole():
             async with create_task_group() as beside:
-                steering = partial(steer, wiring.pace, directory.path, stop=stop)
+                steering = partial(steer, wiring.pace, directory.path, sight=sight, stop=stop)
                 beside.start_soon(partial(steering, emit=emitter.emit))
                 if watch is not None:
                     beside.start_soon(watch)

@@ -62,10 +62,7 @@ class Reloader:
             if f"delivery.{name}" in changed and getattr(config.delivery, name) is not None
         }
         if pace:
-            sight.asked |= pace
-            if sight.pace is not None:
-                sight.pace.set(**pace)
-
+            sight.ask(**pace)
             taken |= {f"delivery.{name}" for name in pace}
 
         if "worker.log_level" in changed:

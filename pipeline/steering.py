@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .events import Emit
     from .sending.pace import Pace
     from .stop import Stop
+    from .watching.sight import Sight
 
 __all__ = ("steer",)
 
@@ -34,8 +35,11 @@ ENDLESS: Final = frozenset({Limit.PAUSED, Limit.WINDOW})
 """What no drain waits for: it ends when somebody says so, or hours from now."""
 
 
-async def steer(pace: Pace, directory: Path, *, stop: Stop, emit: Emit) -> None:
-    """Obey orders and tell how the pace stands, until cancelled."""
+async def steer(pace: Pace, directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> None:
+    """Obey orders and tell how the pace stands, until cancelled.
+
+    What is ordered is asked of the process, for the runs that follow this one too.
+    """
     files = LiveFiles(directory)
     limit: Limit | None = None
     looks = 0
@@ -46,7 +50,7 @@ async def steer(pace: Pace, directory: Path, *, stop: Stop, emit: Emit) -> None:
 
             order = await to_thread.run_sync(files.order)
             if order is not None:
-                _obey(order, pace)
+                _obey(order, sight)
 
             standing = pace.standing()
             changed = standing.limit is not limit
@@ -63,11 +67,11 @@ async def steer(pace: Pace, directory: Path, *, stop: Stop, emit: Emit) -> None:
         files.close()
 
 
-def _obey(order: dict[str, Any], pace: Pace) -> None:
+def _obey(order: dict[str, Any], sight: Sight) -> None:
     """Do what is asked; whoever wrote it, what makes no sense is left alone."""
     rate, contacts = order.get("requests_per_second"), order.get("contacts_per_hour")
     in_flight, paused = order.get("max_in_flight"), order.get("paused")
-    pace.set(
+    sight.ask(
         requests_per_second=_positive(rate),
         contacts_per_hour=_positive(contacts),
         max_in_flight=in_flight if type(in_flight) is int and in_flight > 0 else None,

@@ -6,12 +6,22 @@ import json
 import math
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import create_task_group, to_thread
 
 from pipeline.errors import UsageError
+from pipeline.sending.clock import Clock
+from pipeline.sending.pace import Pace
+from pipeline.sending.policy import DeliveryPolicy
+from pipeline.settling.directory import RunDirectory
+from pipeline.settling.live import command
+from pipeline.steering import steer as steering
+from pipeline.stop import Stop
 from pipeline.terminal import steer
+from pipeline.watching.sight import Sight
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.program import Program, eventually
 from tests.fakes.simulator_process import SimulatorProcess
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pipeline.events import Event
     from tests.fakes.program import Running
 
 CONTACTS = 3_000
@@ -179,3 +190,38 @@ def test_a_killed_run(program: Program, simulator: SimulatorProcess) -> None:
     refused = program("resume", "journey.toml")
     assert (refused.code, refused.stdout) == (2, "")
     assert "no run is going on in " in refused.stderr
+
+
+async def test_what_is_asked_holds_for_the_runs_that_follow(tmp_path: Path) -> None:
+    """The next file of a watched folder is sent as the one before it, until it is said
+    otherwise."""
+    events: list[Event] = []
+    stop, sight = Stop(emit=events.append), Sight()
+
+    def begun_anew() -> Pace:
+        pace = Pace(DeliveryPolicy(), clock=Clock(), emit=events.append)
+        sight.open(tmp_path, pace)
+        return pace
+
+    async def order(asked: dict[str, Any]) -> None:
+        """Steer a run, and end it."""
+        async with create_task_group() as beside:
+            pace = begun_anew()
+            beside.start_soon(
+                partial(steering, pace, tmp_path, sight=sight, stop=stop, emit=events.append)
+            )
+            await to_thread.run_sync(_given, tmp_path, asked)
+            beside.cancel_scope.cancel()
+
+    with RunDirectory(str(tmp_path)):
+        await order({"requests_per_second": 7.5, "paused": True})
+        following = begun_anew()
+        assert (following.requests_per_second, following.control.paused) == (7.5, True)
+        await order({"paused": False})
+        following = begun_anew()
+        assert (following.requests_per_second, following.control.paused) == (7.5, False)
+
+
+def _given(directory: Path, asked: dict[str, Any]) -> None:
+    eventually((directory / "live.json").exists)
+    command(directory, asked)

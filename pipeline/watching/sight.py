@@ -38,6 +38,15 @@ class Sight:
         if self.asked:
             pace.set(**self.asked)
 
+    def ask(self, **asked: Any) -> None:
+        """Ask this of the pace of this run, and of those that follow; None: as it is."""
+        self.asked |= {name: value for name, value in asked.items() if value is not None}
+        if self.asked.get("paused") is False:
+            del self.asked["paused"]  # no run begins paused
+
+        if self.pace is not None:
+            self.pace.set(**asked)
+
 
 class Companion(Protocol):
     """A task beside a run, from before its beginning until its books are closed.
