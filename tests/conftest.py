@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests.fakes.figures import figures_told
-
-if TYPE_CHECKING:
-    from typing import Any
+from tests.fakes.figures import FIGURES, figures_told
 
 settings.register_profile("quick", max_examples=60, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -59,9 +56,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"audited: {told}; {verdict}")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What one of several processes tried counts with the others'."""
+    FIGURES.update(getattr(node, "workeroutput", {}).get("figures", {}))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """In CI a skipped test is a failure: what cannot run there is not tested at all."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["figures"] = dict(FIGURES)
+        return
+
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = len(reporter.stats.get("skipped", [])) if reporter else 0
     if "CI" in os.environ and skipped and exitstatus == 0:
