@@ -111,9 +111,14 @@ class Watched:
         """How the last run ended; None where there was no file.
 
         Raises:
-            UsageError: Nothing of the file at hand was sent, and something must be mended first.
+            UsageError: Nothing of the file at hand was sent, and something must be mended first;
+                or another process watches the folder.
         """
         await to_thread.run_sync(self._inbox.prepare)
+        with self._inbox.held():
+            return await self._run()
+
+    async def _run(self) -> Ended | None:
         self._emit(ReadingStarted())
         last: Ended | None = None
         unfinished = await to_thread.run_sync(self._unfinished)

@@ -199,6 +199,37 @@ def test_a_file_that_changes_while_its_run_goes_on(
     assert simulator.contacts(taken="2+") == []
 
 
+def test_a_second_worker(program: Program, simulator: SimulatorProcess, inbox: Path) -> None:
+    """It is kept out, whatever its run directory; after the first one, however that ended, the
+    folder is free."""
+    running = program.start("run", "watch.toml")
+    write_contacts(inbox / "a.csv", range(1, 101))
+    eventually(lambda: simulator.summary()["contacts"]["taken"])
+    with Program(program.directory, **second(program)) as other:
+        kept_out = other("run", "watch.toml")
+        assert kept_out.code == 2
+        assert "inbox is watched by another process" in kept_out.stderr
+        assert other("check", "watch.toml", "--offline").code == 0
+
+    running.signal(signal.SIGKILL)
+    running.ended()
+    write_contacts(inbox / "b.csv", range(101, 201))
+    running = program.start("run", "watch.toml")
+    eventually(lambda: names(inbox) == [])
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 0
+    assert simulator.summary()["contacts"]["taken"] == 200
+    assert simulator.contacts(taken="2+") == []
+
+
+def second(program: Program) -> dict[str, str]:
+    """The environment of a worker that differs in nothing but its run directory."""
+    return {
+        **{name: value for name, value in program.environment.items() if "JOURNEY" in name},
+        "JOURNEY_RUN__DIRECTORY": "another-run",
+    }
+
+
 def test_an_empty_folder(program: Program, inbox: Path) -> None:
     """There is nothing wrong with it, and no option that would send somebody twice."""
     assert inbox.is_dir()

@@ -14,9 +14,10 @@ Told the time, so that tests need not wait. Blocks on files.
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -104,6 +105,38 @@ class Inbox:
                 "when they are settled"
             ) from None
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only process of this machine that takes from the folder; `prepare` came before.
+
+        Two would send the same file, each in a run directory of its own. Raises SourceError where
+        another one is at it.
+        """
+        try:
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+        try:
+            self._lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SourceError(
+                f"{self._folder} is watched by another process, and two would send its files "
+                "twice: let that end or stop it, or give each a folder of its own"
+            ) from None
+        except OSError as error:
+            raise SourceError(
+                f"{self._folder} cannot be locked ({error.strerror}), so that another process "
+                "might send its files too: watch a folder on another file system"
+            ) from None
+
     def complete(self, now: float) -> Path | None:
         """The next file that is complete, by name; None where there is none yet.
 
@@ -112,7 +145,7 @@ class Inbox:
         try:
             self._look(now)
         except OSError as error:
-            raise SourceError(f"{self._folder} cannot be read: {error.strerror}") from None
+            raise self._unreadable(error) from None
 
         for name in sorted(self._seen):
             path = self._folder / name
@@ -172,6 +205,9 @@ class Inbox:
                     seen[entry.name] = known if known and same else _Seen(looks, now)
 
         self._seen = seen
+
+    def _unreadable(self, error: OSError) -> SourceError:
+        return SourceError(f"{self._folder} cannot be read: {error.strerror}")
 
     def __repr__(self) -> str:
         return f"<Inbox {self._folder}, {self.waiting} waiting>"

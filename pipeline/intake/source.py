@@ -58,7 +58,8 @@ class SourcePolicy:
 
     watch: bool = False
     """Whether url is a folder into which files are put as time goes on: each is taken when it is
-    complete, and moved to done/ or failed/ inside. The run lives until a signal."""
+    complete, and moved to done/ or failed/ inside. The run lives until a signal. One process alone
+    watches a folder."""
 
     quiet_seconds: float = 10.0
     """After how long without a change a file of a watched folder is complete. One that a file

@@ -144,6 +144,18 @@ def test_the_mark_goes_first(inbox: Inbox, tmp_path: Path, monkeypatch: pytest.M
     assert (path.exists(), mark.exists()) == (True, False)
 
 
+def test_one_process_at_a_time(inbox: Inbox, tmp_path: Path) -> None:
+    """Who holds the folder keeps others out until the end; looking at it needs no hold."""
+    other = Inbox(tmp_path, quiet_seconds=10.0)
+    with inbox.held():
+        assert not other.holds_files()
+        with pytest.raises(SourceError, match="is watched by another process"), other.held():
+            pass
+
+    with other.held():
+        pass
+
+
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     """It is said which key to look at."""
     with pytest.raises(SourceError, match=r"is no folder: source\.watch needs one"):
