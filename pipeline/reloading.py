@@ -38,6 +38,7 @@ class Reloader:
     def __init__(self, path: Path, config: Config, *, emit: Emit) -> None:
         self._path = path
         self._config = config  # as it holds
+        self._most_in_flight = config.delivery.max_in_flight  # a run has no more senders
         self._emit = emit
 
     async def __call__(self, sight: Sight, *, task_status: TaskStatus[None]) -> None:
@@ -49,6 +50,8 @@ class Reloader:
                     config = await to_thread.run_sync(partial(load, self._path))
                 except JourneyError as error:
                     self._emit(ReloadRefused(detail=str(error)))
+                except Exception as error:  # noqa: BLE001  # a file must not end a run that goes on
+                    self._emit(ReloadRefused(detail=f"{self._path}: {type(error).__name__}"))
                 else:
                     self._take(config, sight)
 
@@ -61,6 +64,9 @@ class Reloader:
             for name in PACE
             if f"delivery.{name}" in changed and getattr(config.delivery, name) is not None
         }
+        if pace.get("max_in_flight", 0) > self._most_in_flight:
+            del pace["max_in_flight"]
+
         if pace:
             sight.ask(**pace)
             taken |= {f"delivery.{name}" for name in pace}

@@ -421,6 +421,14 @@ def test_a_directory_or_binary_is_no_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"x\.toml: is not UTF-8 at byte 6$"):
         load(tmp_path / "x.toml", {})
 
+    (tmp_path / "x.toml").write_text(f"a = {'[' * 20_000}")
+    with pytest.raises(ConfigError, match=r"x\.toml: its lists or tables lie too deep within each"):
+        load(tmp_path / "x.toml", {})
+
+    (tmp_path / "x.toml").write_text(MINIMAL)
+    with pytest.raises(ConfigError, match=r"JOURNEY_MAPPING__FIELDS: its lists or tables lie"):
+        load(tmp_path / "x.toml", {"JOURNEY_MAPPING__FIELDS": "[" * 200_000})
+
 
 def test_default_records_give_way_to_the_endpoint(tmp_path: Path) -> None:
     """A default is no wish: only a number that was written can be too high."""

@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from dataclasses import dataclass, is_dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
 from ..errors import ConfigError
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ("Origin", "Overrides", "Path", "dotted", "read_file", "variable_of")
 
 Path = tuple[str | int, ...]
+
+TOO_DEEP: Final = "its lists or tables lie too deep within each other"
 
 _VARIABLE = re.compile(r"JOURNEY_(?!TEST_)([A-Z]+)__(\w+)")
 
@@ -100,6 +102,9 @@ class Overrides:
                 place = f"line {error.lineno}, column {error.colno}"
                 self.problems.append(f"{variable_of((section, key))}: is not JSON ({place})")
                 return
+            except RecursionError:
+                self.problems.append(f"{variable_of((section, key))}: {TOO_DEEP}")
+                return
 
         self.values.setdefault(section, {})[key] = value
 
@@ -130,6 +135,8 @@ def read_file(path: FilePath) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 at byte {error.start + 1}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: {TOO_DEEP}") from None
     except tomllib.TOMLDecodeError as error:
         said, _, place = str(error).rstrip(")").rpartition(" (at ")
         hint = " (text needs quotes)" if said == "Invalid value" else ""
