@@ -204,7 +204,8 @@ class Cloud:
     def _judge(self, call: Call, now: float, fault: Fault | None = None) -> Answer:
         """The ordinary answer, but for what `fault` says of single contacts."""
         if call.route is Route.TOKEN:
-            return answer_v1(self.tokens, call.body, now=now)
+            legacy = call.query.get("legacy") == "1"
+            return answer_v1(self.tokens, call.body, now=now, legacy=legacy)
 
         if call.route is Route.TOKEN_V2:
             return answer_v2(
@@ -231,7 +232,10 @@ class Cloud:
     def _gate(self, call: Call, now: float) -> Answer | None:
         """Endpoint, token, permission: looked at before the body is."""
         contacts = call.route is Route.BATCH_EVENTS  # the experimental endpoint
-        if contacts and not self._access.endpoint_there:
+        described = call.route is Route.DISCOVERY and Route.BATCH_EVENTS.startswith(
+            f"/{call.argument}/"
+        )
+        if (contacts or described) and not self._access.endpoint_there:
             return answers.NOT_FOUND
 
         kind, _, token = call.authorization.partition(" ")

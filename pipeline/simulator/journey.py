@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ import orjson
 from .fields import Flaw
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .fields import Fields
     from .history import History
@@ -153,6 +154,19 @@ class Journey:
         totals = self.ledger.totals()
         lost = sum(n for cause, n in totals["lost"].items() if cause not in _AT_THE_DOOR)
         return int(totals["taken"] - lost) + len(self.inside)
+
+    def rows(self) -> Iterator[Any]:
+        """The data of each of those rows, None where it is not kept.
+
+        All losses of a contact count as its last one does: where one was lost both at the door and
+        before it, its rows may be some too many or too few.
+        """
+        yield from (None for _ in self.inside)
+        ledger = self.ledger
+        for key, taken in ledger.taken.items():
+            cause = ledger.why_lost(key)
+            times = taken if cause in _AT_THE_DOOR else ledger.entered(key)
+            yield from repeat(ledger.data(key), times)
 
     def forget(self) -> None:
         """Let nobody have been here."""

@@ -6,6 +6,7 @@ their data only where the rehearsal asks for it.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -89,6 +90,11 @@ class Ledger:
         """Why a contact did not enter when it last failed to; None if it always did."""
         _, flaw = self._lost.get(key, (0, None))
         return flaw.cause if flaw else None
+
+    def data(self, key: str) -> Any:
+        """A contact's data when it was last taken, its numbers as text; None if it is not kept."""
+        kept = self._data.get(key, b"null")
+        return json.loads(kept, parse_int=str, parse_float=str)
 
     def totals(self) -> dict[str, Any]:
         """The whole in numbers; `taken` and `entered` count each time."""

@@ -8,13 +8,15 @@ journeys that run or pause. Our choice: a list tells triggers when `extras` are 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
 from . import answers, definitions
 from .answers import Answer, json_answer, refusal
+from .discovery import answer_discovery
+from .publications import answer_publication
 from .routes import Route
+from .rowset_routes import answer_rowset
 
 if TYPE_CHECKING:
     from .journey import EventDefinition, Journey
@@ -35,8 +37,10 @@ def answer_lookup(journey: Journey, call: Call) -> Answer:
             return _event_definitions(journey.definition, call)
         case Route.MEMBERSHIP:
             return _memberships(journey, call.body)
-        case Route.FIELDS | Route.DATA_EXTENSION | Route.ROWSET:
+        case Route.FIELDS | Route.DATA_EXTENSION | Route.ROWSET | Route.ROWSET_PAGE:
             return _data(journey, call)
+        case Route.DISCOVERY:
+            return answer_discovery(call)
         case _:
             return _journeys(journey, call)
 
@@ -48,6 +52,8 @@ def _journeys(journey: Journey, call: Call) -> Answer:
             return json_answer(200, definitions.interaction(journey.definition, call.argument))
         case Route.INTERACTION_VERSIONS:
             return _versions(journey.definition, call)
+        case Route.AUDIT | Route.PUBLISH_STATUS:
+            return answer_publication(journey.definition, call)
         case Route.INTERACTION_BY_ID:
             return _interaction(journey, call)
         case _:
@@ -94,8 +100,11 @@ def _versions(definition: EventDefinition, call: Call) -> Answer:
 
 def _data(journey: Journey, call: Call) -> Answer:
     """What is told of the data extension."""
-    definition, argument = journey.definition, call.argument
-    mine = argument.lower() in {
+    if call.route in {Route.ROWSET, Route.ROWSET_PAGE}:
+        return answer_rowset(journey, call)
+
+    definition = journey.definition
+    mine = call.argument.lower() in {
         definitions.data_extension_id(definition),
         definitions.data_extension_key(definition).lower(),
     }
@@ -104,8 +113,6 @@ def _data(journey: Journey, call: Call) -> Answer:
             return json_answer(200, definitions.fields_of(definition))
         case Route.DATA_EXTENSION if mine:
             return json_answer(200, definitions.data_extension(definition))
-        case Route.ROWSET if mine:
-            return json_answer(200, _rowset(definition, journey.stored()))
         case _:
             return answers.NOT_FOUND
 
@@ -169,25 +176,3 @@ def _memberships(journey: Journey, body: bytes) -> Answer:
     missing = [key for key in keys if key not in set(inside)]
     content = {"results": {"contactMemberships": memberships, "contactsNotFound": missing}}
     return json_answer(200, content)
-
-
-def _rowset(definition: EventDefinition, count: int) -> dict[str, Any]:
-    """GET /data/v1/customobjectdata/key/{key}/rowset, which has no `items` where there are none.
-
-    The rows themselves are not kept: a page of one shows what its shape is.
-    """
-    key = definitions.data_extension_key(definition)
-    token = str(uuid5(NAMESPACE_URL, f"simulator/rowset/{key}/{count}"))
-    shown: dict[str, Any] = {"items": [{"keys": {}, "values": {}}]} if count else {}
-    return {
-        "links": {"self": f"/v1/customobjectdata/token/{token}/rowset?$page=1"},
-        "requestToken": token,
-        "tokenExpireDateUtc": "2024-05-05T05:54:44.95",
-        "customObjectId": definitions.data_extension_id(definition),
-        "customObjectKey": key,
-        "pageSize": 1,
-        "page": 1,
-        "count": count,
-        "top": 0,
-        **shown,
-    }

@@ -118,7 +118,7 @@ class SimulatorOptions:
     knee: int | None = None
     """Requests in flight above which the latency grows in proportion."""
     keep_data: bool = False
-    """Keep the contacts' data for the audit: memory grows with them."""
+    """Keep the contacts' data for the audit and the data extension's rows: memory grows with it."""
 
     def __post_init__(self) -> None:
         if self.host != "localhost" and not _loopback(self.host):

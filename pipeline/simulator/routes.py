@@ -29,16 +29,20 @@ class Route(StrEnum):
     FIELDS = "/data/v1/customObjects/"
     DATA_EXTENSION = "/data/v1/customObjects"
     ROWSET = "/data/v1/customobjectdata/key/"
+    ROWSET_PAGE = "/data/v1/customobjectdata/token/"
     INTERACTION = "/interaction/v1/interactions/key:"
     INTERACTION_VERSIONS = "/interaction/v1/interactions/status/key:"
     INTERACTIONS = "/interaction/v1/interactions"
     INTERACTION_BY_ID = "/interaction/v1/interactions/"
+    AUDIT = "/interaction/v1/interactions/{argument}/audit/all"
+    PUBLISH_STATUS = "/interaction/v1/interactions/publishStatus/"
     MEMBERSHIP = "/interaction/v1/interactions/contactMembership"
     FRESHNESS = "/interaction/v1/interactions/journeyhistory/freshness"
     ESTIMATE = "/interaction/v1/interactions/journeyhistory/estimate"
     DOWNLOAD = "/interaction/v1/interactions/journeyhistory/download"
     SEARCH = "/interaction/v1/interactions/journeyhistory/search"
     SUMMARY = "/interaction/v1/interactions/journeyhistory/summary"
+    DISCOVERY = "/{argument}/v1/rest"
 
     @property
     def scope(self) -> Scope:

@@ -47,6 +47,7 @@ def application(cloud: Cloud, clock: Callable[[], float] = time.time) -> web.App
             web.get(Route.FIELDS + "{argument}/fields", front.on(Route.FIELDS)),
             web.get(Route.DATA_EXTENSION + "/{argument}", front.on(Route.DATA_EXTENSION)),
             web.get(Route.ROWSET + "{argument}/rowset", front.on(Route.ROWSET)),
+            web.get(Route.ROWSET_PAGE + "{argument}/rowset", front.on(Route.ROWSET_PAGE)),
             web.get(Route.INTERACTION + "{argument}", front.on(Route.INTERACTION)),
             web.get(Route.INTERACTIONS, front.on(Route.INTERACTIONS)),
             web.post(Route.MEMBERSHIP, front.on(Route.MEMBERSHIP)),
@@ -59,6 +60,9 @@ def application(cloud: Cloud, clock: Callable[[], float] = time.time) -> web.App
                 Route.INTERACTION_VERSIONS + "{argument}", front.on(Route.INTERACTION_VERSIONS)
             ),
             web.get(Route.INTERACTION_BY_ID + "{argument}", front.on(Route.INTERACTION_BY_ID)),
+            web.get(Route.AUDIT, front.on(Route.AUDIT)),
+            web.get(Route.PUBLISH_STATUS + "{argument}", front.on(Route.PUBLISH_STATUS)),
+            web.get(Route.DISCOVERY, front.on(Route.DISCOVERY)),
             *audit_routes(cloud),
             web.route("*", "/{path:.*}", _not_found),
         ]

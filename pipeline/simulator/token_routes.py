@@ -1,4 +1,9 @@
-"""The two routes that hand out tokens: `/v1/requestToken` and `/v2/token`."""
+"""The two routes that hand out tokens: `/v1/requestToken` and `/v2/token`.
+
+Documented for the old one: a refresh token for `accessType: offline`, that one may be sent instead
+of asking anew, and a legacy token for `?legacy=1`. Our choice: what is said to a refresh token that
+has ended (as to wrong credentials), and to one that comes with a `scope` (400, 10005).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ __all__ = ("answer_v1", "answer_v2")
 _SCOPES: Final = "journeys_read journeys_execute list_and_subscribers_read data_extensions_read"
 
 
-def answer_v1(tokens: Tokens, body: bytes, *, now: float) -> Answer:
+def answer_v1(tokens: Tokens, body: bytes, *, now: float, legacy: bool = False) -> Answer:
     """POST /v1/requestToken with `clientId` and `clientSecret`, as JSON."""
     asked = _json(body)
     if asked is None:
@@ -31,8 +36,19 @@ def answer_v1(tokens: Tokens, body: bytes, *, now: float) -> Answer:
     if tokens.policy.package is Package.ENHANCED:
         return answers.NOT_ELIGIBLE
 
+    refresh = asked.get("refreshToken")
+    if refresh and asked.get("scope"):
+        return refusal(400, 10005, message="scope cannot be used together with refreshToken")
+
+    if refresh and not tokens.refreshes(refresh, now):
+        return answers.BAD_CLIENT
+
     seconds = _number(tokens.policy.seconds)
-    return json_answer(200, {"accessToken": tokens.issue(now), "expiresIn": seconds})
+    told: dict[str, Any] = {"accessToken": tokens.issue(now), "expiresIn": seconds}
+    if refresh or asked.get("accessType") == "offline":
+        told["refreshToken"] = tokens.issue_refresh(now)
+
+    return json_answer(200, told | ({"legacyToken": tokens.legacy()} if legacy else {}))
 
 
 def answer_v2(tokens: Tokens, body: bytes, *, now: float, content_type: str, host: str) -> Answer:

@@ -20,6 +20,8 @@ import orjson
 __all__ = ("Package", "TokenPolicy", "Tokens")
 
 _ALPHABET: Final = string.ascii_letters + string.digits
+_REFRESH_SECONDS: Final = 700 * 86_400
+_GRACE_SECONDS: Final = 300
 
 
 class Package(StrEnum):
@@ -56,6 +58,7 @@ class Tokens:
         self.revoked = 0
         self._ends_v1: dict[str, float] = {}
         self._ends_v2: dict[str, float] = {}
+        self._ends_refresh: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Tokens v1={len(self._ends_v1)} v2={len(self._ends_v2)} issued={self.issued}>"
@@ -82,6 +85,25 @@ class Tokens:
         self.issued += 1
         return token
 
+    def issue_refresh(self, now: float) -> str:
+        """A refresh token, which lives for up to 700 days."""
+        token = _opaque()
+        self._ends_refresh[token] = now + _REFRESH_SECONDS
+        return token
+
+    def refreshes(self, token: object, now: float) -> bool:
+        """Whether a refresh token is good; its first use ends it, after five minutes of grace."""
+        end = self._ends_refresh.get(token, now) if isinstance(token, str) else now
+        if end <= now:
+            return False
+
+        self._ends_refresh[str(token)] = min(end, now + _GRACE_SECONDS)
+        return True
+
+    def legacy(self) -> str:
+        """A token for the oldest interfaces, which opens nothing here."""
+        return _opaque()
+
     def good(self, token: str, now: float) -> bool:
         """Whether a token of the old kind is alive."""
         return self._ends_v1.get(token, now) > now
@@ -94,6 +116,7 @@ class Tokens:
         """End every token there is."""
         self._ends_v1.clear()
         self._ends_v2.clear()
+        self._ends_refresh.clear()
         self.revoked += 1
 
 

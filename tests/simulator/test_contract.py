@@ -152,6 +152,52 @@ async def test_it_needs_the_old_kind_of_token() -> None:
         assert (await wire.get(DEFINITION)).status == 200
 
 
+@believed("INF", "both samples tell the right number; what a wrong one does is not known")
+async def test_a_wrong_record_count() -> None:
+    """It does no harm: RecordCount is not held against the contacts."""
+    async with wire_to() as wire:
+        told = await (await wire.v1()).post(EXPERIMENTAL, experimental("1", "2", RecordCount=7))
+        assert told.status == 201
+        assert (await wire.get("/_simulator/summary")).body["contacts"]["entered"] == 2
+
+
+@believed("INF", "not known for this endpoint; async/events allows it")
+async def test_the_same_contact_twice_in_a_batch() -> None:
+    """It enters twice where the journey lets contacts enter again at any time."""
+    async with wire_to() as wire:
+        assert (await (await wire.v1()).post(EXPERIMENTAL, experimental("1", "1"))).status == 201
+        (line,) = (await wire.get("/_simulator/contacts")).raw.splitlines()
+        assert orjson.loads(line)["entered"] == 2
+
+
+@believed("INF", "mcecli endpoint notes saw /{section}/v1/rest of other sections, never of this")
+@pytest.mark.parametrize("status", [200, 404])
+async def test_the_experimental_section_may_describe_itself(status: int) -> None:
+    """A section lists its methods; 404 where the endpoint was switched off."""
+    async with wire_to(endpoint_there=status == 200) as wire:
+        await wire.v2()
+        told = await wire.get("/interaction-experimental/v1/rest")
+        assert told.status == status
+        if status == 200:
+            method = {"id": str, "path": "batchcontactevents", "httpMethod": "POST"}
+            assert method["path"] in {each["path"] for each in told.body["methods"].values()}
+            assert all(like(each, method) for each in told.body["methods"].values())
+
+
+@believed("COMM", "mcecli endpoint notes: probed live for ten sections")
+async def test_sections_describe_themselves() -> None:
+    """In the style of Google's discovery documents, but for `data`, which has methods alone."""
+    async with wire_to() as wire:
+        await wire.v2()
+        about = {"kind": "discovery#restDescription", "name": "interaction", "version": "v1"}
+        shape = {**about, "title": str, "basePath": str, "methods": dict}
+        told = (await wire.get("/interaction/v1/rest")).body
+        assert like(told, shape)
+        paths = {each["path"]: each["httpMethod"] for each in told["methods"].values()}
+        assert (paths["async/events"], paths["async/events/status"]) == ("POST", "GET")
+        assert (await wire.get("/data/v1/rest")).body.keys() == {"methods"}
+
+
 # 2. The old token
 
 
@@ -162,6 +208,56 @@ async def test_a_v1_token() -> None:
         told = await wire.post("/v1/requestToken", CLIENT_V1)
         shape = {"accessToken": re.compile(r"[A-Za-z0-9]{24}"), "expiresIn": 3600}
         assert (told.status, like(told.body, shape)) == (200, True)
+
+
+@believed("DOC", "requestToken; legacyToken: FuelSDK-Python client.py")
+async def test_what_else_a_v1_answer_may_hold() -> None:
+    """refreshToken for accessType offline, legacyToken for ?legacy=1: ours reads past them."""
+    async with wire_to() as wire:
+        asked = CLIENT_V1 | {"accessType": "offline"}
+        told = await wire.post("/v1/requestToken?legacy=1", asked)
+        named = {"accessToken": str, "expiresIn": 3600, "refreshToken": str, "legacyToken": str}
+        assert (told.status, like(told.body, named)) == (200, True)
+        account = Account(subdomain="mc", client_id="rehearsal")
+        granted = read_grant(told.reply, account=account, secret="s3cret", now=NOW)
+        assert isinstance(granted, Granted)
+        assert granted.lifetime_seconds == 3600
+        assert told.body["refreshToken"] not in repr(granted)
+
+
+@believed("DOC", "requestToken: single use and five minutes of grace; the refusal is a guess")
+async def test_a_refresh_token() -> None:
+    """Sent with the credentials it brings a new one of each kind; an unknown one is refused."""
+    async with wire_to() as wire:
+        first = (await wire.post("/v1/requestToken", CLIENT_V1 | {"accessType": "offline"})).body
+        asked = CLIENT_V1 | {"refreshToken": first["refreshToken"]}
+        told = await wire.post("/v1/requestToken", asked)
+        assert like(told.body, {"accessToken": str, "expiresIn": 3600, "refreshToken": str})
+        assert set(told.body.values()) & set(first.values()) == {3600}
+        assert (await wire.post("/v1/requestToken", asked)).status == 200  # the grace
+        unknown = await wire.post("/v1/requestToken", CLIENT_V1 | {"refreshToken": "x" * 24})
+        assert (unknown.status, unknown.body["errorcode"]) == (401, 1)
+
+
+@believed("COMM", "FuelSDK-Node-Auth lib/fuel-auth.js; what the server says to it is a guess")
+async def test_a_scope_and_a_refresh_token() -> None:
+    """A scope may be sent, but not together with a refresh token."""
+    async with wire_to() as wire:
+        asked = CLIENT_V1 | {"scope": "journeys_read"}
+        assert (await wire.post("/v1/requestToken", asked)).status == 200
+        told = await wire.post("/v1/requestToken", asked | {"refreshToken": "x" * 24})
+        assert (told.status, like(told.body, ERROR)) == (400, True)
+
+
+@believed("INF", "no source tells of another number than 3600")
+async def test_a_v1_token_of_another_life() -> None:
+    """It is believed as it is told."""
+    async with wire_to(token_seconds=3599) as wire:
+        told = await wire.post("/v1/requestToken", CLIENT_V1)
+        account = Account(subdomain="mc", client_id="rehearsal")
+        granted = read_grant(told.reply, account=account, secret="s3cret", now=NOW)
+        assert isinstance(granted, Granted)
+        assert granted.lifetime_seconds == 3599
 
 
 @believed("COMM", "pastebin TDGBjFeZ; FuelSDK-Node-REST test/sample-responses.js")
@@ -244,8 +340,12 @@ async def test_a_v2_token() -> None:
 async def test_what_a_v2_token_carries() -> None:
     """Its payload names the account, and holds 24 characters like an old token's."""
     async with wire_to() as wire:
-        payload = (await wire.v2()).token.split(".")[1]
+        header, payload, _ = (await wire.v2()).token.split(".")
+        stated = json.loads(base64.urlsafe_b64decode(header + "=="))
+        assert stated == {"alg": "HS256", "kid": "4", "ver": "1", "typ": "JWT"}
         carried = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        assert like(carried["eid"], int)
+        assert {"client_id", "stack_key", "platform_version"} <= carried.keys()
         assert len(carried["access_token"]) == 24
         assert carried["client_type"] == "ServerToServer"
 
@@ -294,6 +394,16 @@ def test_an_address_that_is_not_let_in() -> None:
     answer = read_grant(reply, account=account, secret="s3cret", now=NOW)
     assert isinstance(answer, Fatal)
     assert "allow list" in str(answer.error)
+
+
+@believed("COMM", "rudder-transformer network.ts: the other words of invalid_client")
+def test_a_client_id_that_is_not_known() -> None:
+    """The same error in other words: final as well."""
+    said = {"error": "invalid_client", "error_description": "Invalid client ID. Check the ID."}
+    said["error_uri"] = "https://developer.salesforce.com/docs"
+    reply = Reply(status=401, headers={}, body=orjson.dumps(said))
+    account = Account(auth=AuthVersion.V2, subdomain="mc", client_id="rehearsal")
+    assert isinstance(read_grant(reply, account=account, secret="s3cret", now=NOW), Fatal)
 
 
 # 4. async/events
@@ -388,6 +498,30 @@ async def test_the_status_of_what_was_queued() -> None:
         assert (await wire.get(f"{STATUS}?$page=1")).status == 400
 
 
+@believed("DOC", "getStatusOfContacts")
+async def test_the_status_of_one_event() -> None:
+    """By its eventInstanceId, since a date, in an order and pages of a size."""
+    async with wire_to() as wire:
+        await wire.v2()
+        (_, second) = (await wire.post(ASYNC, members("1", "2"))).body["members"]
+        asked = f"{STATUS}?eventInstanceId={second['eventInstanceId']}"
+        more = "&startDate=2024-01-01T00:00:00Z&$orderBy=modifiedDate DESC&$page=1&$pageSize=5"
+        told = await wire.get(asked + more)
+        assert like(told.body, {"page": 1, "pageSize": 5, "count": 1, "items": [dict]})
+        assert told.body["items"][0]["contactKey"] == "2"
+        nothing = await wire.get(STATUS)
+        assert (nothing.status, like(nothing.body, ERROR)) == (400, True)
+
+
+@believed("DOC", "enterContactsIntoJourneyInBatches: the first row of its errors; body a guess")
+async def test_a_key_that_feeds_too_many_journeys() -> None:
+    """10000 refuses the batch as a whole."""
+    async with wire_to("400:errorcode=10000") as wire:
+        told = await (await wire.v2()).post(ASYNC, members("1"))
+        assert (told.status, told.body["errorcode"], like(told.body, ERROR)) == (400, 10000, True)
+        assert isinstance(made_of(told, "1"), Refused)
+
+
 # 5. events
 
 
@@ -430,6 +564,40 @@ async def test_a_single_event_that_is_refused(changed: dict[str, Any], verdict: 
         assert isinstance(made_of(told), verdict)
 
 
+@believed("DOC", "postEvent lists examples of these; their bodies were not seen")
+@pytest.mark.parametrize(
+    ("fault", "options", "body", "status", "verdict"),
+    [
+        ((), {}, b"{", 400, Refused),
+        ((), {}, b'{"ContactKey": "1"}', 400, Refused),
+        (("500:times=1",), {}, b"{}", 500, None),
+        (("401:times=1",), {}, b"{}", 401, RenewToken),
+        ((), {"permitted": False}, b"{}", 403, Fatal),
+        (("429:retry_after=5",), {}, b"{}", 429, TryLater),
+    ],
+)
+async def test_how_else_a_single_event_fails(
+    fault: tuple[str, ...], options: dict[str, Any], body: bytes, status: int, verdict: type | None
+) -> None:
+    """Broken JSON, a missing parameter, a runtime error, token, permission, too many."""
+    async with wire_to(*fault, **options) as wire:
+        told = await (await wire.v2()).post(SINGLE, body)
+        assert (told.status, {"message", "errorcode"} <= told.body.keys()) == (status, True)
+        assert verdict is None or isinstance(made_of(told), verdict)
+
+
+@believed("DOC", "postEvent: charset=UTF-8 where the payload is not ASCII")
+async def test_letters_that_are_not_ascii() -> None:
+    """They come through as they were sent."""
+    data = {**ANN, "FirstName": "Zoë Ñandú 李"}
+    event = {"ContactKey": "ключ", "EventDefinitionKey": KEY, "Data": data}
+    async with wire_to(keep_data=True) as wire:
+        assert (await (await wire.v2()).post(SINGLE, event)).status == 201
+        (line,) = (await wire.get("/_simulator/contacts")).raw.splitlines()
+        kept = orjson.loads(line)
+        assert (kept["contact_key"], kept["data"]) == ("ключ", data)
+
+
 # 6. Looking up
 
 
@@ -441,6 +609,9 @@ async def test_an_event_definition() -> None:
         assert body["mode"] == "Production"
         assert body["publishedInteractionCount"] == 1
         assert body["dataExtensionId"] == body["arguments"]["dataExtensionId"]
+        recorded = "id type name createdDate modifiedDate eventDefinitionKey dataExtensionName"
+        recorded += " metaData interactionCount isVisibleInPicker category disableDEDataLogging"
+        assert set(recorded.split()) <= body.keys()
         field = body["schema"]["fields"][0]
         assert like(field["maxLength"], str)
         assert {"name", "dataType", "isNullable", "isPrimaryKey"} <= field.keys()
@@ -485,6 +656,10 @@ async def test_a_journey(status: str) -> None:
         assert item["triggers"][0]["metaData"]["eventDefinitionKey"] == KEY
         counted = {"currentPopulation", "cumulativePopulation", "metGoal", "metExitCriteria"}
         assert counted <= item["stats"].keys()
+        alone = await wire.get(f"{JOURNEYS}/{item['id']}?extras=stats")
+        assert alone.body["stats"] == item["stats"]
+        named = (await wire.get(f"{JOURNEYS}/key:{item['key']}")).body
+        assert (named["id"], named["status"]) == (item["id"], status)
 
 
 @believed("COMM", "sfmc-devtools and mcecli endpoint notes; jb-api-specification")
@@ -496,6 +671,46 @@ async def test_the_versions_of_a_journey() -> None:
         assert (await wire.get(path)).status == 400
         told = (await wire.get(f"{path}?AllVersions=true")).body
         assert like(told, [{"id": str, "status": "Paused", "versionNumber": 1}])
+
+
+@believed("COMM", "sfmc-devtools audit/all fixtures (recorded)")
+async def test_the_audit_of_a_journey() -> None:
+    """Who changed it and when, the newest first; a publication names its request."""
+    async with wire_to(journey_status="Stopped") as wire:
+        await wire.v2()
+        (journey,) = (await wire.get(JOURNEYS)).body["items"]
+        path = f"{JOURNEYS}/{journey['id']}/audit/all?versionNumber="
+        told = (await wire.get(f"{path}1")).body
+        assert like(told, {"count": 3, "page": 1, "pageSize": 50, "links": {}, "items": [dict]})
+        stop, publish, create = told["items"]
+        shape = {"id": journey["id"], "key": journey["key"], "action": "Stop", "name": str}
+        shape |= {"user": {"name": str, "userId": int}, "timeStamp": str, "versionNumber": 1}
+        shape |= {"originalDefinitionId": str, "description": str}
+        assert like(stop, shape)
+        shape |= {"action": str, "executionMode": "Production"}
+        assert like(create, shape)
+        assert like(
+            publish, shape | {"publishStatus": "PublishCompleted", "publishRequestId": GUID}
+        )
+        assert (await wire.get(f"{path}2")).body["items"] == []
+
+
+@believed("COMM", "sfmc-devtools publishStatus fixtures; that the audit names its id is a guess")
+@pytest.mark.parametrize(
+    ("journey", "status", "errors"), [("Published", "PublishCompleted", 0), ("Draft", "Error", 1)]
+)
+async def test_how_a_publication_ended(journey: str, status: str, errors: int) -> None:
+    """{status, errors, warnings}; errorCode is text, additionalInfo names the activity."""
+    async with wire_to(journey_status=journey) as wire:
+        await wire.v2()
+        (item,) = (await wire.get(JOURNEYS)).body["items"]
+        audit = (await wire.get(f"{JOURNEYS}/{item['id']}/audit/all")).body["items"]
+        (request,) = [each["publishRequestId"] for each in audit if each["action"] == "Publish"]
+        told = (await wire.get(f"{JOURNEYS}/publishStatus/{request}")).body
+        issue = {"errorDetail": str, "errorCode": str, "errorType": str, "additionalInfo": dict}
+        assert like(told, {"status": status, "errors": [issue], "warnings": [issue]})
+        assert (len(told["errors"]), len(told["warnings"])) == (errors, 1)
+        assert (await wire.get(f"{JOURNEYS}/publishStatus/{item['id']}")).status == 404
 
 
 @believed("DOC", "contactMembershipRequest: fifty keys, and who is not found")
@@ -525,6 +740,23 @@ async def test_journey_history() -> None:
         assert told.raw.decode().splitlines() == ["ContactKey,Status", "1,Complete"]
 
 
+@believed("DOC", "downloadJourneyHistory; that statuses are read in any case: community")
+async def test_the_file_of_journey_history() -> None:
+    """Eight columns unless others are asked for, tabs for tsv, and gzip where it is accepted."""
+    async with wire_to(failed_rows=True) as wire:
+        await (await wire.v1()).post(EXPERIMENTAL, experimental("1", "k" * 255))
+        asked = {"start": "2024-01-01T00:00:00Z", "statuses": ["failed"]}
+        path = f"{HISTORY}/download?format=tsv"
+        told = await wire.post(path, asked, x_direct_pipe="true", Accept_Encoding="gzip")
+        assert told.headers["Content-Encoding"] == "gzip"
+        header, row = told.raw.decode().splitlines()
+        names = "TransactionTime ContactKey Status DefinitionId DefinitionName ActivityId"
+        assert header.split("\t") == [*names.split(), "ActivityName", "ActivityType"]
+        assert row.split("\t")[1:3] == ["k" * 255, "Failed"]
+        estimate = (await wire.post(f"{HISTORY}/estimate", asked)).body
+        assert all(like(each, int) for each in estimate.values())
+
+
 @believed("COMM", "gists of MamaiRachid; mcecli endpoint notes")
 async def test_the_search_of_journey_history() -> None:
     """Undocumented: pages of items, and a count that stops at 10,000."""
@@ -538,6 +770,15 @@ async def test_the_search_of_journey_history() -> None:
         assert (item["contactKey"], item["status"]) == ("2", "Complete")
         assert {"transactionTime", "activityName", "clientStatus", "result"} <= item.keys()
         assert (await wire.post(path, {})).body["count"] == 2
+
+
+@believed("COMM", "gists of MamaiRachid: split the time where it is reached")
+async def test_the_search_counts_no_further_than_ten_thousand() -> None:
+    """However many there are."""
+    async with wire_to(max_records=20_000) as wire:
+        await (await wire.v1()).post(EXPERIMENTAL, experimental(*map(str, range(10_001))))
+        told = (await wire.post(f"{HISTORY}/search", {})).body
+        assert (told["count"], told["pageSize"], len(told["items"])) == (10_000, 100, 100)
 
 
 @believed("COMM", "mcecli endpoint notes")
@@ -565,6 +806,46 @@ async def test_the_rows_of_a_data_extension() -> None:
         assert (empty["count"], "items" in empty) == (0, False)
         await wire.post(EXPERIMENTAL, experimental("1", "2"))
         assert (await wire.get(rowset)).body["count"] == 2
+
+
+@believed("COMM", "mcecli endpoint notes; sfmc-dataloader export-de.mjs: links.next, and its path")
+async def test_the_pages_of_rows() -> None:
+    """links.next goes on by the token, without `/data` in front, and is absent at the end."""
+    async with wire_to(keep_data=True) as wire:
+        body = (await (await wire.v1()).get(DEFINITION)).body
+        key = (await wire.get(f"/data/v1/customObjects/{body['dataExtensionId']}")).body["key"]
+        await wire.post(EXPERIMENTAL, experimental("1", "2", "3"))
+        told = (await wire.get(f"/data/v1/customobjectdata/key/{key}/rowset?$pagesize=2")).body
+        token = told["requestToken"]
+        path = f"/v1/customobjectdata/token/{token}/rowset?$page="
+        shape = {"requestToken": GUID, "tokenExpireDateUtc": str, "customObjectId": GUID}
+        shape |= {"customObjectKey": key, "pageSize": 2, "page": 1, "count": 3, "top": int}
+        shape |= {"items": [{"keys": {}, "values": dict}]}
+        assert like(told, shape | {"links": {"self": f"{path}1", "next": f"{path}2"}})
+        last = (await wire.get(f"/data{told['links']['next']}")).body
+        assert like(last, shape | {"page": 2, "links": {"self": f"{path}2"}})
+        assert [len(each["items"]) for each in (told, last)] == [2, 1]
+        unknown = path.replace(token, body["id"])
+        assert (await wire.get(f"/data{unknown}2")).status == 404
+
+
+@believed("COMM", "mcecli endpoint notes and its tests; sfmc-dataloader export-de.mjs")
+async def test_the_values_of_a_row() -> None:
+    """Names in small letters, values as text; 2500 rows a page are the most."""
+    data = {**ANN, "Points": 7, "FirstName": None}
+    payload = experimental(BatchDetails=[{"ContactKey": "1", "Data": data}])
+    async with wire_to(keep_data=True) as wire:
+        body = (await (await wire.v1()).get(DEFINITION)).body
+        key = (await wire.get(f"/data/v1/customObjects/{body['dataExtensionId']}")).body["key"]
+        await wire.post(EXPERIMENTAL, payload)
+        told = (await wire.get(f"/data/v1/customobjectdata/key/{key}/rowset?$pagesize=9000")).body
+        assert told["pageSize"] == 2500
+        values = told["items"][0]["values"]
+        said = {"emailaddress": "ann@example.com", "firstname": "", "points": "7"}
+        assert said.items() <= values.items()
+        assert all(
+            like(name, re.compile(r"[^A-Z]+")) and like(values[name], str) for name in values
+        )
 
 
 # 7. Limits and errors
@@ -618,6 +899,18 @@ async def test_a_refusal_that_passes() -> None:
         told = await (await wire.v1()).post(EXPERIMENTAL, experimental("1"))
         assert (told.status, told.body["errorcode"]) == (400, 10006)
         assert isinstance(made_of(told), TryLater)
+
+
+@believed("DOC", "error-handling: 10006 has additionalErrors; 415 its status alone")
+async def test_errors_of_more_than_one_member() -> None:
+    """10006 with additionalErrors is final, unlike the one without; another media type is 415."""
+    async with wire_to() as wire:
+        event = {"ContactKey": "1", "EventDefinitionKey": KEY, "Data": {"Nonsense": 1}}
+        told = await (await wire.v2()).post(SINGLE, event)
+        assert like(told.body, ERROR | {"errorcode": 10006, "additionalErrors": [{"message": str}]})
+        assert isinstance(made_of(told), Refused)
+        text = await wire.post(SINGLE, event, Content_Type="text/plain")
+        assert (text.status, like(text.body, ERROR)) == (415, True)
 
 
 # 8. Data

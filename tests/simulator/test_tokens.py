@@ -48,6 +48,19 @@ def test_a_token_of_the_new_kind_is_a_jwt_that_leaves_its_elders_alone() -> None
     assert not mint.good_v2(old, 1079.0)
 
 
+def test_a_refresh_token_is_good_once_and_for_five_minutes_after() -> None:
+    """Section 2: up to 700 days; revoking ends it as well."""
+    mint = tokens()
+    used, unused, revoked = (mint.issue_refresh(0.0) for _ in range(3))
+    assert mint.refreshes(used, 10.0)
+    assert mint.refreshes(used, 309.9)
+    assert not mint.refreshes(used, 310.0)
+    assert not mint.refreshes(unused, 700 * 86_400.0)
+    mint.revoke()
+    assert not mint.refreshes(revoked, 10.0)
+    assert not mint.refreshes(["x"], 10.0)
+
+
 def test_revoking_ends_every_token() -> None:
     """After it nothing is good until somebody asks anew."""
     mint = tokens()
