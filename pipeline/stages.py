@@ -157,9 +157,10 @@ class Packer:
         )
         if not contacts.in_doubt:
             await self._pass_on(self._batcher.add(contacts, anyio.current_time()))
-        elif len(contacts):
-            doubt = Unknown(reason=REDELIVERED, detail=REDELIVERED_DETAIL)
-            batch = self._batcher.apart(contacts)
+            return
+
+        doubt = Unknown(reason=REDELIVERED, detail=REDELIVERED_DETAIL)
+        for batch in self._batcher.apart(contacts):
             await self._items.send(Settlement(batch=batch, outcome=doubt, attempt=0))
 
     async def _pass_on(self, sealed: list[Batch]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ("Batch", "Span", "Trigger")
 
@@ -59,6 +59,13 @@ class Batch:
         """The JSON of contact `index`."""
         begin = self.bytes_before(index)
         return self.payload[begin : begin + self.lengths[index]]
+
+    def bodies(self) -> Iterator[bytes]:
+        """The JSON of each contact, in the order of `keys`."""
+        begin = self.start
+        for length in self.lengths:
+            yield self.payload[begin : begin + length]
+            begin += length + 1
 
     def places(self) -> list[tuple[str, int]]:
         """(source, position) of every contact, in the order of `keys`."""

@@ -124,17 +124,10 @@ class Batcher:
 
         return sealed
 
-    def apart(self, contacts: Contacts) -> Batch:
-        """Put contacts into a batch of their own, however many: one that is not sent."""
-        return seal(
-            [contacts.joined],
-            contacts.lengths,
-            batch_id=self._next_id(),
-            spans=(Span(contacts.source, contacts.positions),),
-            keys=contacts.keys,
-            trigger=Trigger.DRAIN,
-            envelope=self._envelope,
-        )
+    def apart(self, contacts: Contacts) -> list[Batch]:
+        """Put contacts that are not to be sent into batches of their own."""
+        aside = Batcher(self._policy, envelope=self._envelope, next_id=self._next_id)
+        return [*aside.add(contacts, 0.0), *aside.flush(Trigger.DRAIN)]
 
     def flush(self, trigger: Trigger) -> list[Batch]:
         """Seal what is gathered, if anything is."""

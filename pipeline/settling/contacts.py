@@ -96,15 +96,17 @@ def failed_rows(
             name,
             ordinals[source],
             position,
-            batch.keys[index],
+            key,
             Stage.DELIVERY.value,
             outcome.reason,
             detail,
-            batch.body(index).decode(),
+            body.decode(),
             batch.batch_id,
             settlement.attempt,
         )
-        for index, (source, position) in enumerate(batch.places())
+        for (source, position), key, body in zip(
+            batch.places(), batch.keys, batch.bodies(), strict=True
+        )
     ]
 
 

@@ -76,6 +76,23 @@ def test_seals_by_bytes_before_the_contact_that_would_not_fit() -> None:
     assert all(len(batch.payload) <= 1_000 for batch in sealed)
 
 
+def test_what_is_not_sent_is_kept_apart_from_what_is() -> None:
+    """In batches no larger than others, whatever is being gathered."""
+    gathering = batcher(max_records=3)
+    gathering.add(contacts(["x"] * 2), now=0.0)
+    aside = gathering.apart(contacts(["y"] * 7, first=11))
+    assert [[position for _, position in batch.places()] for batch in aside] == [
+        [11, 12, 13],
+        [14, 15, 16],
+        [17],
+    ]
+    assert len({batch.batch_id for batch in aside}) == 3
+    assert len(gathering) == 2
+    (sealed,) = gathering.add(contacts(["z"], first=20), now=0.0)
+    assert [position for _, position in sealed.places()] == [1, 2, 20]
+    assert not gathering.apart(contacts([], first=30))
+
+
 def test_linger_counts_from_the_first_contact_of_the_batch() -> None:
     """`due` is the first contact's arrival plus linger, whatever arrives later."""
     gathering = batcher(linger_seconds=2.0)
@@ -220,6 +237,7 @@ def test_picked_contacts_hold_the_same_contacts_byte_for_byte(
         batch = pick(whole, indices, batch_id=100 + part, envelope=ENVELOPE)
         assert_well_formed(batch)
         bodies = [batch.body(index) for index in range(len(batch))]
+        assert bodies == [*batch.bodies()]
         found += zip(batch.places(), batch.keys, bodies, strict=True)
 
     bodies = [whole.body(index) for index in range(len(whole))]
