@@ -222,7 +222,7 @@ class RunDirectory:
 
     def _begin(self, identity: Identity, endpoint: str) -> tuple[JournalStore, Replay]:
         started = datetime.fromtimestamp(self._clock(), UTC)
-        run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(8)}"
         store = begin(
             self.path, run_id=run_id, identity=identity, endpoint=endpoint, clock=self._clock
         )

@@ -157,7 +157,7 @@ def test_run_id_sorts(tmp_path: Path) -> None:
     """A run is named by the second it began in, and something that tells it from others."""
     _, run_id = run(tmp_path)
     assert run_id.startswith("20261123-")
-    assert len(run_id) == len("20261123-164312-3f9a")
+    assert len(run_id) == len("20261123-164312-3f9a3f9a3f9a3f9a")
 
 
 def test_continued(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Kafka knows of a partition how far a group has read it, and with that a line of 
 says who took messages beyond, and up to where, and it is committed before they are passed on: so
 whoever is assigned the partition next knows which of its messages somebody may have sent.
 
-    {"by": "20261123-164312-a0b1", "to": 1200, "doubt": 900}
+    {"by": "20261123-164312-a0b1c2d3e4f5a6b7", "to": 1200, "doubt": 900}
 
 `by` took everything before `to`; what lies before `doubt` was in doubt already when it did.
 Sans-IO.
