@@ -50,12 +50,15 @@ class Group:
         return size >= GROUP_BYTES or len(self.messages) >= GROUP_MESSAGES
 
 
-def cut(plan: Plan, *, key: str, each: int) -> Iterator[Group]:
-    """Yield all records of the plan's sources in messages of `each`, a group at a time; blocks."""
+def cut(plan: Plan, *, key: str, each: int, largest: int) -> Iterator[Group]:
+    """Yield all records of the plan's sources in messages of `each`, a group at a time; blocks.
+
+    A record that makes a message of more than `largest` bytes alone is rejected.
+    """
     group, before = Group(), 0
     for source, fingerprint in zip(plan.sources, plan.fingerprints, strict=True):
         keeps_empty = fingerprint.reading.startswith("parquet")
-        cutter = _Cutter(key, each, before=before, keeps_empty=keeps_empty)
+        cutter = _Cutter(key, each, before=before, largest=largest, keeps_empty=keeps_empty)
         for message in cutter.messages(source):
             group.messages.append(message)
             if group.full:
@@ -73,9 +76,11 @@ def cut(plan: Plan, *, key: str, each: int) -> Iterator[Group]:
 class _Cutter:
     """Cuts the records of one source."""
 
-    def __init__(self, key: str, each: int, *, before: int, keeps_empty: bool) -> None:
+    def __init__(
+        self, key: str, each: int, *, before: int, largest: int, keeps_empty: bool
+    ) -> None:
         self._key, self._each, self._before = key, each, before
-        self._keeps_empty = keeps_empty
+        self._largest, self._keeps_empty = largest, keeps_empty
         self._rejected: list[Rejection] = []
         self._bodies: list[bytes] = []
         self._size = 0
@@ -100,7 +105,7 @@ class _Cutter:
         for position, values in zip(chunk.positions, chunk.records, strict=True):
             record = values if chunk.columns is None else self._named(chunk.columns, values)
             try:
-                body = encode_record(record)
+                body = self._encoded(record)
             except Refused as refused:
                 self._rejected.append(_rejection(chunk.source, position, record, refused=refused))
                 continue
@@ -114,6 +119,17 @@ class _Cutter:
             self._size += len(body) + 1
             if len(self._bodies) == self._each:
                 yield self._message()
+
+    def _encoded(self, record: Any) -> bytes:
+        body = encode_record(record)
+        if len(body) + 2 > self._largest:  # and the brackets
+            raise Refused(
+                "contact_too_large",
+                f"the record takes {len(body):,} bytes, and a message on the queue "
+                f"{self._largest:,} at the most",
+            )
+
+        return body
 
     def _named(self, columns: tuple[str, ...], values: Any) -> dict[str, Any]:
         record = zip(columns, values, strict=True)

@@ -26,7 +26,7 @@ from .enqueued import DIRECTORY, Enqueued
 from .errors import UsageError
 from .events import QueueLost, QueueRegained
 from .intake.queues.message import QueueLostError
-from .intake.queues.outlet import outlet_of
+from .intake.queues.outlet import largest, outlet_of
 from .intake.queues.place import is_queue, place_of
 from .plan import Plan
 from .settling.lock import locked
@@ -44,6 +44,7 @@ __all__ = ("enqueue",)
 
 PASSWORD: Final = "JOURNEY_QUEUE_PASSWORD"  # noqa: S105  # the variable's name
 LONGEST_BACKOFF_SECONDS: Final = 10.0
+TOLD_EVERY: Final = 10
 
 
 async def enqueue(
@@ -103,6 +104,8 @@ class _Enqueuing:
         self._directory = directory
         self._emit = emit
         self._open = False
+        self._tries = 0
+        self._since = 0.0
         self._chance = Random()
 
     async def work(
@@ -110,10 +113,11 @@ class _Enqueuing:
     ) -> Enqueued:
         # All is read again, and counted again: what is put already is passed over.
         known = max(record.last, await self._opened(record.key))
+        self._regain()
         record = replace(record, messages=0, contacts=0, rejected=0)
         await to_thread.run_sync(record.write, self._directory)
         await to_thread.run_sync(record.forget_rejected, self._directory)
-        cutting = cut(plan, key=record.key, each=record.each)
+        cutting = cut(plan, key=record.key, each=record.each, largest=largest(self._place))
         while (group := await to_thread.run_sync(next, cutting, None)) is not None:
             await self._put(record.key, [each for each in group.messages if each.last > known])
             record = replace(
@@ -137,38 +141,56 @@ class _Enqueuing:
         return record
 
     async def _put(self, key: str, messages: list[Outgoing]) -> None:
-        """Put messages; where the queue goes away in the middle, it is asked what it has."""
+        """Put messages; where the queue goes away in the middle, those that it may not have again.
+
+        Where it can be asked what it has, it is.
+        """
         while messages:
             try:
                 if not self._open:
                     known = await self._opened(key)
                     messages = [each for each in messages if each.last > known]
-                    continue
 
-                await self._outlet.put(key, messages)
+                if messages:
+                    await self._outlet.put(key, messages)
             except QueueLostError as error:
                 self._open = False
-                self._emit(QueueLost(queue=self._place.label, detail=str(error)))
+                messages = [each for each in messages if each.identity not in error.confirmed]
+                await self._wait(str(error))
             else:
-                return
+                break
+
+        self._regain()
 
     async def _opened(self, key: str) -> int:
         """Open the outlet, however long that takes; up to which record it has everything."""
-        tries, began = 0, anyio.current_time()
         while True:
             try:
                 known = await self._outlet.open(key)
             except QueueLostError as error:
-                tries += 1
-                if tries == 1:
-                    self._emit(QueueLost(queue=self._place.label, detail=str(error)))
-
-                longest = min(LONGEST_BACKOFF_SECONDS, 0.1 * 2.0 ** min(tries, 10))
-                await anyio.sleep(longest * self._chance.uniform(0.5, 1.0))
+                await self._wait(str(error))
             else:
                 self._open = True
-                if tries:
-                    seconds = anyio.current_time() - began
-                    self._emit(QueueRegained(queue=self._place.label, seconds=seconds))
-
                 return known
+
+    async def _wait(self, detail: str) -> None:
+        """Wait before the queue is tried again, the longer the more often it has failed.
+
+        What is wrong is told at once, and now and then while it lasts: opening it may go well each
+        time, and putting never.
+        """
+        self._tries += 1
+        if self._tries == 1:
+            self._since = anyio.current_time()
+
+        if self._tries % TOLD_EVERY == 1:
+            self._emit(QueueLost(queue=self._place.label, detail=detail))
+
+        longest = min(LONGEST_BACKOFF_SECONDS, 0.1 * 2.0 ** min(self._tries, 10))
+        await anyio.sleep(longest * self._chance.uniform(0.5, 1.0))
+
+    def _regain(self) -> None:
+        if self._tries:
+            seconds = anyio.current_time() - self._since
+            self._emit(QueueRegained(queue=self._place.label, seconds=seconds))
+            self._tries = 0

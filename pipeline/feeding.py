@@ -41,7 +41,7 @@ def enqueue(
     """Put the source's contacts on a queue, for any number of workers; goes on where it stopped.
 
     They are put there as they are read; the workers map them, by the same config. A password comes
-    from JOURNEY_QUEUE_PASSWORD. Exit codes: 0 all of it · 1 some records could not be read ·
+    from JOURNEY_QUEUE_PASSWORD. Exit codes: 0 all of it · 1 some records could not be put ·
     2 usage, config, or there already · 5 interrupted; the same command goes on.
 
     \b
@@ -67,7 +67,7 @@ async def _enqueue(path: Path, url: str, *, each: int, again: bool, json: bool) 
     terminal.say(_told(record))
     if record.rejected:
         where = f"{config.run.directory}/enqueued/{record.name}.rejected.ndjson"
-        terminal.say(f"{record.rejected:,} records could not be read, and are not there: {where}")
+        terminal.say(f"{record.rejected:,} records could not be put, and are not there: {where}")
 
     if json:
         fields = ("queue", "contacts", "messages", "rejected")

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from pipeline.cutting import Group
 
 
-def groups(directory: Path, source: str, *, each: int = 2) -> list[Group]:
+def groups(directory: Path, source: str, *, each: int = 2, largest: int = 1_000_000) -> list[Group]:
     config = write_config(
         directory / "journey.toml",
         url="http://127.0.0.1:1",
         source=str(directory / source),
         mapping={"contact_key": "customer_id", "fields": None},
     )
-    return list(cut(Plan.of(load(config)), key="k", each=each))
+    return list(cut(Plan.of(load(config)), key="k", each=each, largest=largest))
 
 
 def test_messages_are_cut_by_the_sources_alone(tmp_path: Path) -> None:
@@ -84,3 +84,13 @@ def test_a_message_is_no_larger_than_a_queue_takes(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"customer_id,City\n1,{filling}\n2,{filling}\n3,y\n")
     (group,) = groups(tmp_path, "a.csv", each=9)
     assert [each.identity for each in group.messages] == ["k-1-1", "k-2-3"]
+
+
+def test_a_record_that_no_queue_takes_is_rejected(tmp_path: Path) -> None:
+    """Alone; those around it arrive."""
+    (tmp_path / "a.csv").write_text(f"customer_id,City\n1,x\n2,{'x' * 400}\n3,y\n")
+    (group,) = groups(tmp_path, "a.csv", each=9, largest=300)
+    assert [each.contacts for each in group.messages] == [2]
+    (rejected,) = group.rejected
+    assert (rejected.position, rejected.reason) == (2, "contact_too_large")
+    assert "a message on the queue 300 at the most" in rejected.detail

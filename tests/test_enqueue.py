@@ -9,7 +9,14 @@ import pytest
 
 from pipeline.config import load
 from pipeline.enqueue import enqueue
-from pipeline.errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
+from pipeline.errors import (
+    AlreadyInjectedError,
+    InjectedInPartError,
+    RunDirectoryError,
+    SourceError,
+)
+from pipeline.events import QueueLost, QueueRegained
+from pipeline.intake.queues.message import QueueLostError
 from tests.fakes.configs import write_config
 from tests.fakes.outlets import Killed, MemoryOutlet
 
@@ -168,3 +175,36 @@ async def test_a_record_that_is_no_record(bench: Bench) -> None:
     (bench.directory / "run" / "enqueued" / f"{record.name}.json").write_text("{}[")
     with pytest.raises(RunDirectoryError, match="not what `enqueue` writes"):
         await bench(again=True)
+
+
+async def test_a_queue_that_takes_nothing(bench: Bench) -> None:
+    """What cannot be put is tried ever more seldom, and told of now and then."""
+    bench.write("a.csv", range(4))
+    bench.outlet.faults = [(0, QueueLostError("no room"))] * 25
+    await bench()
+    assert bench.keys == ["0", "1", "2", "3"]
+    assert bench.waited[0] < 0.3
+    assert all(5 <= seconds <= 10 for seconds in bench.waited[10:])
+    told = [type(event) for event in bench.said]
+    assert told == [QueueLost, QueueLost, QueueLost, QueueRegained]
+
+
+async def test_a_message_that_can_never_be_put(bench: Bench) -> None:
+    """It ends `enqueue` with a sentence; the same command goes on."""
+    bench.write("a.csv", range(8))
+    bench.outlet.faults = [None, (0, SourceError("too large"))]
+    with pytest.raises(SourceError, match="too large"):
+        await bench()
+
+    await bench()
+    assert bench.outlet.identities == list(dict.fromkeys(bench.outlet.identities))
+    assert bench.keys == [str(key) for key in range(8)]
+
+
+async def test_what_is_confirmed_is_not_put_again(bench: Bench) -> None:
+    """A connection that breaks in the middle of a group costs those alone that nobody confirmed."""
+    bench.write("a.csv", range(8))
+    bench.outlet.faults = [(1, QueueLostError("reset"))]
+    await bench()
+    assert bench.outlet.identities == list(dict.fromkeys(bench.outlet.identities))
+    assert bench.keys == [str(key) for key in range(8)]

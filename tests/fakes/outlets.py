@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeline.intake.queues.message import QueueLostError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,7 +22,8 @@ class Killed(BaseException):
 @dataclass
 class MemoryOutlet:
     """`faults` are what becomes of the next calls of `put`, one each: a number of messages that it
-    takes before it breaks off, an error that it raises then; None where all goes well.
+    takes before it breaks off, an error that it raises then; None where all goes well. A
+    QueueLostError tells of those that it took.
 
     `tells`: whether it knows up to which record it has something, as Redis does.
     """
@@ -40,6 +43,10 @@ class MemoryOutlet:
         self.messages += messages[:taken]
         if taken:
             self.known[name] = messages[taken - 1].last
+
+        if isinstance(error, QueueLostError):
+            confirmed = [each.identity for each in messages[:taken]]
+            raise QueueLostError(str(error), confirmed=confirmed)
 
         if error is not None:
             raise error

@@ -1,16 +1,18 @@
 """RabbitMQ, written to: each message is confirmed, and nothing tells how far that came.
 
-What a process that was killed may have put twice has the same identity; a worker that gets both
-sends one.
+What a process that was killed, or a connection that broke before the confirmation, may have put
+twice has the same identity; a worker that gets both sends one.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from ...errors import SourceError
 from ..extras import need
 from .amqp_line import ANSWER_SECONDS, AmqpLine, Translated
+from .message import QueueLostError
+from .outlet import all_put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,24 +36,33 @@ class AmqpOutlet:
 
     async def put(self, name: str, messages: Sequence[Outgoing]) -> None:  # see open
         self._line.check()
+        confirmed: set[str] = set()
+        await all_put((self._publish(each, confirmed) for each in messages), confirmed=confirmed)
+
+    async def _publish(self, message: Outgoing, confirmed: set[str]) -> None:
         pika = need("aio_pika", extra="amqp", what=self._place.label)
-        exchange = self._line.channel.default_exchange
-        with Translated(self._place):
-            await asyncio.gather(
-                *(
-                    exchange.publish(
-                        pika.Message(
-                            message.body,
-                            message_id=message.identity,
-                            content_type="application/json",
-                            delivery_mode=pika.DeliveryMode.PERSISTENT,
-                        ),
-                        routing_key=self._place.queue,
-                        timeout=ANSWER_SECONDS,
-                    )
-                    for message in messages
+        try:
+            with Translated(self._place):
+                await self._line.channel.default_exchange.publish(
+                    pika.Message(
+                        message.body,
+                        message_id=message.identity,
+                        content_type="application/json",
+                        delivery_mode=pika.DeliveryMode.PERSISTENT,
+                    ),
+                    routing_key=self._place.queue,
+                    timeout=ANSWER_SECONDS,
                 )
-            )
+        except QueueLostError as lost:
+            if "larger than" in str(lost):
+                raise SourceError(
+                    f"{self._place.label}: {lost}. Raise max_message_size, or take fewer "
+                    "--contacts-per-message"
+                ) from lost
+
+            raise
+
+        confirmed.add(message.identity)
 
     async def close(self) -> None:
         await self._line.close()

@@ -72,6 +72,7 @@ class Translated:
             kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
             kafka.KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  # as above
             kafka.KafkaError.OFFSET_METADATA_TOO_LARGE,
+            kafka.KafkaError.MSG_SIZE_TOO_LARGE,
         }
         if code in refused:
             raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error

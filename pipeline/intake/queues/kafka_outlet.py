@@ -49,14 +49,20 @@ class KafkaOutlet:
         return 0
 
     async def put(self, name: str, messages: Sequence[Outgoing]) -> None:  # see open
-        with Translated(self._place):
-            await asyncio.to_thread(self._put, messages)
+        confirmed: set[str] = set()
+        try:
+            with Translated(self._place):
+                await asyncio.to_thread(self._put, messages, confirmed)
+        except QueueLostError as lost:
+            raise QueueLostError(str(lost), confirmed=confirmed) from lost
 
-    def _put(self, messages: Sequence[Outgoing]) -> None:
+    def _put(self, messages: Sequence[Outgoing], confirmed: set[str]) -> None:
         errors: list[Any] = []
 
-        def heard(error: Any, _: Any) -> None:
-            if error is not None:
+        def heard(error: Any, message: Any) -> None:
+            if error is None:
+                confirmed.add(message.key().decode())
+            else:
                 errors.append(error)
 
         for message in messages:
@@ -71,7 +77,8 @@ class KafkaOutlet:
 
         self._producer.flush(3 * ANSWER_SECONDS)
         if errors:
-            raise QueueLostError(errors[0].str())
+            kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
+            raise kafka.KafkaException(errors[0])
 
         if len(self._producer):
             raise QueueLostError("it does not answer")

@@ -7,13 +7,20 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ("Message", "Queue", "QueueLostError", "digest_of", "known_as")
 
 
 class QueueLostError(Exception):
-    """The queue cannot be talked to just now; open it again. Its text is a sentence's end."""
+    """The queue cannot be talked to just now; open it again. Its text is a sentence's end.
+
+    `confirmed`: the identities of those messages that were to be put, and that it has for good.
+    """
+
+    def __init__(self, told: str, *, confirmed: Iterable[str] = ()) -> None:
+        super().__init__(told)
+        self.confirmed = frozenset(confirmed)
 
 
 def digest_of(body: bytes) -> str:

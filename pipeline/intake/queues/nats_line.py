@@ -74,6 +74,12 @@ class Translated:
         told = str(error) or type(error).__name__
         refused = isinstance(error, core.AuthorizationError) or "authorization" in told.lower()
         jetstream = need("nats.js.errors", extra="nats", what=self._place.label)
+        if isinstance(error, core.MaxPayloadError):
+            raise SourceError(
+                f"{self._place.label}: a message is larger than its server takes. Raise "
+                "max_payload, or take fewer --contacts-per-message"
+            ) from error
+
         if refused or isinstance(error, jetstream.BadRequestError | jetstream.NotFoundError):
             raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
 
