@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..settling.history import course_of
+from ..settling.state import RunState
 from .latency import Latency, quantile
 from .progress import duration
 from .samples import QUANTILES
@@ -53,7 +54,7 @@ def report_of(view: JournalView, directory: Path) -> str:
         version=__version__,
         summary=summary,
         began=_told(summary["started_at"]),
-        ended=_told(summary["ended_at"]),
+        ended=_ended(summary["ended_at"], summary["state"]),
         event_definition_key=run.identity.event_definition_key,
         sources=[source.name for source in run.identity.sources],
         reasons=course.reasons,
@@ -114,8 +115,12 @@ def _inert(samples: Sequence[Mapping[str, Any]]) -> Markup:
     return Markup(text)  # noqa: S704  # made harmless
 
 
-def _told(at: str | None) -> str:
-    if at is None:
-        return "still going on"
+def _ended(at: str | None, state: str) -> str:
+    if at is not None:
+        return _told(at)
 
+    return "still going on" if state == RunState.RUNNING else "its process ended"
+
+
+def _told(at: str) -> str:
     return f"{datetime.fromisoformat(at).astimezone():%d %b %Y %H:%M:%S %Z}"

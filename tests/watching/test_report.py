@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pipeline.settling.directory import RunDirectory
 from pipeline.settling.history import course_of
 from pipeline.settling.view import viewed
 from pipeline.watching.report import report_of
@@ -65,6 +66,14 @@ def test_what_nobody_watched_is_drawn_from_the_journal(tmp_path: Path) -> None:
     assert sample["p50"] is not None
     assert "missing_contact_key" in text
     assert "customer_id is empty" not in text  # a detail may quote a record
+
+
+def test_when_it_ended(tmp_path: Path) -> None:
+    """Whose process was killed is not said to go on, and who goes on is."""
+    begun(tmp_path).close()
+    assert '<td class="number">its process ended</td>' in report(tmp_path)
+    with RunDirectory(str(tmp_path)):
+        assert '<td class="number">still going on</td>' in report(tmp_path)
 
 
 def test_nothing_settled_yet(tmp_path: Path) -> None:
