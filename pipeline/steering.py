@@ -7,6 +7,7 @@ somebody has paused it, or outside its window, what it has taken and not sent is
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +66,9 @@ async def steer(pace: Pace, directory: Path, *, sight: Sight, stop: Stop, emit: 
             await anyio.sleep(LOOK_SECONDS)
     finally:
         files.close()
+        if limit not in {None, Limit.SOURCE}:
+            # Nothing limits a run that has ended: so it is told until the next file's begins.
+            emit(LimitChanged(limit=Limit.SOURCE.value, since=datetime.now(UTC)))
 
 
 def _obey(order: dict[str, Any], sight: Sight) -> None:

@@ -13,6 +13,7 @@ import pytest
 from anyio import create_task_group, to_thread
 
 from pipeline.errors import UsageError
+from pipeline.events import LimitChanged
 from pipeline.sending.clock import Clock
 from pipeline.sending.pace import Pace
 from pipeline.sending.policy import DeliveryPolicy
@@ -217,6 +218,8 @@ async def test_what_is_asked_holds_for_the_runs_that_follow(tmp_path: Path) -> N
         await order({"requests_per_second": 7.5, "paused": True})
         following = begun_anew()
         assert (following.requests_per_second, following.control.paused) == (7.5, True)
+        told = [event.limit for event in events if isinstance(event, LimitChanged)]
+        assert told[-2:] == ["paused", "source"]  # until the next one begins
         await order({"paused": False})
         following = begun_anew()
         assert (following.requests_per_second, following.control.paused) == (7.5, False)
