@@ -40,6 +40,7 @@ from .events import (
 )
 from .flow import accompanied, run_leg
 from .intake.inbox import Inbox, Place
+from .intake.locate import shown
 from .legs import RunOptions
 from .sending.client import open_client
 from .sending.clock import Clock
@@ -206,7 +207,8 @@ class Watched:
     async def _fail(self, path: Path, error: Exception) -> None:
         place = await to_thread.run_sync(self._inbox.put, path, Place.FAILED)
         if place is not None:  # what lies there now comes in its turn
-            self._emit(FileFailed(name=path.name, place=str(place), detail=str(error)))
+            told = FileFailed(name=shown(path.name), place=shown(str(place)), detail=str(error))
+            self._emit(told)
 
     def _unfinished(self) -> Path | None:
         """The file whose run an earlier process left: it comes first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from random import Random
@@ -228,6 +229,31 @@ def second(program: Program) -> dict[str, str]:
         **{name: value for name, value in program.environment.items() if "JOURNEY" in name},
         "JOURNEY_RUN__DIRECTORY": "another-run",
     }
+
+
+def test_a_name_that_is_not_utf_8(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """It is the file's own fault: set aside, told by its bytes' numbers, and the worker goes on. A
+    run of such a path alone says the same."""
+    name = os.fsdecode(b"caf\xe9.csv")
+    write_contacts(inbox / name, range(1, 11))
+    with Program(program.directory, JOURNEY_SOURCE__URL=f"inbox/{name}") as other:
+        alone = other("run", "watch.toml")
+        assert (alone.code, r"caf\xe9.csv: the file's name is not UTF-8" in alone.stderr) == (
+            2,
+            True,
+        )
+
+    write_contacts(inbox / "z.csv", range(11, 21))
+    running = program.start("run", "watch.toml")
+    eventually(lambda: names(inbox) == [])
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert ran.code == 0
+    assert r"caf\xe9.csv was not sent and lies in inbox/failed/caf\xe9.csv now" in ran.stderr
+    assert (names(inbox / "done"), names(inbox / "failed")) == (["z.csv"], [name])
+    assert simulator.summary()["contacts"]["taken"] == 10
 
 
 def test_an_empty_folder(program: Program, inbox: Path) -> None:

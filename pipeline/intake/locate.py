@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .remote import Store
     from .source import FileSource, SourcePolicy
 
-__all__ = ("is_data", "is_remote", "locate")
+__all__ = ("is_data", "is_remote", "locate", "shown")
 
 _NO_DATA: Final = f"holds no file ending in {ENDINGS} or {ENDING} (.gz and .zst allowed)"
 
@@ -65,6 +65,11 @@ def _is_far(url: str) -> bool:
 
 def _sources(name: str, origin: Origin, policy: SourcePolicy) -> list[FileSource]:
     """The source that a file is, or those that lie in an archive."""
+    if (told := shown(name)) != name:
+        raise SourceError(
+            f"{told}: the file's name is not UTF-8, and outcomes carry it. Rename it."
+        )
+
     if not name.lower().endswith(ENDING):
         return [source_of(name, origin, policy)]
 
@@ -168,6 +173,11 @@ def _check_readable(path: Path) -> None:
         )
 
     PathOrigin(path).open().close()
+
+
+def shown(name: str) -> str:
+    """A file's name as it can be told: what is not UTF-8 in it as `\\xe9`."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def is_data(name: str) -> bool:

@@ -180,15 +180,19 @@ class _Handler(logging.Handler):
             "at": _iso(record.created),
             "level": record.levelname.lower(),
             "event": "Log",
-            "text": masked(text, self._secrets),
+            "text": self._fit(text),
             **({"logger": record.name} if ours is None else self._clean(ours)),
         }
 
     def _clean(self, members: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: masked(value, self._secrets) if isinstance(value, str) else value
+            name: self._fit(value) if isinstance(value, str) else value
             for name, value in members.items()
         }
+
+    def _fit(self, text: str) -> str:
+        """No secret, and nothing that UTF-8 has not: a file's name may hold any bytes."""
+        return masked(text, self._secrets).encode(errors="backslashreplace").decode()
 
     def close(self) -> None:
         self._writer.close()

@@ -47,6 +47,17 @@ def test_a_library_is_heard_and_no_secret_told() -> None:
     assert (third["event"], third["detail"]) == ("X", "***")
 
 
+def test_what_is_not_utf_8() -> None:
+    """A file's name may hold any bytes: its record is written, and those told by their numbers."""
+    stream = io.StringIO()
+    handler = records._Handler(records._Writer(stream), frozenset())
+    told = {"event": "X", "name": "caf\udce9"}
+    handler.emit(logging.makeLogRecord({"levelno": 30, "msg": "caf\udce9.csv", "record": told}))
+    handler.close()
+    (line,) = lines(stream)
+    assert (line["text"], line["name"]) == (r"caf\udce9.csv", r"caf\udce9")
+
+
 def test_notices_and_progress() -> None:
     """A notice is a record at once; progress is one each ten seconds, and the last."""
     stream, tally = io.StringIO(), Tally()
