@@ -4,7 +4,7 @@ A queue numbers messages, not contacts, and delivers them again whenever it is i
 message that is taken is written down, with the positions its contacts get, before anything of it
 may be dispatched: positions count on from the highest of the source. A message that comes again is
 known by its identity and has its old positions; those of them that are done are not sent again. If
-it was in doubt when it was first taken it stays so: what is not done of it is not sent, ever.
+it was in doubt when it was first taken it stays so: no process takes it for this worker's own.
 
 A message is forgotten some time after the queue was told to forget it: a queue may lose that word.
 One that the queue never brought again, because it went to another worker or was deleted there, is

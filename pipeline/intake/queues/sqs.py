@@ -147,12 +147,6 @@ def _tens(messages: Sequence[Message]) -> list[Sequence[Message]]:
     return [messages[begin : begin + AT_ONCE] for begin in range(0, len(messages), AT_ONCE)]
 
 
-def _bound(
-    work: Callable[..., Awaitable[Any]], some: Sequence[Message]
-) -> Callable[[], Awaitable[Any]]:
-    return lambda: work(some)
-
-
 def _message(told: dict[str, Any]) -> Message:
     given = told.get("MessageAttributes", {}).get(IDENTITY, {}).get("StringValue")
     body = told["Body"].encode("utf-8", "surrogatepass")
