@@ -54,7 +54,7 @@ class Holder:
     ) -> None:
         """`worker` is what the queue knows us by, `fresh` whether it never gave us anything."""
         self.queue: Queue = queue_of(place)
-        self.custody = Custody()
+        self.custody = Custody(self.queue.finish)
         self._place = place
         self._worker, self._fresh = worker, fresh
         self._journal = journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import confluent_kafka
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.intake.queues.kafka_topic import KafkaTopic
+from pipeline.intake.queues.custody import Custody
+from pipeline.intake.queues.kafka_topic import YIELD_SECONDS, KafkaTopic
 from pipeline.intake.queues.message import QueueLostError
 from pipeline.intake.queues.place import place_of
 from pipeline.intake.source import SourcePolicy
@@ -77,6 +79,11 @@ class Scripted:
 
     async def assignment(self) -> list[Any]:
         return []
+
+    async def pause(self, places: list[Any]) -> None:
+        """Nothing comes that is not in the script."""
+
+    resume = pause
 
 
 def broken() -> Raw:
@@ -153,3 +160,34 @@ async def test_a_group_begins_with_what_it_never_read() -> None:
     assert await topic.take(10, 0.0) == []
     assert [each.handle for each in await topic.take(10, 0.0)] == [(1, 3)]
     assert client.offsets == {0: 0, 1: 0}
+
+
+async def test_a_rebalance_waits_for_what_is_settled_meanwhile() -> None:
+    """Also one that is served where what is held is extended: it is marked without any task."""
+
+    async def rebalance() -> list[Raw]:
+        asyncio.get_running_loop().call_later(0.05, custody.settle, 1, 1)
+        await topic._give_way(client, [Partition("topic", 0)])
+        return []
+
+    client = Scripted([[Raw(0)], rebalance])
+    topic = await topic_of(client, 0)
+    topic.extend_seconds = -1.0  # always due
+    custody = Custody(topic.finish)
+    (message,) = await topic.take(10, 0.0)
+    custody.hold(message, first=1, records=1, left=1)
+    async with asyncio.timeout(YIELD_SECONDS / 6):
+        await topic.extend(custody.held)
+
+    assert client.offsets == {0: 1}
+    assert custody.take_done() == [message]
+
+
+async def test_what_comes_while_extending_is_kept_and_an_error_is_told() -> None:
+    """The client gives neither again."""
+    topic = await topic_of(Scripted([[Raw(0), broken()]]), 0)
+    topic.extend_seconds = -1.0
+    with pytest.raises(QueueLostError):
+        await topic.extend([])
+
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 0)]

@@ -88,6 +88,9 @@ class AmqpQueue:
         )
         self._arrived.set()
 
+    def finish(self, messages: Sequence[Message]) -> None:
+        """It is enough to acknowledge them."""
+
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         self._line.check()
         told = [message for message in messages if message.line == self._openings]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .message import Message
 
@@ -27,7 +27,9 @@ class _Held:
 class Custody:
     """Messages by their positions. Each position is settled once, as the settler sees to."""
 
-    def __init__(self) -> None:
+    def __init__(self, finished: Callable[[list[Message]], None] = lambda _: None) -> None:
+        """`finished` is told of messages as soon as they are done with."""
+        self._finished = finished
         self._firsts: list[int] = []
         self._held: dict[int, _Held] = {}
         self._by_identity: dict[str, int] = {}
@@ -47,7 +49,7 @@ class Custody:
     def hold(self, message: Message, *, first: int, records: int, left: int) -> None:
         """Keep a message of `records` positions from `first` on, `left` of which are to be done."""
         if not left:
-            self._done.append(message)
+            self._finish([message])
             return
 
         self._held[first] = _Held(deliveries=[message], last=first + records - 1, left=left)
@@ -75,7 +77,11 @@ class Custody:
         deliveries = self._held.pop(begin).deliveries
         del self._by_identity[deliveries[0].identity]
         del self._firsts[bisect_left(self._firsts, begin)]
+        self._finish(deliveries)
+
+    def _finish(self, deliveries: list[Message]) -> None:
         self._done += deliveries
+        self._finished(deliveries)
 
     @property
     def held(self) -> list[Message]:

@@ -63,6 +63,9 @@ class Offsets:
 
     def finish(self, offset: int) -> None:
         """A message is done with."""
+        if offset not in self._open:
+            return
+
         self._done.add(offset)
         while self._open and (first := next(iter(self._open))) in self._done:
             self._done.discard(first)

@@ -17,11 +17,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import SourceError
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, settings
 from .kafka_offsets import Offsets
-from .kafka_view import KafkaView, partitions_of
+from .kafka_view import KafkaView, check_remembered, committed_of
 from .message import Message, QueueLostError, known_as
 
 if TYPE_CHECKING:
@@ -139,42 +138,17 @@ class KafkaTopic:
 
     async def _find(self) -> None:
         """Learn what is committed of the partitions that were assigned."""
-        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
         new = sorted(self._assigned - self._offsets.keys())
         if not new:
             return
 
-        places = [kafka.TopicPartition(self._place.queue, partition) for partition in new]
-        committed = await self._consumer.committed(places, timeout=ANSWER_SECONDS)
-        await self._check(committed)
+        committed = await committed_of(self._consumer, self._place, new)
+        if not self._fresh:
+            await check_remembered(self._consumer, self._place, committed)
+
         for found in committed:
             self._offsets[found.partition] = Offsets.found(
                 self._worker, found.offset, found.metadata
-            )
-
-    async def _check(self, committed: Sequence[Any]) -> None:
-        """Raise SourceError where what the group has read was forgotten.
-
-        Brokers forget all of it at once; where only some partitions have no offset, they are new.
-        """
-        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
-        for found in committed:
-            if found.error is not None:
-                raise kafka.KafkaException(found.error)
-
-        if self._fresh or all(found.offset >= 0 for found in committed):
-            return
-
-        places = await partitions_of(self._consumer, self._place)
-        known = await self._consumer.committed(places, timeout=ANSWER_SECONDS)
-        if all(found.offset < 0 and found.error is None for found in known):
-            raise SourceError(
-                f"{self._place.label} has no offsets of group {self._place.group} any more, by "
-                "which this run has taken contacts: it would begin with the first message, and "
-                "send them again. Brokers forget a group that was away for offsets.retention."
-                "minutes, 7 days by default. Set them where it is to go on: kafka-consumer-groups "
-                f"--group {self._place.group} --topic {self._place.queue} --reset-offsets "
-                "--to-datetime TIME --execute"
             )
 
     def _message(self, raw: Any) -> Message:
@@ -200,15 +174,16 @@ class KafkaTopic:
             await self._consumer.commit(offsets=places, asynchronous=False)
             self._fresh = False
 
-    async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+    def finish(self, messages: Sequence[Message]) -> None:  # giving way waits for it
         for message in messages:
             partition, offset = message.handle
             if partition in self._offsets:
                 self._offsets[partition].finish(offset)
-                self._told.append(message)
 
-        # While the client is asked for messages nothing else can be said to it, and giving way
-        # waits for what is marked here. What is marked then is committed before the next are taken.
+    async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+        self._told += [message for message in messages if message.handle[0] in self._offsets]
+        # While the client is asked for messages nothing else can be said to it: then it is
+        # committed before the next are taken.
         if not self._taking.locked():
             async with self._taking:
                 await self._settle()

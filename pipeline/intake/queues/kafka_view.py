@@ -1,18 +1,21 @@
-"""What is in a Kafka topic, seen without being a member of the group."""
+"""What is in a Kafka topic and what its group has committed, asked without being a member of it."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ...errors import SourceError
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, Translated, settings
 from .message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .place import Place
 
-__all__ = ("KafkaView", "partitions_of")
+__all__ = ("KafkaView", "check_remembered", "committed_of")
 
 
 class KafkaView:
@@ -37,6 +40,7 @@ class KafkaView:
         return f"group {self._place.group}: {waiting:,} messages wait in {len(places)} partitions"
 
     async def _look(self) -> list[Any]:
+        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
         if self._consumer is None:
             aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
             self._consumer = aio.AIOConsumer(
@@ -49,7 +53,8 @@ class KafkaView:
                 max_workers=2,
             )
 
-        return await partitions_of(self._consumer, self._place)
+        numbers = await _partitions_of(self._consumer, self._place)
+        return [kafka.TopicPartition(self._place.queue, each) for each in numbers]
 
     async def peek(self, most: int) -> list[Message]:
         """See what nobody has taken."""
@@ -77,12 +82,42 @@ class KafkaView:
                 await consumer.close()
 
 
-async def partitions_of(consumer: Any, place: Place) -> list[Any]:
-    """All partitions of the topic."""
+async def committed_of(consumer: Any, place: Place, partitions: Iterable[int]) -> list[Any]:
+    """What the group has committed of these partitions; the offset is negative where nothing."""
+    kafka = need("confluent_kafka", extra="kafka", what=place.label)
+    asked = [kafka.TopicPartition(place.queue, partition) for partition in partitions]
+    committed: list[Any] = await consumer.committed(asked, timeout=ANSWER_SECONDS)
+    for found in committed:
+        if found.error is not None:
+            raise kafka.KafkaException(found.error)
+
+    return committed
+
+
+async def check_remembered(consumer: Any, place: Place, committed: Iterable[Any]) -> None:
+    """Raise SourceError where it was forgotten what the group has read.
+
+    Brokers forget all of it at once; where only some partitions have no offset, they are new.
+    """
+    if all(found.offset >= 0 for found in committed):
+        return
+
+    partitions = await _partitions_of(consumer, place)
+    if all(found.offset < 0 for found in await committed_of(consumer, place, partitions)):
+        raise SourceError(
+            f"{place.label} has no offsets of group {place.group} any more, by which this run has "
+            "taken contacts: it would begin with the first message, and send them again. Brokers "
+            "forget a group that was away for offsets.retention.minutes, 7 days by default. Set "
+            f"them where it is to go on: kafka-consumer-groups --group {place.group} "
+            f"--topic {place.queue} --reset-offsets --to-datetime TIME --execute"
+        )
+
+
+async def _partitions_of(consumer: Any, place: Place) -> list[int]:
     kafka = need("confluent_kafka", extra="kafka", what=place.label)
     topics = await consumer.list_topics(place.queue, timeout=ANSWER_SECONDS)
     topic = topics.topics[place.queue]
     if topic.error is not None:
         raise kafka.KafkaException(topic.error)
 
-    return [kafka.TopicPartition(place.queue, each) for each in topic.partitions]
+    return list(topic.partitions)

@@ -76,6 +76,12 @@ class Queue(Protocol):
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
         """Up to `most` messages; none if there are none for that long."""
 
+    def finish(self, messages: Sequence[Message]) -> None:
+        """These are done with, and will be acknowledged; called whatever else is going on.
+
+        Says nothing to the queue yet.
+        """
+
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         """Have the queue forget these; returns those that it was told of.
 

@@ -106,6 +106,9 @@ class NatsStream:
         if self._client is None or not self._client.is_connected:
             raise QueueLostError("the connection is gone")
 
+    def finish(self, messages: Sequence[Message]) -> None:
+        """It is enough to acknowledge them."""
+
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         with Translated(self._place):
             self._check()

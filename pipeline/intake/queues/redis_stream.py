@@ -130,6 +130,9 @@ class RedisStream:
 
         return list(_messages(entries, redelivered=True))
 
+    def finish(self, messages: Sequence[Message]) -> None:
+        """It is enough to acknowledge them."""
+
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         with self._translated():
             if ids := [message.handle for message in messages]:

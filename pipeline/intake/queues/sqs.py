@@ -71,6 +71,9 @@ class SqsQueue:
 
         return list(map(_message, answer.get("Messages", ())))
 
+    def finish(self, messages: Sequence[Message]) -> None:
+        """It is enough to acknowledge them."""
+
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         async def delete(some: Sequence[Message]) -> list[Message]:
             entries = [
