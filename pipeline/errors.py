@@ -8,6 +8,7 @@
     │   ├── AlreadyInjectedError    the run is finished: `--again` starts a new one
     │   │   └── InjectedInPartError some of what is in the source was injected by another run
     │   └── RunDirectoryError       the run directory is busy, foreign or not writable
+    │       └── JournalInUseError   somebody reads the journal that must be put aside: it passes
     ├── HaltError           exit 3  Marketing Cloud will refuse everything: mend, then `run` goes on
     │   ├── CredentialsError        client id, secret or token refused
     │   ├── PermissionDeniedError   403: the package lacks a permission
@@ -40,6 +41,7 @@ __all__ = (
     "HaltError",
     "InjectedInPartError",
     "InterruptedRunError",
+    "JournalInUseError",
     "JourneyError",
     "MappingError",
     "PermissionDeniedError",
@@ -85,6 +87,10 @@ class InjectedInPartError(AlreadyInjectedError):
 
 class RunDirectoryError(UsageError):
     """The run directory is in use, belongs to something else, or cannot be written."""
+
+
+class JournalInUseError(RunDirectoryError):
+    """A run cannot be put aside while somebody reads its journal; the same again will do."""
 
 
 class HaltError(JourneyError):

@@ -30,6 +30,7 @@ from .reading_events import (
     ReadingEnded,
     ReadingStarted,
     SourceChanged,
+    WatchHeldUp,
 )
 from .worker_events import ConfigReloaded, ListeningStarted, ReloadRefused
 
@@ -75,6 +76,7 @@ __all__ = (
     "RunStarted",
     "SourceChanged",
     "TokenRenewed",
+    "WatchHeldUp",
     "WindowClosed",
 )
 
@@ -265,6 +267,7 @@ Event = (
     | FileSettled
     | FileFailed
     | FilesSeen
+    | WatchHeldUp
     | EncoderRestarted
     | QueueLost
     | QueueRegained

@@ -14,6 +14,7 @@ __all__ = (
     "ReadingEnded",
     "ReadingStarted",
     "SourceChanged",
+    "WatchHeldUp",
 )
 
 
@@ -85,6 +86,13 @@ class FileFailed:
 
     name: str
     place: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchHeldUp:
+    """No file of a watched folder can be taken for now; it is tried until one can."""
+
     detail: str
 
 

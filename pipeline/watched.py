@@ -26,7 +26,9 @@ from .errors import (
     ConfigError,
     InjectedInPartError,
     InterruptedRunError,
+    JournalInUseError,
     RunDirectoryError,
+    SourceError,
     UsageError,
 )
 from .events import (
@@ -37,6 +39,7 @@ from .events import (
     ReadingEnded,
     ReadingStarted,
     RunEnded,
+    WatchHeldUp,
 )
 from .flow import accompanied, run_leg
 from .intake.inbox import Inbox, Place
@@ -107,6 +110,7 @@ class Watched:
         self._emit = emit
         self._inbox = Inbox.of(config.source)
         self._told: int | None = None  # how many files lay there
+        self._held_up: set[type[Exception]] = set()  # what has been told of and not passed yet
 
     async def run(self) -> Ended | None:
         """How the last run ended; None where there was no file.
@@ -140,8 +144,7 @@ class Watched:
         """Wait for a complete file; None when no more are to be taken."""
         with self._stop.scope():
             while True:
-                found = await to_thread.run_sync(self._inbox.complete, anyio.current_time())
-                self._tell_waiting()
+                found = await self._look()
                 if found is not None:
                     return found
 
@@ -149,13 +152,44 @@ class Watched:
 
         return None
 
+    async def _look(self) -> Path | None:
+        """The next complete file, if there is one and the folder can be read."""
+        try:
+            found = await to_thread.run_sync(self._inbox.complete, anyio.current_time())
+        except SourceError as error:  # a network's folder is away for a moment
+            self._tell_held_up(error)
+            return None
+
+        self._held_up.discard(SourceError)
+        self._tell_waiting()
+        return found
+
+    def _tell_held_up(self, error: Exception) -> None:
+        if type(error) not in self._held_up:
+            self._held_up.add(type(error))
+            self._emit(WatchHeldUp(detail=str(error)))
+
     def _tell_waiting(self) -> None:
         if self._inbox.waiting != self._told:
             self._told = self._inbox.waiting
             self._emit(FilesSeen(files=self._told))
 
     async def _take(self, path: Path) -> Ended | None:
-        """Run one file, and move it if it is settled; None where nothing of it was to be done."""
+        """Run one file, and move it if it is settled; None where nothing of it was done."""
+        try:
+            ended = await self._judged(path)
+        except JournalInUseError as error:  # whoever reads it will be done
+            self._tell_held_up(error)
+            with self._stop.scope():
+                await anyio.sleep(LOOK_SECONDS)
+
+            return None
+
+        self._held_up.discard(JournalInUseError)
+        return ended
+
+    async def _judged(self, path: Path) -> Ended | None:
+        """The same; raises what is not the file's."""
         try:
             return await self._go_on(path)
         except InjectedInPartError as error:

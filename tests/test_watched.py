@@ -256,6 +256,33 @@ def test_a_name_that_is_not_utf_8(
     assert simulator.summary()["contacts"]["taken"] == 10
 
 
+def test_what_passes_is_waited_for(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """A reader of the journal keeps the next file waiting, and a folder that is away all of them:
+    each is told once, and the worker goes on when it has passed."""
+    running = program.start("run", "watch.toml")
+    write_contacts(inbox / "a.csv", range(1, 11))
+    eventually((inbox / "done" / "a.csv").exists)
+    with viewed(program.directory / "run"):
+        write_contacts(inbox / "b.csv", range(11, 21))
+        eventually(lambda: "while another process reads it" in running.said())
+        assert running.alive()
+
+    eventually((inbox / "done" / "b.csv").exists)
+    away = inbox.rename(program.directory / "away")
+    eventually(lambda: "inbox cannot be read" in running.said())
+    away.rename(inbox)
+    write_contacts(inbox / "c.csv", range(21, 31))
+    eventually((inbox / "done" / "c.csv").exists)
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert ran.code == 0
+    assert ran.stderr.count("no file is taken for now") == 2
+    assert simulator.summary()["contacts"]["taken"] == 30
+    assert simulator.contacts(taken="2+") == []
+
+
 def test_an_empty_folder(program: Program, inbox: Path) -> None:
     """There is nothing wrong with it, and no option that would send somebody twice."""
     assert inbox.is_dir()

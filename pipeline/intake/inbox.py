@@ -140,7 +140,7 @@ class Inbox:
     def complete(self, now: float) -> Path | None:
         """The next file that is complete, by name; None where there is none yet.
 
-        Raises SourceError where the folder cannot be read any more.
+        Raises SourceError where the folder cannot be read, which may pass.
         """
         try:
             self._look(now)

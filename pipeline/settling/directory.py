@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..errors import AlreadyInjectedError, RunDirectoryError
+from ..errors import AlreadyInjectedError, JournalInUseError, RunDirectoryError
 from ..mapping.workplace import EncoderPlace
 from .admission import Kind, Known, admit, admit_retry
 from .lock import LOCK_NAME, locked
@@ -293,7 +293,7 @@ def _fold_log(journal: Path) -> None:
         try:
             connection.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.OperationalError as error:
-            raise RunDirectoryError(
+            raise JournalInUseError(
                 f"{journal} cannot be put aside while another process reads it ({error}): let "
                 "that end, then try again"
             ) from error

@@ -31,6 +31,7 @@ from ..events import (
     RunStarted,
     SourceChanged,
     TokenRenewed,
+    WatchHeldUp,
     WindowClosed,
 )
 
@@ -104,6 +105,8 @@ def _reach(event: Event) -> Notice | None:
     match event:
         case BreakerOpened():
             text = f"nothing gets through, one batch at a time is tried: {event.detail}"
+        case WatchHeldUp():
+            text = f"no file is taken for now, it is tried until one can be: {event.detail}"
         case QueueLost():
             text = f"{event.queue} is away, and tried again until it is back: {event.detail}"
         case BreakerClosed():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.errors import AlreadyInjectedError, RunDirectoryError
+from pipeline.errors import AlreadyInjectedError, JournalInUseError, RunDirectoryError
 from pipeline.settling.admission import Kind
 from pipeline.settling.directory import RunDirectory, RunPolicy
 from pipeline.settling.lock import holder
@@ -388,7 +388,7 @@ def test_put_aside_while_read(tmp_path: Path) -> None:
     run(tmp_path)
     with viewed(tmp_path) as view:
         assert view.summary().accepted == 1
-        with pytest.raises(RunDirectoryError, match="while another process reads it"):
+        with pytest.raises(JournalInUseError, match="while another process reads it"):
             run(tmp_path, OTHER)
 
     assert run(tmp_path, OTHER)[0] is Kind.NEW
