@@ -65,7 +65,8 @@ def simulate(
         float | None, typer.Option(help="Seconds that the journey history is late.")
     ] = None,
     keep_data: Annotated[
-        bool | None, typer.Option("--keep-data", help="Keep the contacts' data for the audit.")
+        bool | None,
+        typer.Option("--keep-data", help="Keep the contacts' data, for the audit and for rows."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the faults and latencies.")] = None,
     config: Annotated[

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ("answer_rowset",)
 
 _PAGE: Final = 2_500
+_LAST: Final = 2**31 - 1
 _SIZES: Final = 2**12 - 1
 """The bits of a request token that hold the size of its pages: nothing need be remembered."""
 
@@ -32,7 +33,7 @@ def answer_rowset(journey: Journey, call: Call) -> Answer:
     key = definitions.data_extension_key(journey.definition)
     base = uuid5(NAMESPACE_URL, f"simulator/rowset/{key}").int & ~_SIZES
     try:
-        page = max(1, int(call.query.get("$page") or 1))
+        page = min(_LAST, max(1, int(call.query.get("$page") or 1)))
         if call.route is Route.ROWSET:
             size = min(_PAGE, max(1, int(call.query.get("$pagesize") or _PAGE)))
             known = call.argument.lower() == key.lower()

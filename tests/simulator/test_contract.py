@@ -825,6 +825,8 @@ async def test_the_pages_of_rows() -> None:
         last = (await wire.get(f"/data{told['links']['next']}")).body
         assert like(last, shape | {"page": 2, "links": {"self": f"{path}2"}})
         assert [len(each["items"]) for each in (told, last)] == [2, 1]
+        assert "items" not in (await wire.get(f"/data{path}{10**20}")).body
+        assert (await wire.get(f"/data{path}x")).status == 400
         unknown = path.replace(token, body["id"])
         assert (await wire.get(f"/data{unknown}2")).status == 404
 

@@ -193,6 +193,24 @@ def test_counts_are_told_by_journey_and_by_data_extension() -> None:
     assert asked_of(cloud, Route.ROWSET, extension["key"])["count"] == 2
 
 
+def test_rows_are_told_of_those_whose_event_was_stored() -> None:
+    """Also of those at a closed door, whatever their data is; not of those lost before it."""
+    paused = SimulatorOptions(journey_status="Paused", keep_data=True).cloud()
+    post_batch(paused, batch(contact("001"), {"ContactKey": "002", "Data": [1]}), now=DAY)
+    assert [bool(each["values"]) for each in stored_in(paused)] == [True, False]
+    published = SimulatorOptions(keep_data=True).cloud()
+    post_batch(published, batch({"ContactKey": "lost", "Data": {}}, contact("001")), now=DAY)
+    (row,) = stored_in(published)
+    assert row["values"]["emailaddress"] == contact("001")["Data"]["EmailAddress"]
+
+
+def stored_in(cloud: Cloud) -> list[dict[str, Any]]:
+    event = asked_of(cloud, Route.EVENT_DEFINITION, "APIEvent-rehearsal")
+    extension = asked_of(cloud, Route.DATA_EXTENSION, event["dataExtensionId"])
+    items: list[dict[str, Any]] = asked_of(cloud, Route.ROWSET, extension["key"])["items"]
+    return items
+
+
 def asked_of(cloud: Cloud, route: Route, argument: str) -> dict[str, Any]:
     authorization = f"Bearer {cloud.tokens.issue_v2(DAY)}"
     call = Call(route=route, authorization=authorization, argument=argument)
