@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .config import Config
+    from .cutting import Group
     from .events import Emit
     from .intake.queues.outlet import Outgoing, Outlet
     from .intake.queues.place import Place
@@ -104,6 +105,8 @@ class _Enqueuing:
         self._directory = directory
         self._emit = emit
         self._open = False
+        self._begun = False
+        self._passed = 0
         self._tries = 0
         self._since = 0.0
         self._chance = Random()
@@ -115,11 +118,15 @@ class _Enqueuing:
         known = max(record.last, await self._opened(record.key))
         self._regain()
         record = replace(record, messages=0, contacts=0, rejected=0)
-        await to_thread.run_sync(record.write, self._directory)
         await to_thread.run_sync(record.forget_rejected, self._directory)
         cutting = cut(plan, key=record.key, each=record.each, largest=largest(self._place))
         while (group := await to_thread.run_sync(next, cutting, None)) is not None:
-            await self._put(record.key, [each for each in group.messages if each.last > known])
+            left = self._left(group, known, each=record.each)
+            if left and not self._begun:
+                self._begun = True
+                await to_thread.run_sync(record.write, self._directory)
+
+            await self._put(record.key, left)
             record = replace(
                 record,
                 last=max(known, record.last, group.last),
@@ -139,6 +146,24 @@ class _Enqueuing:
         record = replace(record, complete=True)
         await to_thread.run_sync(record.write, self._directory)
         return record
+
+    def _left(self, group: Group, known: int, *, each: int) -> list[Outgoing]:
+        """Those messages of a group that are behind record `known`.
+
+        Raises UsageError where one would be so in part: it was cut in another way then.
+        """
+        self._passed = max(
+            [self._passed, *(one.last for one in group.messages if one.last <= known)]
+        )
+        left = [one for one in group.messages if one.last > known]
+        if left and self._passed < known:
+            raise UsageError(
+                f"{self._place.label} has all of it up to record {known:,}, and with {each} "
+                "contacts a message none ends there: some would be there twice. Give "
+                "--contacts-per-message as it was"
+            )
+
+        return left
 
     async def _put(self, key: str, messages: list[Outgoing]) -> None:
         """Put messages; where the queue goes away in the middle, those that it may not have again.

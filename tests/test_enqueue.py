@@ -14,6 +14,7 @@ from pipeline.errors import (
     InjectedInPartError,
     RunDirectoryError,
     SourceError,
+    UsageError,
 )
 from pipeline.events import QueueLost, QueueRegained
 from pipeline.intake.queues.message import QueueLostError
@@ -115,12 +116,15 @@ async def test_again_where_the_record_is_lost(bench: Bench) -> None:
 
 
 async def test_a_lost_record_and_a_queue_that_knows(bench: Bench) -> None:
-    """Without --again nothing is put twice."""
+    """Without --again nothing is put twice, not even where a message would hold other records."""
     bench.outlet.tells = True
     bench.write("a.csv", range(12))
     await bench.killed(groups=2)
     for path in (bench.directory / "run" / "enqueued").iterdir():
         path.unlink()
+
+    with pytest.raises(UsageError, match="Give --contacts-per-message as it was"):
+        await bench(each=3)
 
     await bench()
     assert bench.outlet.identities == list(dict.fromkeys(bench.outlet.identities))
