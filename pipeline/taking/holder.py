@@ -109,6 +109,7 @@ class Holder:
         rounds = Rounds(extend_seconds=self.queue.extend_seconds, now=current_time())
         try:
             while True:
+                rounds.pace(self.queue.extend_seconds, now=current_time())
                 with move_on_after(max(0.0, rounds.due - current_time())):
                     await self._changed.wait()
                     await anyio.sleep(GATHER_SECONDS)
@@ -132,8 +133,10 @@ class Holder:
         if self.custody.done:
             lost = await self.reached(self._acknowledge) is None
 
-        if rounds.extends(current_time()) and not lost and (held := self.custody.held):
+        if not lost and rounds.extends(current_time()) and (held := self.custody.held):
             lost = await self.reached(partial(self._extend, held)) is None
+            if lost:
+                rounds.missed()
 
         return lost
 
@@ -185,6 +188,7 @@ class Holder:
             self._open, self._fresh = True, False
             self._openings += 1
             self._failures = 0
+            self._changed.set()  # how often to extend is known now
             if self._lost_at is not None:
                 seconds, self._lost_at = current_time() - self._lost_at, None
                 self._emit(QueueRegained(queue=self._place.label, seconds=seconds))

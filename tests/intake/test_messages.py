@@ -318,3 +318,23 @@ def test_rounds_begin_anew_when_they_are_made() -> None:
         False,
     )
     assert Rounds(extend_seconds=None, now=0.0).due == 60.0
+
+
+def test_what_could_not_be_extended_stays_due() -> None:
+    """Until it was: a deadline does not wait for another round."""
+    rounds = Rounds(extend_seconds=10.0, now=100.0)
+    assert rounds.extends(110.0)
+    rounds.missed()
+    assert (rounds.due < 110.0, rounds.extends(110.1), rounds.extends(120.0)) == (True, True, False)
+    assert rounds.due == 120.1
+
+
+def test_rounds_are_paced_as_soon_as_the_deadline_is_known() -> None:
+    """A shorter one counts at once, a longer one from the next round on."""
+    rounds = Rounds(extend_seconds=10.0, now=100.0)
+    rounds.pace(2.0, now=103.0)
+    assert rounds.due == 105.0
+    rounds.pace(2.0, now=104.0)
+    assert rounds.due == 105.0
+    rounds.pace(20.0, now=104.0)
+    assert (rounds.due, rounds.extends(105.0), rounds.due) == (105.0, True, 125.0)

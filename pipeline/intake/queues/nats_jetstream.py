@@ -1,8 +1,9 @@
 """NATS JetStream: a pull consumer that all workers of a group share, durable under its name.
 
-A message that is not acknowledged goes out again after `claim_idle_seconds`, to whoever asks; the
-server says how often it did, and not to whom. The group's consumer and, where nobody has made it,
-the stream (subject and name alike) are made when they are first needed.
+A message that is not acknowledged goes out again after `claim_idle_seconds`, or what the consumer
+was made with, to whoever asks; the server says how often it did, and not to whom. The group's
+consumer and, where nobody has made it, the stream (subject and name alike) are made when they are
+first needed.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ class NatsStream:
         self._client: Any = None
         self._context: Any = None
         self._subscription: Any = None
+        self._claim_seconds = place.policy.claim_idle_seconds
 
     @property
-    def extend_seconds(self) -> float:
-        return self._place.policy.claim_idle_seconds / 4
+    def extend_seconds(self) -> float:  # what the consumer was made with counts, once it is known
+        return self._claim_seconds / 4
 
     async def open(self, worker: str, *, fresh: bool) -> None:  # the broker knows no workers
         await self.close()
@@ -49,6 +51,7 @@ class NatsStream:
         with Translated(self._place):
             if await self._consumer() is None:
                 await self._make_consumer(fresh=fresh)
+                await self._consumer()  # another worker's may be there instead
 
             self._subscription = await self._context.pull_subscribe_bind(
                 consumer=self._place.group, stream=self._place.queue
@@ -57,9 +60,20 @@ class NatsStream:
     async def _consumer(self) -> Any:
         errors = need("nats.js.errors", extra="nats", what=self._place.label)
         try:
-            return await self._context.consumer_info(self._place.queue, self._place.group)
+            info = await self._context.consumer_info(self._place.queue, self._place.group)
         except errors.NotFoundError:
             return None
+
+        if info.config.ack_policy != "explicit":
+            raise SourceError(
+                f"{self._place.label}: consumer {self._place.group} has the ack policy "
+                f"{str(info.config.ack_policy)!r}, by which messages are done with that are still "
+                'being worked on. Make it anew with "explicit", or name another [source] group'
+            )
+
+        waits = (*(info.config.backoff or ()), info.config.ack_wait)
+        self._claim_seconds = min((each for each in waits if each), default=self._claim_seconds)
+        return info
 
     async def _make_consumer(self, *, fresh: bool) -> None:
         errors = need("nats.js.errors", extra="nats", what=self._place.label)

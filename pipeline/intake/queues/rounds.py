@@ -31,6 +31,15 @@ class Rounds:
         self._extend_at = now + self._extend_seconds
         return True
 
+    def missed(self) -> None:
+        """What is held could not be extended: it is due until it was."""
+        self._extend_at = -math.inf
+
+    def pace(self, extend_seconds: float | None, *, now: float) -> None:
+        """What is held must be extended so often from now on."""
+        self._extend_seconds = math.inf if extend_seconds is None else extend_seconds
+        self._extend_at = min(self._extend_at, now + self._extend_seconds)
+
     def forgets(self, now: float) -> bool:
         """Whether the journal is to forget now."""
         if now < self._forget_at:
