@@ -20,7 +20,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from .amqp_line import ANSWER_SECONDS, AmqpLine, Translated
-from .message import Message, digest_of, known_as
+from .message import Message, QueueLostError, digest_of, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,16 +52,24 @@ class AmqpQueue:
         self._pushed.clear()
 
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
+        try:
+            await self._burst(most, wait_seconds)
+        except QueueLostError:
+            # It comes again, in doubt; but once it is taken, the journal knows it.
+            if not self._pushed:
+                raise
+
+        taken = list(self._pushed)
+        self._pushed.clear()
+        return taken
+
+    async def _burst(self, most: int, wait_seconds: float) -> None:
         self._line.check()
         with Translated(self._place):
             await self._line.channel.set_qos(min(most, MOST_PREFETCHED), timeout=ANSWER_SECONDS)
             tag = await self._line.queue.consume(self._take_in, timeout=ANSWER_SECONDS)
             await self._gather(most, wait_seconds)
             await self._line.queue.cancel(tag, timeout=ANSWER_SECONDS)
-
-        taken = list(self._pushed)
-        self._pushed.clear()
-        return taken
 
     async def _gather(self, most: int, wait_seconds: float) -> None:
         patience = wait_seconds
