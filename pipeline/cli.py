@@ -238,6 +238,7 @@ def report(
       journey-pipeline report journey.toml
     """
     from .settling.view import viewed
+    from .settling.whole import write_whole
     from .watching.report import report_of
 
     directory = Path(load(config).run.directory)
@@ -245,8 +246,11 @@ def report(
     with viewed(directory) as view:
         text = report_of(view, directory)
 
-    with terminal.output(target) as out:
-        out.write(text)
+    if output is None:
+        write_whole(target, text.encode())
+    else:
+        with terminal.output(target) as out:
+            out.write(text)
 
     terminal.say(f"{target} written")
 

@@ -804,3 +804,18 @@ def test_simulate(program: Program, tmp_path: Path) -> None:
     assert "4x9" in ran.stderr
     (tmp_path / "wrong.toml").write_text(toml({}) + "prot = 1\n")
     assert "port" in program("simulate", "--config", "wrong.toml").stderr
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.html.draft"])
+def test_a_report_through_a_planted_link(program: Program, config: Path, name: str) -> None:
+    """What a link in the run directory points at is neither written nor given other rights."""
+    assert program("run", config.name).code == 0
+    precious = program.directory / "precious"
+    precious.write_text("mine")
+    precious.chmod(0o644)
+    path = program.directory / "run" / "report.html"
+    path.with_name(name).symlink_to(precious)
+    assert program("report", config.name).code == 0
+    assert (precious.read_text(), stat.S_IMODE(precious.stat().st_mode)) == ("mine", 0o644)
+    assert (path.is_symlink(), stat.S_IMODE(path.stat().st_mode)) == (False, 0o600)
+    assert path.read_text().startswith("<!")

@@ -66,7 +66,7 @@ MOVED = (
 
 WRITTEN = re.compile(
     "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME))
-    + r"|(?:journal|summary|live|orders)\..+"
+    + r"|(?:journal|summary|live|orders|report)\..+"
 )
 """The names of files that are written here, SQLite's and drafts among them."""
 

@@ -37,6 +37,7 @@ from ..errors import RunDirectoryError
 from ..sending.limits import Limit, Standing
 from .lock import holder
 from .summary import iso
+from .whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -106,7 +107,7 @@ class LiveFiles:
         """Write how the run stands."""
         who = {"process": os.getpid(), "session": self._session, "obeyed": self._obeyed}
         with suppress(OSError):
-            _write(self._directory / LIVE_NAME, {**who, **_told(standing)})
+            write_whole(self._directory / LIVE_NAME, orjson.dumps({**who, **_told(standing)}))
 
     def close(self) -> None:
         """The run has ended: what was told and asked of it means nothing any more."""
@@ -181,7 +182,7 @@ def _give(directory: Path, live: Live, asked: Mapping[str, Any]) -> int:
 
     order = {**former, **asked, "session": live.session, "number": number + 1}
     try:
-        _write(directory / ORDERS_NAME, order)
+        write_whole(directory / ORDERS_NAME, orjson.dumps(order))
     except OSError as error:
         raise RunDirectoryError(f"{directory} cannot be written: {error.strerror}") from None
 
@@ -241,17 +242,3 @@ def _read(path: Path) -> dict[str, Any]:
         os.close(descriptor)
 
     return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Replace `path` as a whole, whatever it is."""
-    draft = path.with_name(f"{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(draft, flags, 0o600)
-    try:
-        os.write(descriptor, orjson.dumps(content))
-    finally:
-        os.close(descriptor)
-
-    draft.replace(path)

@@ -1,0 +1,25 @@
+"""Whole: a file of the run directory that is replaced as one, whatever lies under its name."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ("write_whole",)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, readable by its owner alone; a link there is replaced, not followed.
+
+    Who reads it meanwhile sees all of the one or all of the other. Raises OSError.
+    """
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
+        file.write(content)
+
+    draft.replace(path)
