@@ -246,13 +246,15 @@ def check_taken_over(bench: Bench) -> None:
     assert {line["reason"] for line in interrupted} == {"interrupted"}
 
 
-def check_patience(bench: Bench, *, rate: float = 3.0) -> None:
+def check_patience(bench: Bench, *, rate: float = 1.5) -> None:
     """Messages that wait on the pace are held beyond the deadline, and no more are taken than fit.
 
     Nobody is given them meanwhile, not even another worker that stands by.
     """
-    bench.configure(rate=rate)
-    bench.configure(run="idle", rate=rate)
+    # Twice the usual: on a busy machine a worker may get no turn for as long as that.
+    deadline_seconds = 2 * DEADLINE_SECONDS
+    bench.configure(rate=rate, claim_idle_seconds=deadline_seconds)
+    bench.configure(run="idle", rate=rate, claim_idle_seconds=deadline_seconds)
     bench.put(60, each=10)
     with bench.start() as running:
         eventually(lambda: bench.taken() or not running.alive())

@@ -82,7 +82,7 @@ def test_patience(bench: Bench) -> None:
     """What waits on the pace is held beyond the deadline."""
     # A worker that joins takes partitions of the other, which must have settled in three seconds:
     # so it is in the mock cluster. A broker waits for minutes.
-    rate = 10.0 if isinstance(bench.broker, Kafka) else 3.0
+    rate = 10.0 if isinstance(bench.broker, Kafka) else 1.5
     queue_source.check_patience(bench, rate=rate)
 
 
