@@ -358,7 +358,8 @@ async def test_event_instance(form: str, tmp_path: Path) -> None:
         injected = await stand.inject()
 
     lines = injected.lines("accepted")
-    assert [(line["first"], line["last"]) for line in lines] == [(1, 10), (11, 20), (21, 25)]
+    ends = sorted((line["first"], line["last"]) for line in lines)  # settled in any order
+    assert ends == [(1, 10), (11, 20), (21, 25)]
     ids = [line["event_instance_id"] for line in lines]
     assert len(set(ids)) == 3
     assert all(len(each) == 36 for each in ids)
