@@ -25,6 +25,7 @@ from .cutting import cut
 from .enqueued import DIRECTORY, Enqueued
 from .errors import UsageError
 from .events import QueueLost, QueueRegained
+from .intake.queues.backoff import backoff_seconds
 from .intake.queues.message import QueueLostError
 from .intake.queues.outlet import largest, outlet_of
 from .intake.queues.place import is_queue, place_of
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = ("enqueue",)
 
 PASSWORD: Final = "JOURNEY_QUEUE_PASSWORD"  # noqa: S105  # the variable's name
-LONGEST_BACKOFF_SECONDS: Final = 10.0
 TOLD_EVERY: Final = 10
 
 
@@ -211,8 +211,7 @@ class _Enqueuing:
         if self._tries % TOLD_EVERY == 1:
             self._emit(QueueLost(queue=self._place.label, detail=detail))
 
-        longest = min(LONGEST_BACKOFF_SECONDS, 0.1 * 2.0 ** min(self._tries, 10))
-        await anyio.sleep(longest * self._chance.uniform(0.5, 1.0))
+        await anyio.sleep(backoff_seconds(self._tries, self._chance))
 
     def _regain(self) -> None:
         if self._tries:

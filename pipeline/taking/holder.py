@@ -17,6 +17,7 @@ from anyio import CancelScope, Event, current_time, move_on_after
 
 from ..errors import SourceError
 from ..events import QueueLost, QueueRegained
+from ..intake.queues.backoff import backoff_seconds
 from ..intake.queues.custody import Custody
 from ..intake.queues.message import QueueLostError
 from ..intake.queues.rounds import Rounds
@@ -42,7 +43,6 @@ Result = TypeVar("Result")
 
 GATHER_SECONDS: Final = 0.01
 """What is done with meanwhile is acknowledged together."""
-LONGEST_BACKOFF_SECONDS: Final = 10.0
 FAREWELL_SECONDS: Final = 15.0
 
 
@@ -196,8 +196,7 @@ class Holder:
     async def back_off(self) -> None:
         """Wait before the queue is tried again: twice as long each time, up to ten seconds."""
         self._failures += 1
-        longest = min(LONGEST_BACKOFF_SECONDS, 0.1 * 2.0 ** min(self._failures, 10))
-        await anyio.sleep(longest * self._chance.uniform(0.5, 1.0))
+        await anyio.sleep(backoff_seconds(self._failures, self._chance))
 
     def __repr__(self) -> str:
         return f"<Holder of {self._place.label}, {self.custody!r}>"
