@@ -7,11 +7,12 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import SourceError
 from ..extras import need
 from .message import QueueLostError
+from .translating import Translating
 
 if TYPE_CHECKING:
+    from ...errors import SourceError
     from .place import Place
 
 __all__ = ("ANSWER_SECONDS", "AmqpLine", "Translated")
@@ -79,19 +80,10 @@ class AmqpLine:
                 await connection.close()
 
 
-class Translated:
-    """Turns what the client raises into what the caller must do."""
+class Translated(Translating):
+    """What aio-pika raises."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, SourceError | QueueLostError):
-            return
-
+    def raised_for(self, error: BaseException) -> SourceError | QueueLostError | None:
         errors = need("aiormq.exceptions", extra="amqp", what=self._place.label)
         told = str(error) or type(error).__name__
         refused = (
@@ -103,7 +95,9 @@ class Translated:
             errors.ConnectionNotAllowed,
         )
         if isinstance(error, refused):
-            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
+            return self.refused(told)
 
         if isinstance(error, errors.AMQPError | OSError | TimeoutError | RuntimeError):
-            raise QueueLostError(told) from error
+            return QueueLostError(told)
+
+        return None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import SourceError
 from ..extras import need
 from .message import QueueLostError
+from .translating import Translating
 
 if TYPE_CHECKING:
+    from ...errors import SourceError
     from .place import Place
 
-__all__ = ("ANSWER_SECONDS", "IDENTITY", "Translated", "settings")
+__all__ = ("ANSWER_SECONDS", "IDENTITY", "Translated", "reading", "settings")
 
 IDENTITY: Final = "journey-id"
 """The header of a message of ours."""
@@ -43,22 +44,22 @@ def settings(place: Place) -> dict[str, Any]:
     return told | {"security.protocol": protocol}
 
 
-class Translated:
-    """Turns what the clients raise into what the caller must do."""
+def reading(place: Place) -> dict[str, Any]:
+    """What a consumer is told: nothing is committed but on purpose, and nothing is passed over."""
+    return settings(place) | {
+        "group.id": place.group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+    }
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
 
-    def __enter__(self) -> None:
-        return None
+class Translated(Translating):
+    """What confluent-kafka raises."""
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, SourceError | QueueLostError):
-            return
-
+    def raised_for(self, error: BaseException) -> SourceError | QueueLostError | None:
         kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
         if not isinstance(error, kafka.KafkaException):
-            return
+            return None
 
         raised = error.args[0]
         told = raised.str() if isinstance(raised, kafka.KafkaError) else str(raised)
@@ -75,6 +76,6 @@ class Translated:
             kafka.KafkaError.MSG_SIZE_TOO_LARGE,
         }
         if code in refused:
-            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
+            return self.refused(told)
 
-        raise QueueLostError(told) from error
+        return QueueLostError(told)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..extras import need
-from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, settings
+from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, reading
 from .kafka_offsets import Offsets
 from .kafka_view import KafkaView, check_remembered, committed_of
 from .message import Message, QueueLostError, known_as
@@ -66,11 +66,8 @@ class KafkaTopic:
         if self._consumer is None:
             aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
             self._consumer = aio.AIOConsumer(
-                settings(self._place)
+                reading(self._place)
                 | {
-                    "group.id": self._place.group,
-                    "enable.auto.commit": False,
-                    "auto.offset.reset": "earliest",
                     "max.poll.interval.ms": 300_000,
                     "session.timeout.ms": self._session_ms,
                     "heartbeat.interval.ms": self._session_ms // 3,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SourceError
 from ..extras import need
-from .kafka_line import ANSWER_SECONDS, Translated, settings
+from .kafka_line import ANSWER_SECONDS, Translated, reading
 from .message import Message
 
 if TYPE_CHECKING:
@@ -43,15 +43,7 @@ class KafkaView:
         kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
         if self._consumer is None:
             aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
-            self._consumer = aio.AIOConsumer(
-                settings(self._place)
-                | {
-                    "group.id": self._place.group,
-                    "enable.auto.commit": False,
-                    "auto.offset.reset": "earliest",
-                },
-                max_workers=2,
-            )
+            self._consumer = aio.AIOConsumer(reading(self._place), max_workers=2)
 
         numbers = await _partitions_of(self._consumer, self._place)
         return [kafka.TopicPartition(self._place.queue, each) for each in numbers]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...errors import SourceError
 from ..extras import need
 from .message import QueueLostError
+from .translating import Translating
 
 if TYPE_CHECKING:
     from .place import Place
@@ -57,31 +58,24 @@ async def hang_up(client: Any) -> None:
         await asyncio.wait_for(client.close(), CONNECT_SECONDS)
 
 
-class Translated:
-    """Turns what the client raises into what the caller must do."""
+class Translated(Translating):
+    """What nats-py raises."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, SourceError | QueueLostError):
-            return
-
+    def raised_for(self, error: BaseException) -> SourceError | QueueLostError | None:
         core = need("nats.errors", extra="nats", what=self._place.label)
         told = str(error) or type(error).__name__
         refused = isinstance(error, core.AuthorizationError) or "authorization" in told.lower()
         jetstream = need("nats.js.errors", extra="nats", what=self._place.label)
         if isinstance(error, core.MaxPayloadError):
-            raise SourceError(
+            return SourceError(
                 f"{self._place.label}: a message is larger than its server takes. Raise "
                 "max_payload, or take fewer --contacts-per-message"
-            ) from error
+            )
 
         if refused or isinstance(error, jetstream.BadRequestError | jetstream.NotFoundError):
-            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
+            return self.refused(told)
 
         if isinstance(error, core.Error | OSError | TimeoutError):
-            raise QueueLostError(told.removeprefix("nats: ")) from error
+            return QueueLostError(told.removeprefix("nats: "))
+
+        return None

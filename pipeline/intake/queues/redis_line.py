@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import SourceError
 from ..extras import need
 from .message import QueueLostError
+from .translating import Translating
 
 if TYPE_CHECKING:
+    from ...errors import SourceError
     from .place import Place
 
 __all__ = ("BODY", "IDENTITY", "Translated", "connected")
@@ -46,25 +47,18 @@ def connected(place: Place) -> Any:
     return asyncio_redis.Redis(host=place.host, port=place.port or 6379, **arguments)
 
 
-class Translated:
-    """Turns what the client raises into what the caller must do."""
+class Translated(Translating):
+    """What redis raises."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None:
-            return
-
+    def raised_for(self, error: BaseException) -> SourceError | QueueLostError | None:
         errors = need("redis.exceptions", extra="redis", what=self._place.label)
         told = str(error)
         if isinstance(error, errors.AuthenticationError | errors.AuthorizationError) or (
             isinstance(error, errors.ResponseError) and not told.startswith(_PASSING)
         ):
-            raise SourceError(f"{self._place.label}: {told}. {self._place.way_out}") from error
+            return self.refused(told)
 
         if isinstance(error, errors.RedisError | OSError):
-            raise QueueLostError(told) from error
+            return QueueLostError(told)
+
+        return None

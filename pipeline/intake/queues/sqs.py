@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .message import Message, QueueLostError, known_as
-from .sqs_line import IDENTITY, SqsLine, Translated
+from .sqs_line import AT_ONCE, IDENTITY, SqsLine, Translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ("SqsQueue",)
 
-AT_ONCE: Final = 10
-"""Messages in a request, which is SQS's own limit."""
 REQUESTS: Final = 16
 """Requests under way together."""
 

@@ -14,14 +14,17 @@ from urllib.parse import urlsplit
 from ...errors import SourceError
 from ..extras import need
 from .message import QueueLostError
+from .translating import Translating
 
 if TYPE_CHECKING:
     from .place import Place
 
-__all__ = ("IDENTITY", "SqsLine", "Translated")
+__all__ = ("AT_ONCE", "IDENTITY", "SqsLine", "Translated")
 
 IDENTITY: Final = "id"
 """The attribute of a message of ours."""
+AT_ONCE: Final = 10
+"""Messages in a request, which is SQS's own limit."""
 
 _WAY_OUT: Final = (
     "See to the queue's name, and to AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -93,29 +96,22 @@ def _check_endpoint() -> None:
             raise SourceError(f"{name} is plain http: only a host on this machine may be")
 
 
-class Translated:
-    """Turns what the client raises into what the caller must do."""
+class Translated(Translating):
+    """What aiobotocore raises."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, SourceError | QueueLostError):
-            return
-
+    def raised_for(self, error: BaseException) -> SourceError | QueueLostError | None:
         errors = need("botocore.exceptions", extra="sqs", what=self._place.label)
         if isinstance(error, errors.ClientError):
             code = str(error.response.get("Error", {}).get("Code", ""))
             if any(word in code for word in _REFUSED):
-                raise SourceError(f"{self._place.label}: {code}. {_WAY_OUT}") from error
+                return SourceError(f"{self._place.label}: {code}. {_WAY_OUT}")
 
-            raise QueueLostError(code) from error
+            return QueueLostError(code)
 
         if isinstance(error, errors.NoCredentialsError | errors.NoRegionError):
-            raise SourceError(f"{self._place.label}: {error} {_WAY_OUT}") from error
+            return SourceError(f"{self._place.label}: {error} {_WAY_OUT}")
 
         if isinstance(error, errors.BotoCoreError | OSError | TimeoutError):
-            raise QueueLostError(str(error) or type(error).__name__) from error
+            return QueueLostError(str(error) or type(error).__name__)
+
+        return None

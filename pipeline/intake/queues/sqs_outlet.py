@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...errors import SourceError
 from .message import QueueLostError
 from .outlet import all_put
-from .sqs_line import IDENTITY, SqsLine, Translated
+from .sqs_line import AT_ONCE, IDENTITY, SqsLine, Translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ("SqsOutlet",)
 
-AT_ONCE: Final = 10
 BYTES_AT_ONCE: Final = 240_000
 TRIES: Final = 5
 
