@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final, TypeVar
 
 from ..events import (
     BreakerClosed,
@@ -63,96 +65,19 @@ class Notice:
 
     text: str
     tone: Tone
-    event: str = ""
+    event: str
     """The name of what it tells of."""
 
 
 def notice_of(event: Event) -> Notice | None:
     """The line an event deserves, if it deserves one. A hold's is written when it is sampled."""
-    if (news := _news_of(event) or _worker_news_of(event)) is not None:
-        tone = Tone.WARNING if isinstance(event, ReloadRefused | FileFailed) else Tone.NEWS
-        return Notice(news, tone, type(event).__name__)
+    found = _LINES.get(type(event))
+    if found is None:
+        return None
 
-    if (reach := _reach(event)) is not None:
-        return reach
-
-    tone = Tone.WARNING
-    match event:
-        case LeftoversFound():
-            text = _leftovers(event)
-        case SourceChanged():
-            text = f"{event.detail}: the run is of what it held when the run began"
-        case FieldsUnreadable():
-            text = f"contacts go unchecked, the event's fields cannot be read: {event.detail}"
-        case ListenersRead(listening=False):
-            text = "; ".join(["no journey lets contacts of this event in", *event.lines])
-        case TokenRenewed(reason="refused"):
-            text = "a token was refused before its time; a new one is in use"
-        case EncoderRestarted():
-            text = f"the encoder process ended and was started again: {event.detail}"
-        case RunHalted():
-            tone = Tone.TROUBLE
-            text = f"halted: {event.detail}"
-        case _:
-            return None
-
-    return Notice(text, tone, type(event).__name__)
-
-
-def _reach(event: Event) -> Notice | None:
-    """What went out of reach, or came back into it."""
-    tone = Tone.WARNING
-    match event:
-        case BreakerOpened():
-            text = f"nothing gets through, one batch at a time is tried: {event.detail}"
-        case WatchHeldUp():
-            text = f"no file is taken for now, it is tried until one can be: {event.detail}"
-        case QueueLost():
-            text = f"{event.queue} is away, and tried again until it is back: {event.detail}"
-        case BreakerClosed():
-            tone, text = Tone.NEWS, f"it gets through again, after {event.seconds:,.0f} s"
-        case QueueRegained():
-            tone, text = Tone.NEWS, f"{event.queue} is back, after {event.seconds:,.0f} s"
-        case _:
-            return None
-
-    return Notice(text, tone)
-
-
-def _news_of(event: Event) -> str | None:
-    text = None
-    match event:
-        case RunStarted(resumed=True):
-            text = f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
-        case RetryStarted():
-            text = _retry(event)
-        case RunPutAside():
-            text = f"the run that was here before lies in {event.directory} now"
-        case DuplicatesDecided():
-            text = _duplicates(event)
-        case DoubtSettled():
-            text = (
-                f"a batch of {event.contacts:,} contacts in doubt ({event.reason}) was asked for: "
-                "Marketing Cloud has it"
-            )
-        case DrainStarted():
-            text = f"finishing what is begun: {event.reason}"
-        case _:
-            text = _news_of_pace(event)
-
-    return text
-
-
-def _news_of_pace(event: Event) -> str | None:
-    match event:
-        case BreakerClosed():
-            return f"it gets through again, after {event.seconds:,.0f} s"
-        case WindowClosed():
-            return f"outside delivery.window: waiting until {event.opens_at:%a %d %b %H:%M %Z}"
-        case PaceChanged():
-            return _asked(event)
-
-    return None
+    tone, tell = found
+    text = tell(event)
+    return None if text is None else Notice(text, tone, type(event).__name__)
 
 
 def _asked(event: PaceChanged) -> str | None:
@@ -166,22 +91,6 @@ def _asked(event: PaceChanged) -> str | None:
         parts.append("nothing is sent until `resume`" if event.paused else "sending goes on")
 
     return f"the pace was changed: {', '.join(parts)}" if parts else None
-
-
-def _worker_news_of(event: Event) -> str | None:
-    match event:
-        case ListeningStarted():
-            return f"health, metrics and a live page: {event.url}"
-        case ConfigReloaded():
-            return _reloaded(event)
-        case FileSettled():
-            return _settled(event)
-        case FileFailed():
-            return f"{event.name} was not sent and lies in {event.place} now: {event.detail}"
-        case ReloadRefused():
-            return f"the config was not read again, all goes on as it was: {event.detail}"
-
-    return None
 
 
 def _settled(event: FileSettled) -> str:
@@ -236,3 +145,134 @@ def _leftovers(event: LeftoversFound) -> str:
         f"{batches} under way when the last process ended: "
         f"the fate of {event.contacts:,} contacts is unknown"
     )
+
+
+def _going_on(event: RunStarted) -> str | None:
+    if not event.resumed:
+        return None
+
+    return f"going on with run {event.run_id}: {event.settled:,} contacts settled before"
+
+
+def _in_doubt(event: DoubtSettled) -> str:
+    return (
+        f"a batch of {event.contacts:,} contacts in doubt ({event.reason}) was asked for: "
+        "Marketing Cloud has it"
+    )
+
+
+def _unheard(event: ListenersRead) -> str | None:
+    if event.listening:
+        return None
+
+    return "; ".join(["no journey lets contacts of this event in", *event.lines])
+
+
+def _refused(event: TokenRenewed) -> str | None:
+    if event.reason != "refused":
+        return None
+
+    return "a token was refused before its time; a new one is in use"
+
+
+_Teller = Callable[[Any], str | None]
+_Kind = TypeVar("_Kind", bound=Event)
+
+
+def _line(
+    kind: type[_Kind], tone: Tone, tell: Callable[[_Kind], str | None]
+) -> tuple[type[Any], tuple[Tone, _Teller]]:
+    """An entry of the table, its two halves held against each other."""
+    return kind, (tone, tell)
+
+
+_LINES: Final = dict(
+    [
+        _line(RunStarted, Tone.NEWS, _going_on),
+        _line(RetryStarted, Tone.NEWS, _retry),
+        _line(
+            RunPutAside,
+            Tone.NEWS,
+            lambda event: f"the run that was here before lies in {event.directory} now",
+        ),
+        _line(LeftoversFound, Tone.WARNING, _leftovers),
+        _line(
+            SourceChanged,
+            Tone.WARNING,
+            lambda event: f"{event.detail}: the run is of what it held when the run began",
+        ),
+        _line(DuplicatesDecided, Tone.NEWS, _duplicates),
+        _line(
+            FieldsUnreadable,
+            Tone.WARNING,
+            lambda event: (
+                f"contacts go unchecked, the event's fields cannot be read: {event.detail}"
+            ),
+        ),
+        _line(ListenersRead, Tone.WARNING, _unheard),
+        _line(TokenRenewed, Tone.WARNING, _refused),
+        _line(
+            EncoderRestarted,
+            Tone.WARNING,
+            lambda event: f"the encoder process ended and was started again: {event.detail}",
+        ),
+        _line(DoubtSettled, Tone.NEWS, _in_doubt),
+        _line(
+            BreakerOpened,
+            Tone.WARNING,
+            lambda event: f"nothing gets through, one batch at a time is tried: {event.detail}",
+        ),
+        _line(
+            BreakerClosed,
+            Tone.NEWS,
+            lambda event: f"it gets through again, after {event.seconds:,.0f} s",
+        ),
+        _line(
+            QueueLost,
+            Tone.WARNING,
+            lambda event: (
+                f"{event.queue} is away, and tried again until it is back: {event.detail}"
+            ),
+        ),
+        _line(
+            QueueRegained,
+            Tone.NEWS,
+            lambda event: f"{event.queue} is back, after {event.seconds:,.0f} s",
+        ),
+        _line(
+            WindowClosed,
+            Tone.NEWS,
+            lambda event: (
+                f"outside delivery.window: waiting until {event.opens_at:%a %d %b %H:%M %Z}"
+            ),
+        ),
+        _line(PaceChanged, Tone.NEWS, _asked),
+        _line(
+            ListeningStarted,
+            Tone.NEWS,
+            lambda event: f"health, metrics and a live page: {event.url}",
+        ),
+        _line(ConfigReloaded, Tone.NEWS, _reloaded),
+        _line(
+            ReloadRefused,
+            Tone.WARNING,
+            lambda event: f"the config was not read again, all goes on as it was: {event.detail}",
+        ),
+        _line(FileSettled, Tone.NEWS, _settled),
+        _line(
+            FileFailed,
+            Tone.WARNING,
+            lambda event: (
+                f"{event.name} was not sent and lies in {event.place} now: {event.detail}"
+            ),
+        ),
+        _line(
+            WatchHeldUp,
+            Tone.WARNING,
+            lambda event: f"no file is taken for now, it is tried until one can be: {event.detail}",
+        ),
+        _line(DrainStarted, Tone.NEWS, lambda event: f"finishing what is begun: {event.reason}"),
+        _line(RunHalted, Tone.TROUBLE, lambda event: f"halted: {event.detail}"),
+    ]
+)
+"""Kind of event -> how loud its line is, and what tells it: None where it deserves none."""

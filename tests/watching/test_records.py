@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.events import BatchSettled, DrainStarted
+from pipeline.events import (
+    BatchSettled,
+    BreakerClosed,
+    BreakerOpened,
+    DrainStarted,
+    QueueLost,
+    QueueRegained,
+    WatchHeldUp,
+)
 from pipeline.watching import records
 from pipeline.watching.notices import LOG
 from pipeline.watching.records import Records, log_event, recording_to
@@ -18,6 +26,8 @@ from pipeline.watching.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pipeline.events import Event
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +88,26 @@ def test_notices_and_progress() -> None:
         ("DrainStarted", None),
         ("Progress", 500),
     ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        BreakerOpened(reason="refused", detail="connection refused"),
+        BreakerClosed(seconds=75.2),
+        QueueLost(queue="nats://host/contacts", detail="the connection is gone"),
+        QueueRegained(queue="nats://host/contacts", seconds=3.0),
+        WatchHeldUp(detail="no space left"),
+    ],
+)
+def test_a_notice_says_of_which_event_it_is(event: Event) -> None:
+    """So that a collector can count what went out of reach, and what came back."""
+    stream, tally = io.StringIO(), Tally()
+    with recording_to(stream):
+        tally.note(event)
+        Records(tally).tick(0.0)
+
+    assert [line["event"] for line in lines(stream)] == [type(event).__name__]
 
 
 def test_debug_tells_every_event_and_nothing_of_a_contact() -> None:
