@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import stat
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr  # noqa: TC002  # as above; it is masked in repr
 
 from ..errors import ConfigError
+from .loopback import is_loopback
 
 __all__ = ("Account", "AuthVersion")
 
@@ -175,18 +175,8 @@ def _check_url(name: str, url: str) -> None:
     if "?" in url or "#" in url:
         raise ValueError(f"{name} must not hold a query or a fragment")
 
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(f"{name} must be https: plain http is for this machine alone")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _read_secret(path: Path) -> str:

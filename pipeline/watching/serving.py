@@ -15,7 +15,6 @@ could read it, by a name that leads here.
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -23,6 +22,7 @@ from aiohttp import web
 
 from ..errors import ConfigError
 from ..events import ListeningStarted
+from ..sending.loopback import is_loopback
 from .metrics import Exposition
 from .page import Page
 
@@ -119,7 +119,7 @@ class Server:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
-        if _is_loopback(self._host) and not _is_loopback(request.url.host or ""):
+        if is_loopback(self._host) and not is_loopback(request.url.host or ""):
             raise web.HTTPForbidden(text="this listens to this machine alone\n")
 
         return await handler(request)
@@ -137,13 +137,3 @@ def _reason(error: OSError) -> str:
     """The system's own words, without those that the event loop puts around them."""
     number = error.errno or 0  # a name that is not found has a number of another kind, or none
     return (os.strerror(number) if number > 0 else str(error)).lower()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
