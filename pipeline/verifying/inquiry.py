@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from ..errors import EndpointError, PermissionDeniedError
+from ..settling.summary import iso
 from .later import explain, told_of_later
 from .reasons import entered_before, likely, paused
 from .reconciliation import ENTERED, Finding, alike
 from .sample import inside, spread
 from .sayings import Sayings
-from .window import SKEW_SECONDS, Horizon, Standing, iso8601
+from .window import SKEW_SECONDS, Horizon, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ class Answer:
         if self.asked is not None:
             horizon = self.asked.horizon
             return told | {
-                "complete_until": iso8601(horizon.until),
+                "complete_until": iso(horizon.until),
                 "behind_seconds": horizon.behind_seconds,
                 "rows": self.asked.rows,
             }

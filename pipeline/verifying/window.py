@@ -12,11 +12,12 @@ contacts was seen to enter. Until then it is pending.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-__all__ = ("Horizon", "Standing", "Window", "iso8601")
+from ..settling.summary import iso
+
+__all__ = ("Horizon", "Standing", "Window")
 
 SKEW_SECONDS: Final = 30.0
 """How far clocks may differ beyond what is known, and so how far a window reaches beyond its
@@ -33,12 +34,6 @@ PADDING_SECONDS: Final = 1.0
 """Whether ends are included is not told: a little more is asked for, and left out again."""
 
 
-def iso8601(seconds: float) -> str:
-    """Unix seconds as ISO 8601 in UTC."""
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """From `start` up to, but without, `end`."""
@@ -49,7 +44,7 @@ class Window:
     @property
     def asked(self) -> tuple[str, str]:
         """The ends that are asked for."""
-        return iso8601(self.start - PADDING_SECONDS), iso8601(self.end + PADDING_SECONDS)
+        return iso(self.start - PADDING_SECONDS), iso(self.end + PADDING_SECONDS)
 
     def pieces(self, file_bytes: int | None) -> tuple[Window, ...]:
         """Itself, or its halves where it is estimated to be too large for a file."""

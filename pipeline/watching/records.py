@@ -17,12 +17,12 @@ import queue
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from ..events import BatchSettled
+from ..settling.summary import iso
 from .logs import masked, watched_retries
 from .notices import LOG
 from .progress import plain_line
@@ -177,7 +177,7 @@ class _Handler(logging.Handler):
             text += f" ({type(error).__name__}: {error})"
 
         return {
-            "at": _iso(record.created),
+            "at": iso(record.created),
             "level": record.levelname.lower(),
             "event": "Log",
             "text": self._fit(text),
@@ -197,7 +197,3 @@ class _Handler(logging.Handler):
     def close(self) -> None:
         self._writer.close()
         super().close()
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
