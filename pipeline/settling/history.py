@@ -6,15 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from .schema import opened_to_read, translated
-from .store import FILE_NAME
-
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
-    from pathlib import Path
 
-__all__ = ("Course", "Stretch", "course_of")
+__all__ = ("Course", "Stretch", "read_course")
 
 STRETCHES: Final = 500
 
@@ -41,21 +37,15 @@ class Course:
     reasons: list[tuple[str, str, str, int]]
 
 
-def course_of(directory: Path) -> Course:
-    """Read the journal in `directory`; raises RunDirectoryError where it cannot be read."""
-    path = directory / FILE_NAME
-    connection = opened_to_read(path)
-    try:
-        with translated(path):
-            return Course(
-                stretches=list(_stretches(connection)),
-                reasons=connection.execute(
-                    "SELECT outcome, stage, reason, COUNT(*) FROM contact"
-                    " WHERE superseded IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
-                ).fetchall(),
-            )
-    finally:
-        connection.close()
+def read_course(connection: sqlite3.Connection) -> Course:
+    """The course as far as the transaction sees it that the connection is in."""
+    return Course(
+        stretches=list(_stretches(connection)),
+        reasons=connection.execute(
+            "SELECT outcome, stage, reason, COUNT(*) FROM contact"
+            " WHERE superseded IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC"
+        ).fetchall(),
+    )
 
 
 def _stretches(connection: sqlite3.Connection) -> Iterator[Stretch]:

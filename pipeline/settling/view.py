@@ -15,6 +15,7 @@ import orjson
 
 from ..errors import RunDirectoryError, UsageError
 from .doubles import read_doubles
+from .history import read_course
 from .lock import holder
 from .rows import (
     accepted_batches,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ..intake.ranges import Ranges
+    from .history import Course
     from .rows import ContactRow, RunRow
     from .verdicts import VerdictRow
 
@@ -121,6 +123,11 @@ class JournalView:
                 verified=read_verified(self._connection),
                 duplicates=read_doubles(self._connection),
             )
+
+    def course(self) -> Course:
+        """How the run went: what was settled when, and what its failures were."""
+        with translated(self._path):
+            return read_course(self._connection)
 
     def files(self) -> list[tuple[str, int, int, int]]:
         """(name, bytes, seq, crc) of each result file, as the journal remembers it."""

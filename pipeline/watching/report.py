@@ -19,7 +19,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
-from ..settling.history import course_of
 from ..settling.state import RunState
 from .latency import Latency, quantile
 from .progress import duration
@@ -41,7 +40,7 @@ STYLES: Final = ("uPlot.min.css", "page.css")
 
 def report_of(view: JournalView, directory: Path) -> str:
     """The report of the run in `directory`, as HTML."""
-    run, course = view.run(), course_of(directory)
+    run, course = view.run(), view.course()
     samples = list(read_samples(directory)) or _from_journal(course.stretches)
     scripts = [(PLACE / name).read_text(encoding="utf-8") for name in SCRIPTS]
     style = "\n".join((PLACE / name).read_text(encoding="utf-8") for name in STYLES)

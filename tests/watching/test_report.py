@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pipeline.settling.directory import RunDirectory
-from pipeline.settling.history import course_of
 from pipeline.settling.view import viewed
 from pipeline.watching.report import report_of
 from pipeline.watching.samples_file import SAMPLES_NAME, append, read_samples
@@ -53,7 +52,9 @@ def test_what_nobody_watched_is_drawn_from_the_journal(tmp_path: Path) -> None:
         store.settle(told, [rejection(4, "a")], {"a": mark(4)})
 
     store.close()
-    course = course_of(tmp_path)
+    with viewed(tmp_path) as view:
+        course = view.course()
+
     settled = sum((each.settled for each in course.stretches), start=Counter())
     assert settled == {"accepted": 2, "unknown": 1, "rejected": 1}
     assert course.reasons == [
