@@ -21,6 +21,7 @@ from .intake.source import Fingerprint
 from .settling.contacts import as_json
 from .settling.identity import paired
 from .settling.schema import sync_directory, translated
+from .settling.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -139,17 +140,9 @@ class Enqueued:
     def write(self, directory: Path) -> None:
         """Replace the file; durable when this returns."""
         path = self._path(directory)
-        draft = path.with_suffix(".new")
+        content = orjson.dumps(asdict(self), option=orjson.OPT_APPEND_NEWLINE)
         with translated(path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-            descriptor = os.open(draft, flags, 0o600)
-            try:
-                os.write(descriptor, orjson.dumps(asdict(self), option=orjson.OPT_APPEND_NEWLINE))
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
-            draft.replace(path)
+            write_whole(path, content, synced=True)
             sync_directory(directory)
 
     def forget_rejected(self, directory: Path) -> None:

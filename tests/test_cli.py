@@ -806,7 +806,7 @@ def test_simulate(program: Program, tmp_path: Path) -> None:
     assert "port" in program("simulate", "--config", "wrong.toml").stderr
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.html.draft"])
+@pytest.mark.parametrize("name", ["report.html", "report.html.new"])
 def test_a_report_through_a_planted_link(program: Program, config: Path, name: str) -> None:
     """What a link in the run directory points at is neither written nor given other rights."""
     assert program("run", config.name).code == 0

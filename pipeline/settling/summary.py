@@ -8,7 +8,6 @@ old one or the new one, never half of one.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import orjson
 
 from ..errors import ConservationError
 from .schema import translated
+from .whole import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,13 +124,5 @@ class Summary:
 
     def write(self, path: Path) -> None:
         """Put the summary at `path`, whole; raises RunDirectoryError."""
-        draft = path.with_name(path.name + ".new")
-        with translated(draft):
-            draft.unlink(missing_ok=True)
-            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(self.to_json() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-
-            draft.replace(path)
+        with translated(path):
+            write_whole(path, f"{self.to_json()}\n".encode(), synced=True)

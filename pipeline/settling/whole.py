@@ -11,15 +11,19 @@ if TYPE_CHECKING:
 __all__ = ("write_whole",)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, synced: bool = False) -> None:
     """Put `content` at `path`, readable by its owner alone; a link there is replaced, not followed.
 
-    Who reads it meanwhile sees all of the one or all of the other. Raises OSError.
+    Who reads it meanwhile sees all of the one or all of the other; where it is `synced`, so does
+    who reads it after the machine has lost its power. Raises OSError.
     """
-    draft = path.with_name(f"{path.name}.draft")
+    draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
         file.write(content)
+        if synced:
+            file.flush()
+            os.fsync(file.fileno())
 
     draft.replace(path)

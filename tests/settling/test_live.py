@@ -215,7 +215,7 @@ def test_what_is_half_understood(told: dict[str, Any]) -> None:
     assert live is None or live.standing.since.year == 2026
 
 
-@pytest.mark.parametrize("name", ["live.json", "orders.json", "live.json.draft"])
+@pytest.mark.parametrize("name", ["live.json", "orders.json", "live.json.new"])
 def test_planted_links(tmp_path: Path, name: str) -> None:
     """A directory with a link in their place is refused; one planted later is not followed."""
     precious = tmp_path / "precious"
