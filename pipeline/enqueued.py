@@ -9,7 +9,6 @@ before the first message is put, anew behind each group of them, and replaced wh
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +17,7 @@ import orjson
 
 from .errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
 from .intake.source import Fingerprint
+from .settling.appending import append_lines
 from .settling.contacts import as_json
 from .settling.identity import paired
 from .settling.schema import sync_directory, translated
@@ -154,14 +154,8 @@ class Enqueued:
     def reject(self, directory: Path, rejections: Iterable[Rejection]) -> None:
         """Append records that cannot be put on a queue."""
         path = self._path(directory).with_suffix(".rejected.ndjson")
-        lines = [_line(one) for one in rejections]
         with translated(path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            descriptor = os.open(path, flags, 0o600)
-            try:
-                os.write(descriptor, b"".join(lines))
-            finally:
-                os.close(descriptor)
+            append_lines(path, b"".join(map(_line, rejections)))
 
     def _path(self, directory: Path) -> Path:
         return directory / f"{self.name}.json"

@@ -8,11 +8,12 @@ that does not take it costs the run nothing.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+
+from ..settling.appending import append_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +53,8 @@ class SampleFile:
 
 def append(directory: Path, line: bytes) -> None:
     """Add a line to the file in `directory`, if the disk takes it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     with suppress(OSError):
-        descriptor = os.open(directory / SAMPLES_NAME, flags, 0o600)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+        append_lines(directory / SAMPLES_NAME, line)
 
 
 def read_samples(directory: Path) -> Iterator[dict[str, Any]]:
