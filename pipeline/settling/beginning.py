@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from .single import read_single
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
@@ -38,6 +40,5 @@ def note_beginning(connection: sqlite3.Connection, beginning: Beginning) -> None
 
 def read_beginning(connection: sqlite3.Connection) -> Beginning:
     """What was written down; nothing counted where nothing was."""
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'beginning'").fetchone()
-    found = known and connection.execute("SELECT told FROM beginning").fetchone()
-    return Beginning(**orjson.loads(found[0])) if found else Beginning()
+    told = read_single(connection, "beginning")
+    return Beginning() if told is None else Beginning(**orjson.loads(told))

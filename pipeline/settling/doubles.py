@@ -27,6 +27,7 @@ import orjson
 
 from .rows import accepted_batches
 from .schema import translated
+from .single import read_single
 
 if TYPE_CHECKING:
     import sqlite3
@@ -149,11 +150,7 @@ def _of_any(connection: sqlite3.Connection, directory: Path) -> int:
 
 def read_doubles(connection: sqlite3.Connection) -> int | None:
     """What was counted, if it was."""
-    known = connection.execute(
-        "SELECT name FROM sqlite_master WHERE name = 'duplicate_count'"
-    ).fetchone()
-    found = known and connection.execute("SELECT contacts FROM duplicate_count").fetchone()
-    return found[0] if found else None
+    return read_single(connection, "duplicate_count")
 
 
 def _keys(connection: sqlite3.Connection) -> Iterator[Iterable[str]]:

@@ -30,6 +30,7 @@ from anyio import to_thread
 from ..intake.source import Rejection, Stage
 from ..mapping.rules import Duplicates
 from .schema import translated
+from .single import read_single
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -147,11 +148,7 @@ class Decisions:
     @property
     def mode(self) -> str | None:
         """By which rule it was decided; None where it was not."""
-        known = self._connection.execute(
-            "SELECT name FROM sqlite_master WHERE name = 'duplicate_mode'"
-        ).fetchone()
-        found = known and self._connection.execute("SELECT mode FROM duplicate_mode").fetchone()
-        return found[0] if found else None
+        return read_single(self._connection, "duplicate_mode")
 
     def decide(self, mode: Duplicates, spill: Spill) -> int:
         """Write down which contacts are not sent; how many they are."""
