@@ -14,7 +14,6 @@ import pickle
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING
 
 from anyio import to_thread
@@ -24,7 +23,7 @@ from .events import DuplicatesDecided
 from .mapping.encoder import open_encoder
 from .mapping.rules import Duplicates
 from .settling.duplicates import Spill, sifted
-from .settling.schema import translated
+from .settling.nameless import NamelessFiles
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,7 +57,7 @@ class Sifter:
         self._directory = None if replay is None else Path(plan.config.run.directory)
         self._emit = emit
         self._mode = plan.config.mapping.duplicates
-        self._spool: IO[bytes] | None = None
+        self._spool: NamelessFiles | None = None
         self._stack = ExitStack()
 
     async def __aenter__(self) -> Sifter:
@@ -95,9 +94,7 @@ class Sifter:
         self._emit(DuplicatesDecided(contacts=0, dropped=None, kept=mode.value))
         plan = self._plan
         if plan.size_bytes is None:
-            with translated(self._directory or Path(gettempdir())):
-                spool = TemporaryFile(dir=self._directory)  # noqa: SIM115  # closed at the run's end
-                self._spool = self._stack.enter_context(spool)
+            self._spool = self._stack.enter_context(NamelessFiles(self._directory))
 
         with Spill(self._directory) as spill:
             async with self._encoder(plan.encoding(target=target)) as encoder:
@@ -111,8 +108,8 @@ class Sifter:
     def _take(self, contacts: Contacts, spill: Spill) -> None:
         spill.add(contacts)
         if self._spool is not None:
-            with translated(self._directory or Path(gettempdir())):
-                pickle.dump(contacts, self._spool)
+            with self._spool.translated():
+                pickle.dump(contacts, self._spool.files[0])
 
     def open(self, encoding: Encoding) -> Encoder:
         """What makes the run's contacts, those that are not sent among the rejected."""
@@ -120,7 +117,7 @@ class Sifter:
             return self._encoder(encoding)
 
         if self._spool is not None:
-            return _Sifted(_Spooled(self._spool), self._sift, limit=encoding.limit)
+            return _Sifted(_Spooled(self._spool.files[0]), self._sift, limit=encoding.limit)
 
         unlimited = self._encoder(replace(encoding, limit=None))
         return _Sifted(unlimited, self._sift, limit=encoding.limit)

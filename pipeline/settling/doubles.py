@@ -16,24 +16,20 @@ from __future__ import annotations
 
 import os
 from array import array
-from contextlib import ExitStack
 from itertools import islice
 from operator import lt
-from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING
 
 import orjson
 
+from .nameless import NamelessFiles
 from .rows import accepted_batches
-from .schema import translated
 from .single import read_single
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
-    from typing import Self
+    from pathlib import Path
 
 __all__ = ("Doubles", "count_doubles", "read_doubles")
 
@@ -50,35 +46,13 @@ _AS_PACKED = (
 )
 
 
-class Doubles:
-    """Counts those of the keys it is given that it was given before. A context manager.
-
-    Its files lie in `directory` (None: where temporary files lie). Raises RunDirectoryError where
-    the disk will not take them.
-    """
+class Doubles(NamelessFiles):
+    """Counts those of the keys it is given that it was given before. A context manager."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory
-        self._stack = ExitStack()
-        self._files: list[IO[bytes]] = []
+        super().__init__(directory, number=PARTS)
         self._held = [array("q") for _ in range(PARTS)]
         self._holding = 0
-
-    def __enter__(self) -> Self:
-        with translated(self._directory or Path(gettempdir())):
-            for _ in range(PARTS):
-                file = TemporaryFile(dir=self._directory)  # closed with the stack
-                self._files.append(self._stack.enter_context(file))
-
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def add(self, keys: Iterable[str]) -> None:
         """Take some keys. Blocks on files."""
@@ -93,12 +67,12 @@ class Doubles:
     def count(self) -> int:
         """How many were there before."""
         self._flush()
-        with translated(self._directory or Path(gettempdir())):
-            return sum(map(_doubles, self._files))
+        with self.translated():
+            return sum(map(_doubles, self.files))
 
     def _flush(self) -> None:
-        with translated(self._directory or Path(gettempdir())):
-            for numbers, file in zip(self._held, self._files, strict=True):
+        with self.translated():
+            for numbers, file in zip(self._held, self.files, strict=True):
                 file.write(numbers.tobytes())
                 del numbers[:]
 

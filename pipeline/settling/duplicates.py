@@ -20,22 +20,18 @@ from __future__ import annotations
 
 import marshal
 import sqlite3
-from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from anyio import to_thread
 
 from ..intake.source import Rejection, Stage
 from ..mapping.rules import Duplicates
-from .schema import translated
+from .nameless import NamelessFiles
 from .single import read_single
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from types import TracebackType
-    from typing import Self
+    from pathlib import Path
 
     from ..mapping.contacts import Contacts
 
@@ -61,37 +57,15 @@ CREATE TABLE IF NOT EXISTS duplicate (
 """
 
 
-class Spill:
-    """Takes every contact's key, then yields those that share one. A context manager.
-
-    Its files lie in `directory` (None: where temporary files lie) and have no name: nothing is left
-    of them, however the process ends. Raises RunDirectoryError where the disk will not take them.
-    """
+class Spill(NamelessFiles):
+    """Takes every contact's key, then yields those that share one. A context manager."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory
-        self._stack = ExitStack()
-        self._files: list[IO[bytes]] = []
+        super().__init__(directory, number=PARTS)
         self._held: list[list[tuple[str, int, str]]] = [[] for _ in range(PARTS)]
         self._holding = 0
         self.contacts = 0
         """How many were added."""
-
-    def __enter__(self) -> Self:
-        with translated(self._directory or Path(gettempdir())):
-            for _ in range(PARTS):
-                file = TemporaryFile(dir=self._directory)  # closed with the stack
-                self._files.append(self._stack.enter_context(file))
-
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def add(self, contacts: Contacts) -> None:
         """Take the keys of a chunk; chunks come in the order of the sources. Blocks on files."""
@@ -107,12 +81,12 @@ class Spill:
     def dropped(self, mode: Duplicates) -> Iterator[tuple[Place, Place]]:
         """Yield the place of each contact that is not sent, and of the one that is kept instead."""
         self._flush()
-        for file in self._files:
+        for file in self.files:
             yield from _dropped(list(_rows(file)), mode)
 
     def _flush(self) -> None:
-        with translated(self._directory or Path(gettempdir())):
-            for rows, file in zip(self._held, self._files, strict=True):
+        with self.translated():
+            for rows, file in zip(self._held, self.files, strict=True):
                 marshal.dump(rows, file)
                 rows.clear()
 

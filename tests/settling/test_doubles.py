@@ -12,7 +12,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.settling import doubles
+from pipeline.settling import doubles, nameless
 from pipeline.settling.doubles import count_doubles, read_doubles
 from tests.fakes.runs import ACCEPTED, UNHEARD, begun, settlement
 from tests.fakes.sealed import make_batch
@@ -63,5 +63,5 @@ def test_ordered_keys_need_no_files(tmp_path: Path) -> None:
                 store.dispatched(batch, 1)
                 store.settle([settlement(batch)], [], {})
 
-            with patch.object(doubles, "TemporaryFile", side_effect=AssertionError):
+            with patch.object(nameless, "TemporaryFile", side_effect=AssertionError):
                 assert count_doubles(store.connection, tmp_path) == 0
