@@ -27,7 +27,7 @@ from .sending.client import open_client
 from .sending.clock import Clock
 from .sending.journeys import let_in, told_of
 from .sending.lookup import Lookup
-from .sending.token import TokenKeeper, token_from
+from .sending.token import keeper_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -199,8 +199,9 @@ async def _look_at_account(sample: _Sample) -> list[Finding]:
     key = config.journey.event_definition_key
     findings: list[Finding] = []
     async with open_client(config.delivery, clock=clock) as client:
-        fetch = token_from(config.account, client, clock=clock, attempts=ATTEMPTS)
-        keeper = TokenKeeper(fetch, emit=lambda _: None, clock=clock)
+        keeper = keeper_of(
+            config.account, client, emit=lambda _: None, clock=clock, attempts=ATTEMPTS
+        )
         lookup = Lookup(
             config.account, client=client, keeper=keeper, clock=clock, attempts=ATTEMPTS
         )

@@ -21,11 +21,11 @@ from .packing.batcher import Batcher
 from .plan import Plan
 from .sending.client import open_client
 from .sending.clock import Clock
+from .sending.token import keeper_of
 from .settling.doubles import Doubles
 from .settling.duplicates import Scratch
 from .sifting import Sifter
 from .watching.summary import counted, shared_keys
-from .wiring import keeper_of
 
 if TYPE_CHECKING:
     from .config import Config
@@ -163,7 +163,7 @@ async def _target(plan: Plan, *, emit: Emit) -> Target | None:
 
     async with open_client(config.delivery, clock=clock) as client:
         try:
-            keeper = keeper_of(plan, client, emit=emit, clock=clock)
+            keeper = keeper_of(plan.config.account, client, emit=emit, clock=clock)
             outlook = await outlook_of(
                 plan, client, keeper=keeper, emit=emit, clock=clock, counted=False
             )

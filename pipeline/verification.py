@@ -27,7 +27,7 @@ from .sending.entries import Entries
 from .sending.lookup import Lookup
 from .sending.patience import ATTEMPTS
 from .sending.statuses import Statuses
-from .sending.token import TokenKeeper, token_from
+from .sending.token import keeper_of
 from .settling.beginning import read_beginning
 from .settling.directory import RunDirectory
 from .settling.identity import rest_host
@@ -115,9 +115,7 @@ async def verify(
         evidence = stack.enter_context(evidence_in(directory.path))
         clock = Clock()
         client = await stack.enter_async_context(open_client(config.delivery, clock=clock))
-        keeper = TokenKeeper(
-            token_from(config.account, client, clock=clock), emit=lambda _: None, clock=clock
-        )
+        keeper = keeper_of(config.account, client, emit=lambda _: None, clock=clock)
         await keeper.token()
         asker = Asker(client=client, keeper=keeper, clock=clock)
         lookup = Lookup(config.account, client=client, keeper=keeper, clock=clock)

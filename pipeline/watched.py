@@ -47,7 +47,7 @@ from .intake.locate import shown
 from .legs import RunOptions
 from .sending.client import open_client
 from .sending.clock import Clock
-from .sending.token import TokenKeeper, token_from
+from .sending.token import keeper_of
 from .settling.store import FILE_NAME
 from .settling.view import viewed
 
@@ -92,8 +92,7 @@ async def _prove_token(config: Config, *, emit: Emit) -> None:
     """Know before there is work that a token is to be had. Raises HaltError where none is."""
     clock = Clock()
     async with open_client(config.delivery, clock=clock) as client:
-        fetch = token_from(config.account, client, clock=clock)
-        await TokenKeeper(fetch, emit=emit, clock=clock).token()
+        await keeper_of(config.account, client, emit=emit, clock=clock).token()
 
 
 class Watched:

@@ -17,7 +17,7 @@ from .sending.pace import Pace
 from .sending.policy import OnUnknown
 from .sending.probation import Probation, patience_for
 from .sending.sender import Sender
-from .sending.token import TokenKeeper, token_from
+from .sending.token import keeper_of
 from .settling.beginning import note_beginning
 from .settling.budget import Budget
 from .settling.checkpoint import Checkpoint
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .sending.client import Client
     from .sending.outcome import Settlement
+    from .sending.token import TokenKeeper
     from .settling.journal import Journal
     from .settling.opening import Replay
     from .stop import Stop
 
-__all__ = ("Wiring", "keeper_of")
+__all__ = ("Wiring",)
 
 
 class Wiring:
@@ -109,7 +110,8 @@ class Wiring:
 
     def keeper(self, client: Client) -> TokenKeeper:
         """The one owner of the token."""
-        return keeper_of(self._plan, client, emit=self._emit, clock=self.clock)
+        account = self._plan.config.account
+        return keeper_of(account, client, emit=self._emit, clock=self.clock)
 
     async def target(self, client: Client, keeper: TokenKeeper) -> Target | None:
         """The event's fields, if they are asked for and told; see `outlook_of`.
@@ -176,9 +178,3 @@ def _patience(config: Config, replay: Replay) -> int | None:
         return None  # refused again they are what they were
 
     return patience_for(config.batch.max_records, max_errors=config.delivery.max_errors)
-
-
-def keeper_of(plan: Plan, client: Client, *, emit: Emit, clock: Clock) -> TokenKeeper:
-    """A keeper of the account's token."""
-    fetch = token_from(plan.config.account, client, clock=clock)
-    return TokenKeeper(fetch, emit=emit, clock=clock)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .client import Client
     from .clock import Clock
 
-__all__ = ("TokenKeeper", "early_seconds", "token_from")
+__all__ = ("TokenKeeper", "early_seconds", "keeper_of", "token_from")
 
 EARLY_SECONDS: Final = 300.0
 EARLY_SHARE: Final = 0.15
@@ -137,6 +137,14 @@ class TokenKeeper:
     def __repr__(self) -> str:
         left = f"{self._end - self._clock.now():.0f} s left" if self._held else "no token yet"
         return f"<TokenKeeper {left}, {self._renewals} obtained>"
+
+
+def keeper_of(
+    account: Account, client: Client, *, emit: Emit, clock: Clock, attempts: int = ATTEMPTS
+) -> TokenKeeper:
+    """A keeper of the account's token; nothing is asked yet."""
+    fetch = token_from(account, client, clock=clock, attempts=attempts)
+    return TokenKeeper(fetch, emit=emit, clock=clock)
 
 
 def token_from(
