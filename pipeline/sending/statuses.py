@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import EndpointError
 from .answers import clean_id, whole_number
 from .endpoint import status_url
+from .keys import alike
 from .reply import printable
 
 if TYPE_CHECKING:
@@ -96,9 +97,7 @@ class Statuses:
 
 def _place(item: dict[str, Any]) -> tuple[str, str] | None:
     request_id, key = clean_id(item.get("requestid")), item.get("contactkey")
-    return (
-        (request_id.lower(), key.strip().lower()) if request_id and isinstance(key, str) else None
-    )
+    return (request_id.lower(), alike(key)) if request_id and isinstance(key, str) else None
 
 
 def _words(item: dict[str, Any]) -> set[str]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from ..sending.keys import alike
 from ..settling.rows import accepted_batches
 from ..settling.spans import positions_of
 from ..settling.verdicts import Verdict, unknown_claims
-from .reconciliation import ENTERED, Finding, alike
+from .reconciliation import ENTERED, Finding
 from .sayings import STILL_QUEUED
 from .window import Standing
 

@@ -16,7 +16,7 @@ from enum import IntEnum
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from .reconciliation import alike
+from ..sending.keys import alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from ..errors import EndpointError, PermissionDeniedError
+from ..sending.keys import alike
 from ..settling.summary import iso
 from .later import explain, told_of_later
 from .reasons import entered_before, likely, paused
-from .reconciliation import ENTERED, Finding, alike
+from .reconciliation import ENTERED, Finding
 from .sample import inside, spread
 from .sayings import Sayings
 from .window import SKEW_SECONDS, Horizon, Standing

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from .reconciliation import LAST, Finding, alike
+from ..sending.keys import alike
+from .reconciliation import LAST, Finding
 
 if TYPE_CHECKING:
     from ..sending.statuses import LaterStatus

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ("ENTERED", "Finding", "Reconciled", "Tallied", "alike", "reconcile")
+__all__ = ("ENTERED", "Finding", "Reconciled", "Tallied", "reconcile")
 
 ENTERED = 0
 
@@ -77,11 +77,6 @@ class Reconciled:
 
 
 _NOTHING = Tallied(key="", entered=0, refused=0, odd=0, message=0, last=0)
-
-
-def alike(key: str) -> str:
-    """What two spellings of the same contact key have in common."""
-    return key.strip().lower()
 
 
 def reconcile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from .reconciliation import alike
+from ..sending.keys import alike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
