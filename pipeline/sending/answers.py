@@ -27,6 +27,7 @@ __all__ = (
     "Said",
     "classify",
     "clean_id",
+    "folded",
     "parse",
     "passes",
     "read_instance",
@@ -108,6 +109,11 @@ _NO_DEFINITION: Final = (
 
 def _text(value: object) -> str:
     return value[:4000] if isinstance(value, str) else ""
+
+
+def folded(value: object) -> dict[str, Any]:
+    """An object, its names in small letters; an empty one for anything else."""
+    return {str(k).casefold(): v for k, v in value.items()} if isinstance(value, dict) else {}
 
 
 def whole_number(value: object) -> int | None:

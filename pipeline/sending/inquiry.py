@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from .answers import clean_id, parse, whole_number
+from .answers import clean_id, parse
 from .endpoint import bearer, status_url
+from .items import paged, read_page, words_of
 from .reply import Reply, printable
 from .verdict import Judged, Refused, Taken
 
@@ -34,7 +35,6 @@ WAITS_SECONDS: Final = (0.5, 2.0)
 MOST_REQUESTS: Final = 4
 """Of how many requests that hold the batch's first contact it is looked whether they are ours."""
 
-PAGE: Final = 50
 MOST_PAGES: Final = 4
 
 
@@ -74,19 +74,19 @@ class Inquiry:
     async def _items(self, asked: dict[str, str], *, token: str) -> list[dict[str, Any]] | None:
         """All items of an answer; None where it cannot be had or read."""
         found: list[dict[str, Any]] = []
-        for page in range(1, MOST_PAGES + 1):
-            url = status_url(self._address, self._path, {**asked, "$page": page, "$pageSize": PAGE})
+        for number in range(1, MOST_PAGES + 1):
+            url = status_url(self._address, self._path, paged(asked, number))
             reply = await self._client.get(url, headers=bearer(token))
             if not (isinstance(reply, Reply) and reply.status == 200 and reply.whole):
                 self._open = not (isinstance(reply, Reply) and reply.status in {403, 404})
                 return None
 
-            content = _folded(parse(reply.body))
-            items, count = content.get("items"), whole_number(content.get("count"))
-            if not isinstance(items, list) or count is None:
+            page = read_page(parse(reply.body))
+            if page is None:
                 return None
 
-            found += map(_folded, items)
+            items, count = page
+            found += items
             if not items or len(found) >= count:
                 return found
 
@@ -124,8 +124,8 @@ def read_status(
 
 
 def _verdict(item: dict[str, Any], request_id: str) -> OneVerdict | None:
-    words = {str(item.get(name)).strip().lower() for name in ("type", "status", "eventstatus")}
-    if len(words & {"queued", "processed", "errored"}) != 1:
+    words = words_of(item)
+    if len(words) != 1:
         return None
 
     if "errored" not in words:
@@ -139,7 +139,3 @@ def _verdict(item: dict[str, Any], request_id: str) -> OneVerdict | None:
 def _requests(items: Sequence[dict[str, Any]]) -> list[str]:
     ids = (clean_id(item.get("requestid")) for item in items)
     return list(dict.fromkeys(one for one in ids if one is not None))
-
-
-def _folded(value: Any) -> dict[str, Any]:
-    return {str(k).casefold(): v for k, v in value.items()} if isinstance(value, dict) else {}

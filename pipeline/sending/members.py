@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import EndpointError
-from .answers import clean_id, passes, whole_number
+from .answers import clean_id, folded, passes, whole_number
 from .reply import printable
 from .verdict import Ambiguous, Fatal, Judged, Refused, Taken, TryLater
 
@@ -33,12 +33,12 @@ _TOO_MANY_JOURNEYS: Final = re.compile(r"interaction\s+count\s+limit", re.IGNORE
 
 def read_members(content: Any, keys: Sequence[str]) -> Verdict:
     """What a 2xx says of the contacts with `keys`, in their order."""
-    answer = _folded(content)
+    answer = folded(content)
     listed = answer.get("members")
     if not isinstance(listed, list):
         return _contradicted("the answer holds no verdicts: it has no list of members")
 
-    members = [_folded(member) for member in listed]
+    members = [folded(member) for member in listed]
     failed = [member.get("errorcode") not in _NO_CODE for member in members]
     if problem := _problem(answer, members, keys=keys, failed=sum(failed)):
         return _contradicted(problem)
@@ -121,7 +121,3 @@ def _too_many_journeys(detail: str) -> Fatal:
 
 def _contradicted(detail: str) -> Ambiguous:
     return Ambiguous(reason="verdicts_contradict", detail=detail)
-
-
-def _folded(value: Any) -> dict[str, Any]:
-    return {str(k).casefold(): v for k, v in value.items()} if isinstance(value, dict) else {}

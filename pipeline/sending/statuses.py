@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import EndpointError
-from .answers import clean_id, whole_number
+from .answers import clean_id
 from .endpoint import status_url
+from .items import paged, read_page, words_of
 from .keys import alike
 from .reply import printable
 
@@ -25,12 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ("LaterStatus", "Statuses")
 
-PAGE: Final = 50
 MOST_PAGES: Final = 100
 """The route is meant for troubleshooting: so many events are looked at, five thousand."""
 
 _SUBJECT: Final = "the status of queued events (Journeys: read)"
-_WORDS: Final = {"queued", "processed", "errored"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class Statuses:
         items, told.errors = await self._items(asked, "errored")
         for item in items:
             place = _place(item)
-            if place is not None and _words(item):
+            if place is not None and words_of(item):
                 message = item.get("message") or item.get("errormessage")
                 told.errored[place] = printable(str(message)) if message else ""
 
@@ -76,20 +75,20 @@ class Statuses:
         asked = {**asked, "type": kind}
         found: list[dict[str, Any]] = []
         most = 0
-        for page in range(1, MOST_PAGES + 1):
-            url = status_url(self._address, self._path, {**asked, "$page": page, "$pageSize": PAGE})
-            content = _folded(await self._asker.get(url, subject=_SUBJECT))
-            items, count = content.get("items"), whole_number(content.get("count"))
-            if not isinstance(items, list) or count is None:
+        for number in range(1, MOST_PAGES + 1):
+            url = status_url(self._address, self._path, paged(asked, number))
+            page = read_page(await self._asker.get(url, subject=_SUBJECT))
+            if page is None:
                 raise EndpointError(f"The answer to a request for {_SUBJECT} holds no items")
 
-            found += map(_folded, items)
+            items, count = page
+            found += items
             # What leaves the queue meanwhile moves others up, to a page that was read: they lack.
             most = max(most, count)
             if not items or len(found) >= count:
                 break
 
-        if any(_words(item) - {kind} for item in found):
+        if any(words_of(item) - {kind} for item in found):
             raise EndpointError(f"A request for {_SUBJECT} brings others than those that {kind}")
 
         return found, most
@@ -98,12 +97,3 @@ class Statuses:
 def _place(item: dict[str, Any]) -> tuple[str, str] | None:
     request_id, key = clean_id(item.get("requestid")), item.get("contactkey")
     return (request_id.lower(), alike(key)) if request_id and isinstance(key, str) else None
-
-
-def _words(item: dict[str, Any]) -> set[str]:
-    told = {str(item.get(name)).strip().lower() for name in ("type", "status", "eventstatus")}
-    return told & _WORDS
-
-
-def _folded(value: Any) -> dict[str, Any]:
-    return {str(k).casefold(): v for k, v in value.items()} if isinstance(value, dict) else {}

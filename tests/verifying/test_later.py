@@ -99,7 +99,7 @@ async def test_more_in_the_queue_than_can_be_looked_at(
 ) -> None:
     """Anybody may be among them, so nobody is missing; and it is said."""
     monkeypatch.setattr("pipeline.sending.statuses.MOST_PAGES", 1)
-    monkeypatch.setattr("pipeline.sending.statuses.PAGE", 5)
+    monkeypatch.setattr("pipeline.sending.items.PAGE", 5)
     write_contacts(tmp_path / "contacts.csv", range(1, 31))
     async with enhanced(tmp_path, vanishing="7$", queue_seconds=3600) as stand:
         await stand.inject()
