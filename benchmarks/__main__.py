@@ -23,8 +23,8 @@ from .plot import write_plot
 from .queues import queues
 from .report import as_json, table, write_json
 from .rounds import Case, Rounds
-from .server import server_command, serving
-from .ways import OURS, WAYS, Way
+from .server import best_server
+from .ways import OUR_WAY, WAYS, Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -166,7 +166,7 @@ def _sizes(contacts: int, *, memory: bool, growth: bool) -> _Plan:
         counts |= {0, contacts // 10, 10 * contacts}
 
     cases = [Case(contacts=count, latency_ms=0, in_flight=16) for count in sorted(counts)]
-    return [(case, way) for case in cases for way in WAYS if way.name == OURS]
+    return [(case, OUR_WAY) for case in cases]
 
 
 def _ways(only: Sequence[str]) -> list[Way]:
@@ -194,16 +194,13 @@ def _measure(plan: _Plan, rounds: int, about: dict[str, Any]) -> Results:
 @contextmanager
 def _measuring(about: dict[str, Any]) -> Iterator[Rounds]:
     """A server that is up; `about` is told what it is made of."""
-    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as name:
-        scratch = Path(name)
-        command, kind = server_command(scratch)
-        about["server"] = kind
+    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as name, best_server() as server:
+        about["server"] = server.kind
 
-        if kind != "C":
+        if server.kind != "C":
             _ERR.print("no C compiler or no Linux: the server is Python, fast ways wait for it")
 
-        with serving(command, kind=kind) as server:
-            yield Rounds(server=server, scratch=scratch, data=DATA, tell=_ERR.print)
+        yield Rounds(server=server, scratch=Path(name), data=DATA, tell=_ERR.print)
 
 
 def _show(results: Results, about: dict[str, Any], path: Path) -> None:

@@ -27,7 +27,7 @@ from pipeline.mapping.rules import MappingPolicy
 from pipeline.mapping.target import Target, parse_fields
 
 from .rounds import Case
-from .ways import CHECKED, OURS, WAYS
+from .ways import CHECKED, OUR_WAY, OURS
 
 if TYPE_CHECKING:
     from .rounds import Rounds
@@ -79,10 +79,8 @@ def measure_runs(rounds: Rounds, contacts: int, *, times: int) -> FieldCosts:
     What a run of no contacts takes is taken off: a cost of every contact is looked for.
     """
     case, start = (Case(contacts=n, latency_ms=0, in_flight=16) for n in (contacts, 0))
-    ours = next(way for way in WAYS if way.name == OURS)
-    results = rounds.run(list(product((case, start), (ours, CHECKED))), rounds=times)
-    if results.failures:
-        raise RuntimeError("; ".join(f"{way}: {why}" for way, why in results.failures.items()))
+    results = rounds.run(list(product((case, start), (OUR_WAY, CHECKED))), rounds=times)
+    results.check()
 
     def beyond_start(way: str) -> list[float]:
         pairs = zip(results.of(case, way), results.of(start, way), strict=True)

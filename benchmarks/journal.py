@@ -31,7 +31,7 @@ from pipeline.settling.journal import Journal
 from pipeline.settling.opening import begin
 
 from .rounds import Case
-from .ways import OURS, WAYS
+from .ways import OUR_WAY, OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +76,8 @@ class JournalCosts:
 def measure_journal(rounds: Rounds, contacts: int, *, times: int) -> JournalCosts:
     """Run, and keep a journal alone, `times` times. Raises RuntimeError where a run fails."""
     case = Case(contacts=contacts, latency_ms=0, in_flight=SENDERS)
-    ours = next(way for way in WAYS if way.name == OURS)
-    results = rounds.run([(case, ours)], rounds=times)
-    if results.failures:
-        raise RuntimeError("; ".join(f"{way}: {why}" for way, why in results.failures.items()))
+    results = rounds.run([(case, OUR_WAY)], rounds=times)
+    results.check()
 
     costs = JournalCosts(run=[each.cpu_per_million for each in results.of(case, OURS)])
     for _ in range(times):

@@ -6,13 +6,11 @@ all and ends. Both ways send to the same server, in the same round.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -24,11 +22,11 @@ from rich.table import Table
 from tests.fakes.brokers import BROKERS
 
 from .contacts import contacts_file
-from .server import server_command, serving
+from .server import best_server
 from .ways.journey_pipeline import config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from .server import Server
 
@@ -57,10 +55,7 @@ def queues(
         table.add_column(column, justify="right", no_wrap=True)
 
     missed = False
-    with (
-        tempfile.TemporaryDirectory(prefix="journey-benchmark-") as built,
-        _server(built) as server,
-    ):
+    with best_server() as server:
         for name in only or BROKERS:
             file, queue = _measured(name, server, contacts=contacts, rounds=rounds)
             share = median(a / b for (a, _), (b, _) in zip(file, queue, strict=True))
@@ -75,13 +70,6 @@ def queues(
     _OUT.print(table)
     if missed:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _server(directory: str) -> Iterator[Server]:
-    command, kind = server_command(Path(directory))
-    with serving(command, kind=kind) as server:
-        yield server
 
 
 def _measured(name: str, server: Server, *, contacts: int, rounds: int) -> tuple[_Spent, _Spent]:
@@ -109,8 +97,8 @@ def _measured(name: str, server: Server, *, contacts: int, rounds: int) -> tuple
 def _written(scratch: Path, source: str, server: Server) -> Path:
     scratch.mkdir()
     path = scratch / "benchmark.toml"
-    text = config(csv=Path("source"), url=server.url, in_flight=16, directory=scratch / "run")
-    path.write_text(text.replace('"source"', json.dumps(source)), encoding="utf-8")
+    text = config(source=source, url=server.url, in_flight=16, directory=scratch / "run")
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -79,6 +79,11 @@ class Results:
     )
     failures: dict[str, str] = field(default_factory=dict)  # way -> why it was left out
 
+    def check(self) -> None:
+        """Raise RuntimeError where a way was left out."""
+        if self.failures:
+            raise RuntimeError("; ".join(f"{way}: {why}" for way, why in self.failures.items()))
+
     def of(self, case: Case, way: str) -> list[Measurement]:
         """The measurements of a way, none where it was not measured."""
         return self.measured.get(case, {}).get(way, [])

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ("Server", "Statistics", "server_command", "serving")
+__all__ = ("Server", "Statistics", "best_server", "server_command", "serving")
 
 _HERE = Path(__file__).parent
 
@@ -68,6 +69,15 @@ class Server:
             return connection.getresponse().read()
         finally:
             connection.close()
+
+
+@contextmanager
+def best_server() -> Iterator[Server]:
+    """The best server this machine can have, as long as it is wanted."""
+    with TemporaryDirectory(prefix="journey-benchmark-") as built:
+        command, kind = server_command(Path(built))
+        with serving(command, kind=kind) as server:
+            yield server
 
 
 @contextmanager

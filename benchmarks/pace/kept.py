@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ from pipeline.events import RequestStarted
 from pipeline.flow import run
 from pipeline.legs import RunOptions
 
-from ..server import server_command, serving
+from ..server import best_server
 from ..ways.journey_pipeline import config
 
 if TYPE_CHECKING:
@@ -83,27 +84,24 @@ def kept(
 
 def measure(rate: float) -> Kept:
     """Run a file of contacts, one a request, at this rate."""
-    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as name:
-        scratch = Path(name)
-        command, kind = server_command(scratch)
-        with serving(command, kind=kind) as server:
-            server.reset(latency_ms=0)
-            path = _configured(scratch, server.url, rate)
-            moments: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as name, best_server() as server:
+        server.reset(latency_ms=0)
+        path = _configured(Path(name), server.url, rate)
+        moments: list[float] = []
 
-            def note(event: Event) -> None:
-                if isinstance(event, RequestStarted):
-                    moments.append(time.monotonic())
+        def note(event: Event) -> None:
+            if isinstance(event, RequestStarted):
+                moments.append(time.monotonic())
 
-            emitter = Emitter()
-            emitter.subscribe(note)
-            began = time.process_time()
+        emitter = Emitter()
+        emitter.subscribe(note)
+        began = time.process_time()
 
-            async def work() -> None:
-                await run(load(path, {}), RunOptions(), emitter=emitter)
+        async def work() -> None:
+            await run(load(path, {}), RunOptions(), emitter=emitter)
 
-            anyio.run(work, backend_options={"use_uvloop": _uvloop_is_there()})
-            spent = time.process_time() - began
+        anyio.run(work, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+        spent = time.process_time() - began
 
     return kept_of(moments, rate, cpu_seconds=spent / len(moments) * 1000)
 
@@ -133,17 +131,13 @@ def _configured(scratch: Path, url: str, rate: float) -> Path:
         for number in range(int(rate * (SECONDS + 2 * LEAD_SECONDS))):
             file.write(f"C{number},c{number}@example.com\n")
 
-    text = config(csv=contacts, url=url, in_flight=IN_FLIGHT, directory=scratch / "run")
-    text = text.replace("requests_per_second = 1_000_000.0", f"requests_per_second = {rate}")
+    text = config(
+        source=str(contacts),
+        url=url,
+        in_flight=IN_FLIGHT,
+        directory=scratch / "run",
+        requests_per_second=rate,
+    )
     path = scratch / "benchmark.toml"
     path.write_text(f"{text}\n[batch]\nmax_records = 1\n", encoding="utf-8")
     return path
-
-
-def _uvloop_is_there() -> bool:
-    try:
-        import uvloop  # noqa: F401, PLC0415  # an extra
-    except ImportError:
-        return False
-
-    return True

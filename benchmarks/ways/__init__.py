@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ("BASELINE", "CHECKED", "OURS", "WAYS", "Setting", "Way")
+__all__ = ("BASELINE", "CHECKED", "OURS", "OUR_WAY", "WAYS", "Setting", "Way")
 
 BASELINE = "requests loop"
 OURS = "journey-pipeline"
@@ -63,7 +63,7 @@ def _module(name: str) -> Callable[[Setting], list[str]]:
 
 def _journey_pipeline(setting: Setting, *, check_fields: bool = False) -> list[str]:
     text = config(
-        csv=setting.csv,
+        source=str(setting.csv),
         url=setting.url,
         in_flight=setting.in_flight,
         directory=setting.scratch / "run",
@@ -71,6 +71,8 @@ def _journey_pipeline(setting: Setting, *, check_fields: bool = False) -> list[s
     )
     return command(text, scratch=setting.scratch)
 
+
+OUR_WAY = Way(name=OURS, command=_journey_pipeline, needs=("pipeline.cli",))
 
 WAYS = (
     Way(name=BASELINE, command=_module("requests_loop"), needs=("requests",), in_flight=1),
@@ -81,7 +83,7 @@ WAYS = (
         in_flight=20,
     ),
     Way(name="httpx", command=_module("httpx_tasks"), needs=("httpx",)),
-    Way(name=OURS, command=_journey_pipeline, needs=("pipeline.cli",)),
+    OUR_WAY,
 )
 
 CHECKED = Way(
@@ -89,4 +91,4 @@ CHECKED = Way(
     command=partial(_journey_pipeline, check_fields=True),
     needs=("pipeline.cli",),
 )
-"""The last of them, holding every contact against the event's fields."""
+"""Ours, holding every contact against the event's fields."""

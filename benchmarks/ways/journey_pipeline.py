@@ -20,7 +20,13 @@ def command(text: str, *, scratch: Path) -> list[str]:
 
 
 def config(
-    *, csv: Path, url: str, in_flight: int, directory: Path, check_fields: bool = False
+    *,
+    source: str,
+    url: str,
+    in_flight: int,
+    directory: Path,
+    requests_per_second: float = 1e6,
+    check_fields: bool = False,
 ) -> str:
     """The config of a bulk run; JSON strings are TOML strings."""
     return f"""\
@@ -37,14 +43,14 @@ endpoint = "batchcontactevents"
 check_fields = {json.dumps(check_fields)}
 
 [source]
-url = {json.dumps(str(csv))}
+url = {json.dumps(source)}
 
 [mapping]
 contact_key = "customer_id"
 
 [delivery]
 max_in_flight = {in_flight}
-requests_per_second = 1_000_000.0
+requests_per_second = {requests_per_second}
 
 [run]
 directory = {json.dumps(str(directory))}

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.measure import run_measured
 from benchmarks.rounds import Case, Rounds, _extrapolated
-from benchmarks.server import server_command, serving
+from benchmarks.server import best_server
 from benchmarks.ways import WAYS, Setting, Way
 from tests.benchmarks.made import measurement
 
@@ -34,9 +34,7 @@ def posting(name: str, *, limit: int) -> Way:
 def measuring(tmp_path: Path) -> Iterator[tuple[Rounds, list[str]]]:
     """A server, an empty data directory, and what was told."""
     told: list[str] = []
-    command, kind = server_command(tmp_path)
-
-    with serving(command, kind=kind) as server:
+    with best_server() as server:
         yield Rounds(server=server, scratch=tmp_path, data=tmp_path, tell=told.append), told
 
 
