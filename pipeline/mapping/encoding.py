@@ -37,7 +37,7 @@ __all__ = ("READY", "Encoding", "Reading", "encode", "main", "serve")
 
 READY = "ready"
 
-MESSAGE_BYTES = 2 * 1024 * 1024
+MESSAGE_BYTES = 1024 * 1024
 """Contacts that cross the connection together: each crossing wakes a thread of the parent."""
 
 
