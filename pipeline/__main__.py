@@ -26,6 +26,7 @@ def main() -> None:
         # Not at the top: the package may be imported for its version alone.
         from .cli import main as command_line  # noqa: PLC0415
 
+        gc.freeze()  # nor is it looked through once, now that it is loaded
         gc.enable()
         command_line()
     except KeyboardInterrupt:

@@ -47,13 +47,15 @@ def logging_to(console: Console, *, secrets: Iterable[str] = ()) -> Iterator[Non
 
 @contextmanager
 def watched_retries() -> Iterator[None]:
-    """While it lasts, a look-up that is tried again is a warning."""
-    hooks = stamina.instrumentation.get_on_retry_hooks()
+    """While it lasts, a look-up that is tried again is a warning; then stamina's own hooks rule.
+
+    Which hooks there are is not asked: stamina would load all of Prometheus' client to tell.
+    """
     stamina.instrumentation.set_on_retry_hooks([_again])
     try:
         yield
     finally:
-        stamina.instrumentation.set_on_retry_hooks(hooks)
+        stamina.instrumentation.set_on_retry_hooks(None)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
