@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from tests.fakes.figures import FIGURES, figures_told
+from tests.fakes.program import Program
+from tests.fakes.simulator_process import SimulatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 settings.register_profile("quick", max_examples=60, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -46,6 +52,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Async tests run on the standard loop and on uvloop: users have either."""
     return request.param
+
+
+@pytest.fixture(scope="module")
+def one_simulator() -> Iterator[SimulatorProcess]:
+    """A simulator for a module's tests, in a process of its own; they ask for `simulator`."""
+    with SimulatorProcess() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(one_simulator: SimulatorProcess) -> SimulatorProcess:
+    """The module's simulator with an empty book and no faults."""
+    one_simulator.reset()
+    one_simulator.set_faults()
+    return one_simulator
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """The command, run in the test's own directory."""
+    with Program(tmp_path) as program:
+        yield program
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

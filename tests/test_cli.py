@@ -48,26 +48,6 @@ SUMMARY_KEYS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def one_simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(one_simulator: SimulatorProcess) -> SimulatorProcess:
-    """The module's simulator with an empty book and no faults."""
-    one_simulator.reset()
-    one_simulator.set_faults()
-    return one_simulator
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with Program(tmp_path) as program:
-        yield program
-
-
 @pytest.fixture
 def config(tmp_path: Path, simulator: SimulatorProcess) -> Path:
     """A config for three hundred good contacts, in batches of a hundred."""

@@ -167,12 +167,6 @@ def key_of(number: int) -> str:
     return f"C{number:05}"
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with Program(tmp_path) as program:
-        yield program
-
-
 class Kind(StrEnum):
     """How the contacts of a stand are stored, which decides how they are read."""
 

@@ -195,12 +195,6 @@ def simulator() -> Iterator[SimulatorProcess]:
         yield simulator
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with Program(tmp_path) as program:
-        yield program
-
-
 CONTACTS = 3_000
 KEYS = 2_000
 

@@ -11,23 +11,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from tests.fakes.breaking_proxy import BreakingProxy
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.file_servers import PASSWORD, USER, SftpServer
 from tests.fakes.program import Program
-from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as simulator:
-        yield simulator
+    from tests.fakes.simulator_process import SimulatorProcess
 
 
 def test_contacts_on_an_sftp_server(tmp_path: Path, simulator: SimulatorProcess) -> None:

@@ -14,26 +14,14 @@ from pipeline.intake.source import SourcePolicy
 from pipeline.settling.view import viewed
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.program import Program, eventually
-from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fakes.simulator_process import SimulatorProcess
+
 HEADER = "customer_id,EmailAddress,FirstName\n"
-
-
-@pytest.fixture(scope="module")
-def one_simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(one_simulator: SimulatorProcess) -> SimulatorProcess:
-    one_simulator.reset()
-    one_simulator.set_faults()
-    return one_simulator
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from tests.fakes.program import Program, eventually
 from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 CONTACTS = 300
@@ -85,12 +84,6 @@ async def test_nothing_goes_outside_it(tmp_path: Path, monkeypatch: pytest.Monke
     assert went[0].minute == 0
     assert went[-1].minute >= 2
     assert closings == [WindowClosed(opens_at=datetime(2026, 11, 23, 12, 2, tzinfo=UTC))]
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with Program(tmp_path) as program:
-        yield program
 
 
 def _closed_now() -> str:

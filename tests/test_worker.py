@@ -20,11 +20,11 @@ from tests.fakes.brokers import Valkey
 from tests.fakes.browser import Viewer, browsing
 from tests.fakes.configs import CLIENT_SECRET, write_config
 from tests.fakes.program import Program, Running, eventually
-from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.fakes.simulator_process import SimulatorProcess
 
 HEAD = 3000
 HEADER = b"customer_id,EmailAddress,FirstName\n"
@@ -84,25 +84,6 @@ class Worker:
 
         found: dict[tuple[str, ...], float] = eventually(asked)
         return found
-
-
-@pytest.fixture(scope="module")
-def one_simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(one_simulator: SimulatorProcess) -> SimulatorProcess:
-    one_simulator.reset()
-    one_simulator.set_faults()
-    return one_simulator
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with Program(tmp_path) as program:
-        yield program
 
 
 def configured(program: Program, simulator: SimulatorProcess, **sections: Any) -> None:

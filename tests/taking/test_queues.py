@@ -10,13 +10,13 @@ from tests.contracts import queue_source
 from tests.contracts.queue_source import Bench
 from tests.fakes.brokers import BROKERS, RABBIT, Kafka, Rabbit, Sqs
 from tests.fakes.program import Program
-from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.brokers import Broker
+    from tests.fakes.simulator_process import SimulatorProcess
 
 pytestmark = pytest.mark.timeout(400)  # where the machine has much else to do
 
@@ -48,12 +48,6 @@ def broker(
 
     with BROKERS[request.param](tmp_path_factory.mktemp(request.param)) as broker:
         yield broker
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as simulator:
-        yield simulator
 
 
 @pytest.fixture

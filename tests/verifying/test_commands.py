@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with Program(tmp_path) as program:
-        yield program
-
-
-@pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[SimulatorProcess]:
     """One that loses every tenth contact, and the config of thirty for it."""
     write_contacts(tmp_path / "contacts.csv", range(1, 31))
