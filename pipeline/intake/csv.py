@@ -14,7 +14,7 @@ import io
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from .blocks import Sizes
+from .file import FileSource
 from .grammar import read_layout
 from .opening import open_text, peek
 from .reading import Parsed, Place, offset_of, read_chunks
@@ -25,28 +25,19 @@ from .table import Table, TableReader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .blocks import Sizes
     from .grammar import Grammar, Layout
-    from .origin import Origin
     from .ranges import Ranges
-    from .source import Chunk, Fingerprint, Mark, SourcePolicy
+    from .source import Chunk, Fingerprint, Mark
 
 __all__ = ("CsvParser", "CsvSource")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class CsvSource:
+class CsvSource(FileSource):
     """A file of delimited text (or stdin). Picklable before `chunks`."""
 
-    name: str
-    origin: Origin
-    policy: SourcePolicy
-    sizes: Sizes = field(default_factory=Sizes)
     _layout: Layout | None = field(default=None, init=False, repr=False)
-
-    @property
-    def is_distant(self) -> bool:
-        """Whether the next record may be long in coming: it comes from elsewhere."""
-        return self.origin.is_distant
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""

@@ -5,15 +5,15 @@ A file called .json whose objects stand one a line, without an array around them
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from .blocks import Sizes
+from .file import HeadedSource
 from .json_array import BLANK, BLANKS, JsonArrayParser
 from .json_text import parse_object
 from .ndjson import NdjsonSource
-from .opening import open_text, peek
+from .opening import open_text
 from .reading import offset_of, read_chunks
 from .source import START
 
@@ -21,27 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .opening import Head
-    from .origin import Origin
     from .ranges import Ranges
-    from .source import Chunk, Fingerprint, Mark, SourcePolicy
+    from .source import Chunk, Fingerprint, Mark
 
 __all__ = ("JsonSource",)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class JsonSource:
+class JsonSource(HeadedSource):
     """A file that is an array of objects, or of objects a line. Picklable before `chunks`."""
-
-    name: str
-    origin: Origin
-    policy: SourcePolicy
-    sizes: Sizes = field(default_factory=Sizes)
-    _head: Head | None = field(default=None, init=False, repr=False)
-
-    @property
-    def is_distant(self) -> bool:
-        """Whether the next record may be long in coming: it comes from elsewhere."""
-        return self.origin.is_distant
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
@@ -93,12 +81,6 @@ class JsonSource:
             "Nothing was sent. Take the array out of what is around it, as with "
             "jq -c '.contacts[]', and name the file .ndjson."
         )
-
-    def _found_head(self) -> Head:
-        if self._head is None:
-            self._head = peek(self.origin, self.policy.encoding)
-
-        return self._head
 
 
 def _array_of(head: Head) -> int:

@@ -7,15 +7,15 @@ and take no position.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from .blocks import Sizes
+from .file import HeadedSource
 from .json_text import mend_numbers, parse_object
-from .opening import open_text, peek
+from .opening import open_text
 from .precision import inexact_places
 from .reading import Fault, Parsed, Place, offset_of, read_chunks
 from .source import START
@@ -23,28 +23,16 @@ from .source import START
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .opening import Head
-    from .origin import Origin
+    from .blocks import Sizes
     from .ranges import Ranges
-    from .source import Chunk, Fingerprint, Mark, Rejection, SourcePolicy
+    from .source import Chunk, Fingerprint, Mark, Rejection
 
 __all__ = ("NdjsonParser", "NdjsonSource")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class NdjsonSource:
+class NdjsonSource(HeadedSource):
     """A file of JSON lines (or stdin). Picklable before `chunks`."""
-
-    name: str
-    origin: Origin
-    policy: SourcePolicy
-    sizes: Sizes = field(default_factory=Sizes)
-    _head: Head | None = field(default=None, init=False, repr=False)
-
-    @property
-    def is_distant(self) -> bool:
-        """Whether the next record may be long in coming: it comes from elsewhere."""
-        return self.origin.is_distant
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
@@ -71,12 +59,6 @@ class NdjsonSource:
                 offset=offset,
                 sizes=self.sizes,
             )
-
-    def _found_head(self) -> Head:
-        if self._head is None:
-            self._head = peek(self.origin, self.policy.encoding)
-
-        return self._head
 
 
 class NdjsonParser:

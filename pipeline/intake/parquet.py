@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SourceError
 from .arrow import Unreadable, pyarrow, readers_of
-from .blocks import Sizes
+from .file import FileSource
 from .grammar import check_names
 from .origin import HEAD_BYTES
 from .reading import Parsed, leave_out, offset_of
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .arrow import Reader
-    from .origin import Origin
     from .ranges import Ranges
-    from .source import Fingerprint, SourcePolicy
+    from .source import Fingerprint
 
 __all__ = ("ParquetSource",)
 
@@ -42,19 +41,10 @@ class _Footer:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class ParquetSource:
+class ParquetSource(FileSource):
     """A Parquet file. Picklable before `chunks`. Offsets of marks are its row numbers."""
 
-    name: str
-    origin: Origin
-    policy: SourcePolicy
-    sizes: Sizes = field(default_factory=Sizes)
     _footer: _Footer | None = field(default=None, init=False, repr=False)
-
-    @property
-    def is_distant(self) -> bool:
-        """Whether the next record may be long in coming: it comes from elsewhere."""
-        return self.origin.is_distant
 
     def fingerprint(self) -> Fingerprint:
         """Recognise the content; raises SourceError if it cannot be read."""
