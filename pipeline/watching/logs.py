@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from stamina.instrumentation import RetryDetails
 
-__all__ = ("logging_to", "masked", "watched_retries")
+__all__ = ("logging_to", "masked", "text_of", "watched_retries")
 
 _BEARER = re.compile(r"(?i)(bearer\s+|(?:client_?secret|access_?token)\W{1,4})[\w.~+/=-]{6,}")
 _log = logging.getLogger(__name__)
@@ -66,13 +66,20 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     return _BEARER.sub(r"\1***", text)
 
 
+def text_of(record: logging.LogRecord) -> str:
+    """What is logged; of an exception its last line, not its traceback."""
+    text = record.getMessage()
+    error = record.exc_info and record.exc_info[1]
+    return f"{text} ({type(error).__name__}: {error})" if error else text
+
+
 def _again(details: RetryDetails) -> None:
     """Tell of a look-up that is tried again, without the arguments of the call."""
     _log.warning("trying again in %.1f s: %s", details.wait_for, details.caused_by)
 
 
 class _Lines(logging.Handler):
-    """A record is a line, whatever it holds; an exception is its last line, not its traceback."""
+    """A record is a line, whatever it holds."""
 
     def __init__(self, console: Console, secrets: frozenset[str]) -> None:
         super().__init__(logging.WARNING)
@@ -81,12 +88,8 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = record.getMessage()
-            if record.exc_info and record.exc_info[1]:
-                error = record.exc_info[1]
-                text += f" ({type(error).__name__}: {error})"
-
-            line = printable(masked(f"{record.levelname.lower()}: {text}", self._secrets))
+            text = f"{record.levelname.lower()}: {text_of(record)}"
+            line = printable(masked(text, self._secrets))
             style = "yellow" if record.levelno < logging.ERROR else "red"
             self._console.print(Text(line, style=style), soft_wrap=True, highlight=False)
         except Exception:  # noqa: BLE001  # a log line may not end a run: logging's own rule

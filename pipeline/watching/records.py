@@ -23,7 +23,7 @@ import orjson
 
 from ..events import BatchSettled
 from ..settling.summary import iso
-from .logs import masked, watched_retries
+from .logs import masked, text_of, watched_retries
 from .notices import LOG
 from .progress import plain_line
 
@@ -171,16 +171,11 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
     def _told(self, record: logging.LogRecord, ours: dict[str, Any] | None) -> dict[str, Any]:
-        text = record.getMessage()
-        if record.exc_info and record.exc_info[1]:
-            error = record.exc_info[1]
-            text += f" ({type(error).__name__}: {error})"
-
         return {
             "at": iso(record.created),
             "level": record.levelname.lower(),
             "event": "Log",
-            "text": self._fit(text),
+            "text": self._fit(text_of(record)),
             **({"logger": record.name} if ours is None else self._clean(ours)),
         }
 
