@@ -15,7 +15,6 @@ import orjson
 
 from ..errors import RunDirectoryError, UsageError
 from .doubles import read_doubles
-from .history import read_course
 from .lock import holder
 from .rows import (
     accepted_batches,
@@ -126,6 +125,8 @@ class JournalView:
 
     def course(self) -> Course:
         """How the run went: what was settled when, and what its failures were."""
+        from .history import read_course  # noqa: PLC0415  # a report alone asks for it
+
         with translated(self._path):
             return read_course(self._connection)
 
