@@ -36,15 +36,18 @@ class BreakingProxy:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for each in self._sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
+        self.cut()
         for thread in self._threads:
             thread.join()
 
         for each in self._sockets:
             each.close()
+
+    def cut(self) -> None:
+        """End all connections there are."""
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         with suppress(OSError):

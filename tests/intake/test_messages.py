@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.intake.queues import nats_jetstream, redis_stream, sqs
-from pipeline.intake.queues.amqp import AmqpQueue
+from pipeline.intake.queues.amqp import AmqpQueue, _Burst
 from pipeline.intake.queues.bodies import Body, parse_body
 from pipeline.intake.queues.custody import Custody
 from pipeline.intake.queues.gathered import Gathered
@@ -210,8 +210,9 @@ def test_kafka_takes_another_programs_words_for_nothing(text: str) -> None:
 
 def from_amqp(name: str | None, number: int, raw: bytes) -> Message:
     queue = AmqpQueue(place_of(policy("amqp://host/contacts")))
-    told = SimpleNamespace(message_id=name, body=raw, redelivered=False, delivery_tag=number)
-    asyncio.run(queue._take_in(told))
+    header = SimpleNamespace(properties=SimpleNamespace(message_id=name))
+    told = SimpleNamespace(header=header, body=raw, redelivered=False, delivery_tag=number)
+    asyncio.run(queue._take_in(_Burst(line=1, most=1), told))
     return queue._pushed.pop()
 
 

@@ -16,10 +16,12 @@ as unknown. Where contacts wait for longer, as outside of `delivery.window`, rai
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .amqp_line import ANSWER_SECONDS, AmqpLine, Translated
+from ..extras import need
+from .amqp_line import ANSWER_SECONDS, AmqpLine, Waited
+from .amqp_tags import Tags
 from .message import Message, QueueLostError, digest_of, known_as
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ MOST_PREFETCHED: Final = 65_535
 
 
 class AmqpQueue:
-    """A queue of RabbitMQ."""
+    """A queue of RabbitMQ.
+
+    It uses the channel that aio-pika has beneath: a message costs a fifth less there.
+    """
 
     extend_seconds: float | None = None
 
@@ -43,58 +48,56 @@ class AmqpQueue:
         self._place = place
         self._line = AmqpLine(place, confirms=False)
         self._openings = 0
-        self._pushed: deque[Message] = deque()
-        self._arrived = asyncio.Event()
+        self._prefetched = 0
+        self._tags = Tags()
+        self._pushed: list[Message] = []
 
     async def open(self, worker: str, *, fresh: bool) -> None:  # AMQP knows no workers
         await self._line.open(make=fresh)
         self._openings += 1
-        self._pushed.clear()
+        self._prefetched, self._tags = 0, Tags()
+        self._pushed = []
 
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
         try:
-            await self._burst(most, wait_seconds)
+            await self._burst(min(most, MOST_PREFETCHED), wait_seconds)
         except QueueLostError:
             # It comes again, in doubt; but once it is taken, the journal knows it.
             if not self._pushed:
                 raise
 
-        taken = list(self._pushed)
-        self._pushed.clear()
+        taken, self._pushed = self._pushed, []
         return taken
 
     async def _burst(self, most: int, wait_seconds: float) -> None:
         self._line.check()
-        with Translated(self._place):
-            await self._line.channel.set_qos(min(most, MOST_PREFETCHED), timeout=ANSWER_SECONDS)
-            tag = await self._line.queue.consume(self._take_in, timeout=ANSWER_SECONDS)
-            await self._gather(most, wait_seconds)
-            await self._line.queue.cancel(tag, timeout=ANSWER_SECONDS)
+        async with Waited(self._place, seconds=ANSWER_SECONDS + wait_seconds):
+            channel = await self._line.channel.get_underlay_channel()
+            if most != self._prefetched:
+                await channel.basic_qos(prefetch_count=most)
+                self._prefetched = most
 
-    async def _gather(self, most: int, wait_seconds: float) -> None:
-        patience = wait_seconds
-        while len(self._pushed) < most:
-            self._arrived.clear()
-            try:
-                await asyncio.wait_for(self._arrived.wait(), patience)
-            except TimeoutError:
-                return
+            burst = _Burst(line=self._openings, most=most)
+            taking_in = partial(self._take_in, burst)
+            consumer = await channel.basic_consume(self._place.queue, taking_in)
+            await burst.over(wait_seconds)
+            # A consumer that was given all it may be given gets no more: then nothing can come
+            # before the answer, and none is waited for.
+            await channel.basic_cancel(consumer.consumer_tag, nowait=burst.full)
 
-            patience = SILENCE_SECONDS
-
-    async def _take_in(self, pushed: Any) -> None:
-        body, named = pushed.body, pushed.message_id or None
+    async def _take_in(self, burst: _Burst, pushed: Any) -> None:
+        body, named = pushed.body, pushed.header.properties.message_id or None
         self._pushed.append(
             Message(
                 identity=digest_of(body) if named is None else known_as(named, body),
                 body=body,
                 redelivered=bool(pushed.redelivered),
                 anonymous=named is None,
-                line=self._openings,
+                line=burst.line,
                 handle=pushed.delivery_tag,
             )
         )
-        self._arrived.set()
+        burst.count()
 
     def finish(self, messages: Sequence[Message]) -> None:
         """It is enough to acknowledge them."""
@@ -102,13 +105,22 @@ class AmqpQueue:
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         self._line.check()
         told = [message for message in messages if message.line == self._openings]
-        with Translated(self._place):
-            channel = await self._line.channel.get_underlay_channel()
-            for message in told:
-                await channel.basic_ack(message.handle, wait=False)
+        if not told:
+            return []
 
+        aiormq = need("aiormq", extra="amqp", what=self._place.label)
+        frames = [
+            aiormq.spec.Basic.Ack(delivery_tag=tag, multiple=multiple)
+            for tag, multiple in self._tags.acknowledged(message.handle for message in told)
+        ]
+        async with Waited(self._place):
+            channel = await self._line.channel.get_underlay_channel()
+            # All at once: the client takes ten at a time, and none when the line has just broken.
+            await channel.write_queue.put(
+                aiormq.abc.ChannelFrame.marshall(channel_number=channel.number, frames=frames)
+            )
             # What is answered behind them says that they arrived.
-            await channel.queue_declare(self._place.queue, passive=True, timeout=ANSWER_SECONDS)
+            await channel.queue_declare(self._place.queue, passive=True)
 
         return told
 
@@ -128,3 +140,42 @@ class AmqpQueue:
 
     async def peek(self, most: int) -> list[Message]:  # seeing is taking
         return []
+
+
+class _Burst:
+    """What one consumer is given, at most `most` messages."""
+
+    def __init__(self, *, line: int, most: int) -> None:
+        self.line = line
+        self._most = most
+        self._given = 0
+        self._any, self._all = asyncio.Event(), asyncio.Event()
+
+    @property
+    def full(self) -> bool:
+        """Whether it was given all that it may be given."""
+        return self._given >= self._most
+
+    def count(self) -> None:
+        """One more was given."""
+        self._given += 1
+        self._any.set()
+        if self.full:
+            self._all.set()
+
+    async def over(self, wait_seconds: float) -> None:
+        """Wait until it is full, or nothing comes any more."""
+        seen, came = -1, await _set(self._any, wait_seconds)
+        while came and self._given > seen and not self.full:
+            seen = self._given
+            await _set(self._all, SILENCE_SECONDS)
+
+
+async def _set(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it is set within so long."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from contextlib import suppress
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ...errors import SourceError
     from .place import Place
 
-__all__ = ("ANSWER_SECONDS", "AmqpLine", "Translated")
+__all__ = ("ANSWER_SECONDS", "AmqpLine", "Translated", "Waited")
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
@@ -39,7 +40,7 @@ class AmqpLine:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
         pika = need("aio_pika", extra="amqp", what=place.label)
-        with Translated(place):
+        async with Waited(place):
             self._connection = await pika.connect(
                 host=place.host,
                 port=place.port or (5671 if place.tls else 5672),
@@ -64,20 +65,28 @@ class AmqpLine:
     async def _open_channel(self, *, passive: bool) -> None:
         self.channel = await self._connection.channel(publisher_confirms=self._confirms)
         self.queue = await self.channel.declare_queue(
-            self._place.queue, durable=True, passive=passive, timeout=ANSWER_SECONDS
+            self._place.queue, durable=True, passive=passive
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the channel is there, as far as is known."""
+        return self.channel is not None and not (
+            self.channel.is_closed or self._connection.is_closed
         )
 
     def check(self) -> None:
         """Raise QueueLostError where the channel is gone."""
-        if self.channel is None or self.channel.is_closed or self._connection.is_closed:
+        if not self.is_open:
             raise QueueLostError("the connection is gone")
 
     async def close(self) -> None:
         """Leave; never raises."""
         connection, self._connection, self.channel = self._connection, None, None
         if connection is not None:
-            with suppress(Exception):
-                await connection.close()
+            with suppress(Exception, asyncio.CancelledError):
+                async with Waited(self._place, seconds=CONNECT_SECONDS):
+                    await connection.close()
 
 
 class Translated(Translating):
@@ -97,7 +106,43 @@ class Translated(Translating):
         if isinstance(error, refused):
             return self.refused(told)
 
-        if isinstance(error, errors.AMQPError | OSError | TimeoutError | RuntimeError):
+        # What was under way when the line broke, the client ends by Exception itself.
+        if type(error) is Exception or isinstance(
+            error, errors.AMQPError | OSError | TimeoutError | RuntimeError
+        ):
             return QueueLostError(told)
 
         return None
+
+
+class Waited:
+    """An asynchronous Translated that has an end, whatever the client does.
+
+    Where the line breaks in mid-call, the client may wait for ever to hand its next frame to a
+    writer that is gone, or cancel the call as if its caller had been cancelled.
+    """
+
+    def __init__(self, place: Place, *, seconds: float = ANSWER_SECONDS) -> None:
+        self._translated = Translated(place)
+        self._seconds = seconds
+        self._end = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._end.__aenter__()
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            await self._end.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise QueueLostError(f"no answer in {self._seconds:g} s") from late
+
+        if isinstance(error, asyncio.CancelledError) and not _cancelled():
+            raise QueueLostError("the connection is gone") from error
+
+        self._translated.__exit__(kind, error, trace)
+
+
+def _cancelled() -> bool:
+    """Whether somebody wants the current task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import SourceError
 from ..extras import need
-from .amqp_line import ANSWER_SECONDS, AmqpLine, Translated
+from .amqp_line import AmqpLine, Waited
 from .message import QueueLostError
 from .outlet import all_put
 
@@ -42,7 +42,7 @@ class AmqpOutlet:
     async def _publish(self, message: Outgoing, confirmed: set[str]) -> None:
         pika = need("aio_pika", extra="amqp", what=self._place.label)
         try:
-            with Translated(self._place):
+            async with Waited(self._place):
                 await self._line.channel.default_exchange.publish(
                     pika.Message(
                         message.body,
@@ -51,7 +51,6 @@ class AmqpOutlet:
                         delivery_mode=pika.DeliveryMode.PERSISTENT,
                     ),
                     routing_key=self._place.queue,
-                    timeout=ANSWER_SECONDS,
                 )
         except QueueLostError as lost:
             if "larger than" in str(lost):

@@ -1,16 +1,13 @@
-"""What clients of queues do on a line that breaks, and with a consumer that others have made."""
+"""What the client of NATS does with a consumer that others have made."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import nats
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.intake.queues.amqp import AmqpQueue
-from pipeline.intake.queues.message import QueueLostError
 from pipeline.intake.queues.nats_jetstream import NatsStream
 from pipeline.intake.queues.place import place_of
 from pipeline.intake.source import SourcePolicy
@@ -64,39 +61,3 @@ async def test_nats_refuses_a_consumer_that_acknowledges_by_itself(server: Nats)
         await stream.open("me", fresh=True)
 
     await stream.close()
-
-
-class Breaking:
-    """A line to RabbitMQ that pushes messages, and breaks before the burst is over."""
-
-    def __init__(self, *bodies: bytes) -> None:
-        self.bodies = bodies
-        self.channel = self.queue = self
-
-    def check(self) -> None:
-        """The line is there, as far as is known."""
-
-    async def set_qos(self, most: int, timeout: float) -> None:  # noqa: ASYNC109  # its name
-        """It takes what it is given."""
-
-    async def consume(self, callback: Any, timeout: float) -> str:  # noqa: ASYNC109  # as above
-        for tag, body in enumerate(self.bodies):
-            pushed = SimpleNamespace(
-                body=body, message_id=None, redelivered=False, delivery_tag=tag
-            )
-            await callback(pushed)
-
-        return "tag"
-
-    async def cancel(self, tag: str, timeout: float) -> None:  # noqa: ASYNC109  # as above
-        raise ConnectionResetError("reset by peer")
-
-
-async def test_amqp_passes_on_what_was_pushed_before_the_line_broke() -> None:
-    """It comes again, in doubt: the journal must know it by then."""
-    queue = AmqpQueue(place_of(SourcePolicy(url="amqp://127.0.0.1/contacts")))
-    queue._line = Breaking(b"one", b"two")  # type: ignore[assignment]  # a test's
-    assert [each.body for each in await queue.take(10, 0.0)] == [b"one", b"two"]
-    queue._line = Breaking()  # type: ignore[assignment]  # a test's
-    with pytest.raises(QueueLostError, match="reset by peer"):
-        await queue.take(10, 0.0)
