@@ -19,7 +19,7 @@ from .pace_events import (
     RateCut,
     WindowClosed,
 )
-from .queue_events import QueueLost, QueueRegained
+from .queue_events import BacklogSeen, QueueLost, QueueRegained
 from .reading_events import (
     ChunkRead,
     DuplicatesDecided,
@@ -36,6 +36,7 @@ from .worker_events import ConfigReloaded, ListeningStarted, ReloadRefused
 
 __all__ = (
     "AttemptFailed",
+    "BacklogSeen",
     "BatchDispatched",
     "BatchSealed",
     "BatchSettled",
@@ -269,6 +270,7 @@ Event = (
     | FilesSeen
     | WatchHeldUp
     | EncoderRestarted
+    | BacklogSeen
     | QueueLost
     | QueueRegained
     | BatchSealed

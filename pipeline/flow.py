@@ -38,6 +38,7 @@ from .sifting import Sifter
 from .stages import Packer, Reader, hand, send, settle
 from .steering import steer
 from .stop import Stop, heed_signals
+from .taking.lookout import Lookout
 from .watching.sight import Sight
 from .wiring import Wiring
 
@@ -244,6 +245,7 @@ class Injection:
         stop = self._stop
         async with self._wiring.holder(queue) as holder, create_task_group() as beside:
             beside.start_soon(holder.keep, stop.halt)
+            beside.start_soon(Lookout(queue.place, emit=emit).keep)
             taker = self._wiring.taker(queue, holder, target=target)
             taker.until(lambda: stop.asked, limit=self._options.limit)
             await self._flow(taker, client, keeper=keeper, emit=emit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("QueueLost", "QueueRegained")
+__all__ = ("BacklogSeen", "QueueLost", "QueueRegained")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +21,15 @@ class QueueRegained:
 
     queue: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacklogSeen:
+    """What lies on the queue was asked; None what it does not tell, or was not to be had.
+
+    `taken` messages are being worked on, by whichever worker; the oldest is that of all.
+    """
+
+    waiting: int | None
+    taken: int | None
+    oldest_seconds: float | None

@@ -108,6 +108,11 @@ class SourcePolicy:
     """How long the journal knows a message that is done with: a broker that crashes may forget what
     it was told."""
 
+    trim: bool = False
+    """Whether entries of a Redis or Valkey stream are removed once every group of it has
+    acknowledged them. Absent: they stay, and the stream grows, until somebody trims it. Who reads
+    it without a group is not asked."""
+
     sasl_mechanism: str = "PLAIN"
     """How a user logs in to Kafka: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"."""
 
@@ -136,6 +141,9 @@ class SourcePolicy:
 
         if self.quote and self.quote == self.delimiter:
             raise ValueError(f"delimiter and quote are the same character, {self.quote!r}")
+
+        if self.trim and not self.url.lower().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("trim is for the streams of Redis and Valkey: take it out")
 
         self._check_watch()
         self._check_encoding()

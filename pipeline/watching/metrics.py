@@ -65,6 +65,21 @@ class _RunCollector(Collector):
         yield from _gauges(
             ("source_up", "Whether the source is read just now.", vitals.up),
             ("source_waiting_files", "Files in the watched folder.", vitals.waiting_files),
+            (
+                "source_waiting_messages",
+                "Messages on the queue that no worker has taken; Kafka: or has not committed.",
+                vitals.waiting_messages,
+            ),
+            (
+                "source_taken_messages",
+                "Messages that workers, of all machines, are working on.",
+                vitals.taken_messages,
+            ),
+            (
+                "source_oldest_message_seconds",
+                "Since the oldest message on the queue was put there.",
+                vitals.oldest_message_seconds,
+            ),
             ("source_read_ratio", "How much of all sources was read, 0 to 1.", vitals.share),
             ("source_quiet_seconds", "Since the source last gave anything.", vitals.quiet_seconds),
             ("contacts_unsettled", "Contacts read, without an outcome yet.", vitals.unsettled),

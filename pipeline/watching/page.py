@@ -81,6 +81,8 @@ class Page:
             **vitals.settled,
             "unsettled": vitals.unsettled,
             "oldest_unsettled_seconds": vitals.oldest_unsettled_seconds,
+            "waiting_messages": vitals.waiting_messages,
+            "oldest_message_seconds": vitals.oldest_message_seconds,
             "token_age_seconds": vitals.token_age_seconds,
             "limit": None if pace is None else pace.standing().limit,
             "journal_bytes": journal_bytes(self._sight),

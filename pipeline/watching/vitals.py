@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..events import (
     AttemptFailed,
+    BacklogSeen,
     BatchSealed,
     BatchSettled,
     ChunkRead,
@@ -61,6 +62,11 @@ class Vitals:
         """Whether the source is open and read."""
         self.queue_lost = False
         """Whether it is a queue that cannot be talked to just now."""
+        self.waiting_messages: int | None = None
+        """How many messages on the queue nobody has taken, where that is known."""
+        self.taken_messages: int | None = None
+        """How many of them its workers, of all machines, are working on, where that is known."""
+        self._oldest_message: tuple[float, float] | None = None  # its age, and when it was told
         self.waiting_files: int | None = None
         """How many files lie in a watched folder; None where none is watched."""
         self.read = 0
@@ -112,14 +118,23 @@ class Vitals:
                 self.reading = False
             case QueueLost() | QueueRegained():
                 self.queue_lost = isinstance(event, QueueLost)
-            case FilesSeen():
-                self.waiting_files = event.files
+            case FilesSeen() | BacklogSeen():
+                self._see(event)
             case DrainStarted():
                 self.phase = Phase.DRAINING
             case RunHalted():
                 self.phase = Phase.HALTED
             case RunEnded():
                 self.phase = Phase.ENDED
+
+    def _see(self, event: FilesSeen | BacklogSeen) -> None:
+        if isinstance(event, FilesSeen):
+            self.waiting_files = event.files
+            return
+
+        age = event.oldest_seconds
+        self.waiting_messages, self.taken_messages = event.waiting, event.taken
+        self._oldest_message = None if age is None else (age, self._clock())
 
     def _take(self, event: ChunkRead) -> None:
         self.read += event.records
@@ -161,6 +176,15 @@ class Vitals:
     def quiet_seconds(self) -> float | None:
         """How long ago the source last gave something; None where it never did."""
         return None if self._heard_at is None else self._clock() - self._heard_at
+
+    @property
+    def oldest_message_seconds(self) -> float | None:
+        """How long ago the oldest message on the queue was put there, where that is known."""
+        if self._oldest_message is None:
+            return None
+
+        age, told_at = self._oldest_message
+        return age + self._clock() - told_at if age else 0.0
 
     @property
     def oldest_unsettled_seconds(self) -> float:

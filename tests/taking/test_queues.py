@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contracts import queue_source
+from tests.contracts.queue_backlog import check_backlog, check_lag
 from tests.contracts.queue_source import Bench
-from tests.fakes.brokers import BROKERS, RABBIT, Kafka, Rabbit, Sqs
+from tests.fakes.brokers import BROKERS, RABBIT, Kafka, Nats, Rabbit, Sqs, Valkey
 from tests.fakes.program import Program
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.timeout(400)  # where the machine has much else to do
 
 QUICKLY = {
     "test_killed": tuple(BROKERS),
+    "test_backlog": tuple(BROKERS),
+    "test_lag": ("amqp", "kafka"),
     "test_taken_over": ("redis", "nats"),
     "test_patience": ("redis", "sqs"),
     "test_drained": ("redis",),
@@ -65,6 +68,25 @@ def bench(
 def test_killed(bench: Bench) -> None:
     """A worker that is killed, and a broker that is killed, lose nothing and double nobody."""
     queue_source.check_killed(bench)
+
+
+def test_backlog(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits, what is taken and how old the oldest is can be asked, as far as it is told."""
+    broker = bench.broker
+    for name, value in broker.environment.items():
+        monkeypatch.setenv(name, value)
+
+    check_backlog(
+        bench,
+        tells_age=isinstance(broker, Valkey | Nats),
+        tells_taken=not isinstance(broker, Rabbit | Kafka),
+        commits=isinstance(broker, Kafka),
+    )
+
+
+def test_lag(bench: Bench) -> None:
+    """A worker tells a monitor what lies on its queue."""
+    check_lag(bench)
 
 
 def test_taken_over(bench: Bench) -> None:

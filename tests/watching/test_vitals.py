@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.events import (
+    BacklogSeen,
     BatchSettled,
     ChunkRead,
     DrainStarted,
@@ -80,6 +81,21 @@ def test_a_queue_that_is_lost(told: Told) -> None:
     told.at(1_005.0, QueueRegained(queue="redis://h/0/s", seconds=5.0))
     assert told.vitals.lacking() == []
     assert told.vitals.up
+
+
+def test_what_lies_on_the_queue(told: Told) -> None:
+    """It grows older between two looks; what cannot be learnt is not known, whatever it was."""
+    vitals = told.vitals
+    assert [vitals.waiting_messages, vitals.oldest_message_seconds] == [None, None]
+    told.at(1_000.0, BacklogSeen(waiting=7, taken=2, oldest_seconds=30.0))
+    told.at(1_012.0)
+    assert (vitals.waiting_messages, vitals.taken_messages) == (7, 2)
+    assert vitals.oldest_message_seconds == 42.0
+    told.at(1_012.0, BacklogSeen(waiting=0, taken=0, oldest_seconds=0.0))
+    told.at(1_020.0)
+    assert vitals.waiting_messages == vitals.oldest_message_seconds == 0
+    told.at(1_024.0, BacklogSeen(waiting=None, taken=None, oldest_seconds=None))
+    assert [vitals.waiting_messages, vitals.oldest_message_seconds] == [None, None]
 
 
 def test_the_oldest_unsettled(told: Told) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..extras import need
 from .amqp_line import ANSWER_SECONDS, AmqpLine, Waited
 from .amqp_tags import Tags
-from .message import Message, QueueLostError, digest_of, known_as
+from .message import Backlog, Message, QueueLostError, digest_of, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,6 +137,16 @@ class AmqpQueue:
             f"{result.message_count:,} messages wait, {result.consumer_count:,} workers take them; "
             "none was looked at: RabbitMQ takes that for a delivery"
         )
+
+    async def backlog(self) -> Backlog:
+        if not self._line.is_open:
+            await self._line.open(make=False)
+
+        async with Waited(self._place):
+            channel = await self._line.channel.get_underlay_channel()
+            told = await channel.queue_declare(self._place.queue, passive=True)
+
+        return Backlog(waiting=told.message_count)
 
     async def peek(self, most: int) -> list[Message]:  # seeing is taking
         return []

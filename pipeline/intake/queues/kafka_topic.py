@@ -21,7 +21,7 @@ from ..extras import need
 from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, reading
 from .kafka_offsets import Offsets
 from .kafka_view import KafkaView, check_remembered, committed_of
-from .message import Message, QueueLostError, known_as
+from .message import Backlog, Message, QueueLostError, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -266,6 +266,9 @@ class KafkaTopic:
 
     async def look(self) -> str:
         return await self._view.look()
+
+    async def backlog(self) -> Backlog:
+        return Backlog(waiting=await self._view.waiting())
 
     async def peek(self, most: int) -> list[Message]:
         return await self._view.peek(most)

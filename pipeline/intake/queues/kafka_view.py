@@ -27,6 +27,16 @@ class KafkaView:
 
     async def look(self) -> str:
         """Say what is there, for a person."""
+        waiting, partitions = await self._counted()
+        return f"group {self._place.group}: {waiting:,} messages wait in {partitions} partitions"
+
+    async def waiting(self) -> int:
+        """Messages that the group has not committed, those being worked on among them."""
+        waiting, _ = await self._counted()
+        return waiting
+
+    async def _counted(self) -> tuple[int, int]:
+        """What waits, and in how many partitions."""
         kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
         with Translated(self._place):
             places = await self._look()
@@ -37,7 +47,7 @@ class KafkaView:
                 )
                 waiting += high - max(low, place.offset)
 
-        return f"group {self._place.group}: {waiting:,} messages wait in {len(places)} partitions"
+        return waiting, len(places)
 
     async def _look(self) -> list[Any]:
         kafka = need("confluent_kafka", extra="kafka", what=self._place.label)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ("Message", "Queue", "QueueLostError", "digest_of", "known_as")
+__all__ = ("Backlog", "Message", "Queue", "QueueLostError", "digest_of", "known_as")
 
 
 class QueueLostError(Exception):
@@ -55,6 +55,20 @@ class Message:
     handle: Any = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What lies on a queue for a group, as far as the broker tells; None where it does not.
+
+    `waiting`: messages that nobody has taken. `taken`: those that a worker, whichever, is working
+    on; None also where they count among those that wait. `oldest_seconds`: how long ago the oldest
+    of all these was put there, 0 where there is none.
+    """
+
+    waiting: int | None
+    taken: int | None = None
+    oldest_seconds: float | None = None
+
+
 class Queue(Protocol):
     """A queue as one worker uses it. No method is cancelled in the middle.
 
@@ -96,6 +110,9 @@ class Queue(Protocol):
 
     async def look(self) -> str:
         """Say what is there, for a person; changes nothing."""
+
+    async def backlog(self) -> Backlog:
+        """What lies there; changes nothing, and needs no `open`. A client is asked that alone."""
 
     async def peek(self, most: int) -> list[Message]:
         """See up to `most` messages that nobody has taken; none where seeing would be taking."""

@@ -8,12 +8,13 @@ first needed.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import SourceError
 from ..extras import need
-from .message import Message, QueueLostError, known_as
+from .message import Backlog, Message, QueueLostError, known_as
 from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up
 
 if TYPE_CHECKING:
@@ -153,16 +154,46 @@ class NatsStream:
                 f"{info.num_ack_pending:,} are being worked on"
             )
 
-        errors = need("nats.js.errors", extra="nats", what=self._place.label)
-        try:
-            stream = await self._context.stream_info(self._place.queue)
-        except errors.NotFoundError:
+        if (state := await self._state()) is None:
             return "the stream is not there yet; it is made when it is first used"
 
-        return (
-            f"{stream.state.messages:,} messages; group {self._place.group} will be made, "
-            "from the first on"
-        )
+        will = f"group {self._place.group} will be made, from the first on"
+        return f"{state.messages:,} messages; {will}"
+
+    async def backlog(self) -> Backlog:
+        with Translated(self._place):
+            await self._look()
+            self._check()
+            info = await self._consumer()
+            if info is not None:
+                waiting, taken = info.num_pending, info.num_ack_pending
+                first = info.ack_floor.stream_seq + 1
+            elif (state := await self._state()) is not None:
+                waiting, taken, first = state.messages, 0, state.first_seq
+            else:
+                return Backlog(waiting=0, taken=0, oldest_seconds=0.0)
+
+            age = await self._age(first) if waiting or taken else 0.0
+
+        return Backlog(waiting=waiting, taken=taken, oldest_seconds=age)
+
+    async def _state(self) -> Any:
+        """How the stream stands; None where it is not there yet."""
+        errors = need("nats.js.errors", extra="nats", what=self._place.label)
+        try:
+            return (await self._context.stream_info(self._place.queue)).state
+        except errors.NotFoundError:
+            return None
+
+    async def _age(self, sequence: int) -> float | None:
+        """How long ago a message was put; None where that is not to be learnt."""
+        errors = need("nats.js.errors", extra="nats", what=self._place.label)
+        try:
+            put_at = (await self._context.get_msg(self._place.queue, sequence)).time
+        except errors.NotFoundError:  # it was deleted
+            return None
+
+        return None if put_at is None else max(0.0, time.time() - put_at.timestamp())
 
     async def peek(self, most: int) -> list[Message]:
         await self._look()

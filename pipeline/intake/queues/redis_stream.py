@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from ...errors import SourceError
 from ..extras import need
-from .message import Message, known_as
+from .message import Backlog, Message, known_as
+from .redis_groups import backlog_of, group_of, trim
 from .redis_line import BODY, IDENTITY, Translated, connected
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from .place import Place
 
 __all__ = ("RedisStream",)
+
+TRIM_EVERY_SECONDS: Final = 10.0
 
 
 class RedisStream:
@@ -39,7 +42,7 @@ class RedisStream:
         self._redis: Any = None
         self._worker = ""
         self._pending: dict[str, str | None] = {}  # consumer -> up to which entry; None: all read
-        self._claim_at = 0.0
+        self._claim_at = self._trim_at = 0.0
 
     @property
     def extend_seconds(self) -> float:
@@ -59,11 +62,7 @@ class RedisStream:
                 await self._make_group(fresh=fresh)
 
     async def _found_group(self) -> dict[str, Any] | None:
-        if not await self._redis.exists(self._stream):
-            return None
-
-        groups = await self._redis.xinfo_groups(self._stream)
-        return next((one for one in groups if one["name"].decode() == self._group), None)
+        return await group_of(self._redis, self._stream, self._group)
 
     async def _make_group(self, *, fresh: bool) -> None:
         if not fresh and await self._redis.exists(self._stream):
@@ -138,7 +137,21 @@ class RedisStream:
             if ids := [message.handle for message in messages]:
                 await self._redis.xack(self._stream, self._group, *ids)
 
+            if self._place.policy.trim and time.monotonic() >= self._trim_at:
+                self._trim_at = time.monotonic() + TRIM_EVERY_SECONDS
+                await self._trim()
+
         return list(messages)
+
+    async def _trim(self) -> None:
+        errors = need("redis.exceptions", extra="redis", what=self._place.label)
+        try:
+            await trim(self._redis, self._stream)
+        except (errors.NoPermissionError, errors.NoScriptError) as error:
+            raise SourceError(
+                f"{self._place.label} cannot be trimmed: {error}. Let its user do EVAL, XINFO, "
+                "XPENDING and XTRIM, or take [source] trim out"
+            ) from error
 
     async def extend(self, messages: Sequence[Message]) -> None:
         with self._translated():
@@ -175,6 +188,11 @@ class RedisStream:
             lag = group.get("lag")
             waiting = "entries" if lag is None else f"{lag:,} entries"
             return f"group {self._group}: {waiting} wait, {group['pending']:,} are being worked on"
+
+    async def backlog(self) -> Backlog:
+        self._redis = self._redis or connected(self._place)
+        with self._translated():
+            return await backlog_of(self._redis, self._stream, self._group)
 
     async def peek(self, most: int) -> list[Message]:
         self._redis = self._redis or connected(self._place)

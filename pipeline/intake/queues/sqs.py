@@ -11,7 +11,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .message import Message, QueueLostError, known_as
+from .message import Backlog, Message, QueueLostError, known_as
 from .sqs_line import AT_ONCE, IDENTITY, SqsLine, Translated
 
 if TYPE_CHECKING:
@@ -129,16 +129,20 @@ class SqsQueue:
         await self._line.close()
 
     async def look(self) -> str:
+        told = await self.backlog()
+        text = f"about {told.waiting:,} messages wait, {told.taken:,} are worked on"
+        return f"{text}; none was looked at: SQS takes that for a delivery"
+
+    async def backlog(self) -> Backlog:
         await self._line.open()
         waiting, hidden = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
         with Translated(self._place):
             answer = await self._line.client.get_queue_attributes(
-                QueueUrl=self._line.url, AttributeNames=[waiting, hidden, "RedrivePolicy"]
+                QueueUrl=self._line.url, AttributeNames=[waiting, hidden]
             )
 
         told = answer.get("Attributes", {})
-        text = f"about {int(told[waiting]):,} messages wait, {int(told[hidden]):,} are worked on"
-        return f"{text}; none was looked at: SQS takes that for a delivery"
+        return Backlog(waiting=int(told[waiting]), taken=int(told[hidden]))
 
     async def peek(self, most: int) -> list[Message]:  # seeing is receiving
         return []

@@ -18,6 +18,8 @@
     ["a second", "", (now, recent) => Charts.number(recent)],
     ["unsettled", "", (now) => Charts.number(now.unsettled)],
     ["oldest waits", "", (now) => span(now.oldest_unsettled_seconds)],
+    ["on the queue", "", (now) => Charts.number(now.waiting_messages), "waiting_messages"],
+    ["oldest there", "", (now) => span(now.oldest_message_seconds), "oldest_message_seconds"],
     ["limited by", "", (now) => now.limit || "–"],
     ["token age", "", (now) => span(now.token_age_seconds)],
     ["journal", "", (now) => bytes(now.journal_bytes)],
@@ -29,8 +31,9 @@
     const seconds = last.reduce((sum, each) => sum + each.seconds, 0);
     const recent = seconds ? last.reduce((sum, each) => sum + each.accepted + each.rejected + each.unknown, 0) / seconds : 0;
     tiles ??= TILES.map(([words, tone]) => Charts.tile(at("tiles"), words, "", tone));
-    TILES.forEach(([, tone, value], index) => {
+    TILES.forEach(([, tone, value, only], index) => {
       tiles[index].textContent = value(state, recent);
+      tiles[index].parentElement.hidden = only != null && state[only] == null;
       if (tone && tone !== "accepted") tiles[index].parentElement.dataset.tone = state[tone] ? tone : "";
     });
     at("run").textContent = state.run_id || "";
