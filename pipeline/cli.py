@@ -210,7 +210,7 @@ def results(
       journey-pipeline results journey.toml --of unknown --format ndjson -o unknown.ndjson
       journey-pipeline results journey.toml --of missing -o missing.csv
     """
-    from .listing import COLUMNS, rows_of
+    from .listing import COLUMNS, ensure_all, rows_of
     from .settling.view import viewed
     from .watching.export import write_csv, write_ndjson
 
@@ -221,6 +221,8 @@ def results(
             write_ndjson(rows(), out.buffer)
         else:
             write_csv(rows, out, columns=COLUMNS[of], raw=raw)
+
+        ensure_all(view, of)
 
 
 @app.command()

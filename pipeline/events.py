@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .outlook_events import FieldsRead, FieldsUnreadable, ListenersRead
 from .pace_events import (
     BreakerClosed,
     BreakerOpened,
@@ -32,7 +33,14 @@ from .reading_events import (
     SourceChanged,
     WatchHeldUp,
 )
-from .worker_events import ConfigReloaded, ListeningStarted, ReloadRefused
+from .worker_events import (
+    ConfigReloaded,
+    JournalCompacted,
+    ListeningStarted,
+    ReloadRefused,
+    ResultFilesRotated,
+    ResultsMissed,
+)
 
 __all__ = (
     "AttemptFailed",
@@ -57,6 +65,7 @@ __all__ = (
     "FileSettled",
     "FilesSeen",
     "HoldStarted",
+    "JournalCompacted",
     "LeftoversFound",
     "LimitChanged",
     "ListenersRead",
@@ -70,6 +79,8 @@ __all__ = (
     "ReloadRefused",
     "RequestEnded",
     "RequestStarted",
+    "ResultFilesRotated",
+    "ResultsMissed",
     "RetryStarted",
     "RunEnded",
     "RunHalted",
@@ -120,29 +131,6 @@ class LeftoversFound:
 
     batches: int
     contacts: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldsRead:
-    """The event's data extension was read; contacts are held against its fields."""
-
-    event_definition_key: str
-    fields: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenersRead:
-    """The journeys behind the event were looked at; `lines` tell of each."""
-
-    listening: bool  # whether one lets contacts in
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldsUnreadable:
-    """The fields could not be read; contacts go unchecked."""
-
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +242,9 @@ Event = (
     | ListeningStarted
     | ConfigReloaded
     | ReloadRefused
+    | ResultFilesRotated
+    | JournalCompacted
+    | ResultsMissed
     | RetryStarted
     | RunPutAside
     | LeftoversFound

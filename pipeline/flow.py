@@ -241,11 +241,15 @@ class Injection:
         target: Target | None,
         emit: Emit,
     ) -> None:
-        """The flow of a queue; what is done with is acknowledged beside it, and at its end."""
+        """The flow of a queue; what is done with is acknowledged beside it, and at its end.
+
+        Beside it too whatever keeps the run directory small.
+        """
         stop = self._stop
         async with self._wiring.holder(queue) as holder, create_task_group() as beside:
             beside.start_soon(holder.keep, stop.halt)
             beside.start_soon(Lookout(queue.place, emit=emit).keep)
+            beside.start_soon(self._wiring.upkeep(queue).run)
             taker = self._wiring.taker(queue, holder, target=target)
             taker.until(lambda: stop.asked, limit=self._options.limit)
             await self._flow(taker, client, keeper=keeper, emit=emit)

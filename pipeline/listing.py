@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .errors import SourceError
+from .errors import RunDirectoryError, SourceError
 from .intake.queues.place import is_queue
 from .plan import Plan
 from .settling.identity import paired
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .mapping.mapper import Mapper
     from .settling.view import JournalView
 
-__all__ = ("COLUMNS", "rows_of")
+__all__ = ("COLUMNS", "ensure_all", "rows_of")
 
 
 _FAILED = ("contact_key", "source", "position", "stage", "reason", "detail")
@@ -60,6 +60,12 @@ def rows_of(view: JournalView, outcome: str, config: Config) -> Iterator[dict[st
         return _verified(view, outcome)
 
     return _unprocessed(view, config) if outcome == "unprocessed" else _failed(view, outcome)
+
+
+def ensure_all(view: JournalView, outcome: str) -> None:
+    """Raise RunDirectoryError where contacts of this outcome are known by their number alone."""
+    if outcome in ("accepted", *VERIFIED) and (missed := view.left_out()):
+        raise RunDirectoryError(f"not all of them are listed. {'; '.join(missed)}")
 
 
 def _accepted(view: JournalView) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,7 @@ from .sending.lookup import Lookup
 from .sending.patience import ATTEMPTS
 from .sending.statuses import Statuses
 from .sending.token import keeper_of
+from .settling.accepted import left_out
 from .settling.beginning import read_beginning
 from .settling.directory import RunDirectory
 from .settling.identity import rest_host
@@ -199,7 +200,8 @@ class _Verification:
 
     async def _notes(self, answer: Answer, docket: Docket) -> list[str]:
         """What does not fit together, a sentence each."""
-        notes = list(answer.notes)
+        missed = await to_thread.run_sync(left_out, self._store.connection)
+        notes = [*answer.notes, *(f"not asked about: {each}" for each in missed)]
         try:
             stored = await self._inquiry.stored()
         except (PermissionDeniedError, EndpointError) as error:
@@ -210,7 +212,7 @@ class _Verification:
             answer,
             beginning=read_beginning(self._store.connection),
             stored=stored,
-            accepted=docket.accepted,
+            accepted=docket.accepted + sum(each.contacts for each in missed),
             complete=answer.standing(docket.last_settled) is Standing.MISSING,
         )
         (under_way,) = self._store.connection.execute(

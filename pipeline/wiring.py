@@ -23,6 +23,7 @@ from .settling.budget import Budget
 from .settling.checkpoint import Checkpoint
 from .settling.doubles import count_doubles
 from .settling.settler import Settler
+from .settling.upkeep import Upkeep
 from .taking.holder import Holder
 from .taking.taker import Taker
 
@@ -95,6 +96,18 @@ class Wiring:
         )
         self.settler.acknowledge = holder.settled
         return holder
+
+    def upkeep(self, queue: QueueSource) -> Upkeep:
+        """What keeps the run directory of a run that lives on small."""
+        config = self._plan.config
+        keep_seconds = config.run.keep_days * 86_400.0
+        return Upkeep(
+            self._journal,
+            Path(config.run.directory),
+            keep_seconds=keep_seconds,
+            remember_seconds=max(keep_seconds, queue.place.policy.remember_seconds),
+            emit=self._emit,
+        )
 
     def taker(self, queue: QueueSource, holder: Holder, *, target: Target | None) -> Taker:
         """What takes messages of a queue."""

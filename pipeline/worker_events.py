@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 __all__ = (
     "ConfigReloaded",
+    "JournalCompacted",
     "ListeningStarted",
     "ReloadRefused",
+    "ResultFilesRotated",
+    "ResultsMissed",
 )
 
 
@@ -29,5 +32,27 @@ class ConfigReloaded:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadRefused:
     """The config was to be read again, and is wrong; everything goes on as it was."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFilesRotated:
+    """A day is over, and its result files were put aside under these names."""
+
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalCompacted:
+    """The contacts of a day have left the journal: its file alone says who they are."""
+
+    file: str
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsMissed:
+    """A day's result file is not what it should be, or could not be written."""
 
     detail: str

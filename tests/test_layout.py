@@ -12,6 +12,7 @@ PACKAGE = ROOT / "pipeline"
 
 # Lower may not import higher. A folder is one rank; the files beside the folders have their own.
 RANKS = {
+    "outlook_events": -1,
     "pace_events": -1,
     "reading_events": -1,
     "worker_events": -1,

@@ -105,8 +105,8 @@ class SourcePolicy:
     then. A message that waits in a worker that is alive is held longer."""
 
     remember_seconds: float = 900.0
-    """How long the journal knows a message that is done with: a broker that crashes may forget what
-    it was told."""
+    """How long the journal knows a message that is done with, where that is longer than
+    run.keep_days: a broker that crashes may forget what it was told."""
 
     trim: bool = False
     """Whether entries of a Redis or Valkey stream are removed once every group of it has

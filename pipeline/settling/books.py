@@ -61,6 +61,11 @@ class Books:
         """An outcome that these result files tell of was overtaken."""
         self.outdated.update(names)
 
+    def begin_anew(self, name: str, seq: int) -> None:
+        """A result file was put aside: the next one is empty, and goes on after `seq`."""
+        self._remembered[name] = [0, seq, 0]
+        self._write_down(name)
+
     def read_to(self, ordinal: int, position: int) -> None:
         """The source is known to have been read as far as `position`."""
         if position > self._known_read[ordinal]:
@@ -119,6 +124,9 @@ class Books:
             known = self._remembered[name][0]
             if name in self.outdated:
                 now = [-1, 0, 0]
+                self._connection.execute(
+                    "UPDATE result_part SET bytes = -1 WHERE name = ? AND contacts IS NULL", (name,)
+                )
             elif 0 <= known <= written < known + least_bytes:
                 continue
             else:
@@ -127,7 +135,10 @@ class Books:
             if self._remembered[name] != now:
                 self._results.sync(name)  # what is remembered outlives a power cut
                 self._remembered[name] = now
-                self._connection.execute(
-                    "UPDATE result_file SET bytes = ?, seq = ?, crc = ? WHERE name = ?",
-                    (*now, name),
-                )
+                self._write_down(name)
+
+    def _write_down(self, name: str) -> None:
+        self._connection.execute(
+            "UPDATE result_file SET bytes = ?, seq = ?, crc = ? WHERE name = ?",
+            (*self._remembered[name], name),
+        )

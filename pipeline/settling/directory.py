@@ -1,25 +1,13 @@
 """The run directory: whose run is in it, and whether it is begun, gone on with, or refused.
 
-    run.lock                     who works here (lock.py)
-    journal.db                   the truth (journal.py), with SQLite's -wal and -shm beside it
-    journal.db-count             how much the journal must hold at least (witness.py)
-    accepted.ndjson …            derived from it (results.py)
-    summary.json                 written when a leg of the run ends
-    samples.ndjson, report.html  what the run did from minute to minute; drawn by `report`
-    live.json, orders.json       how a run that is going on is looked at and steered (live.py)
-    previous/<run_id>/           the same files of an earlier run that was put aside
-
-The directory is made with mode 0700, its files with 0600: they hold people's addresses.
+What lies in it is told in `contents.py`. The directory is made with mode 0700, its files with 0600:
+they hold people's addresses.
 A run is put aside by moving its files, the journal last: killed on the way, the journal is either
 here, and its result files are written anew from it, or there, and complete.
-
-Nothing is written outside the directory: where one of these names is a symbolic link, or anything
-else than a file, somebody planted it, and the directory is refused before it is touched.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import sqlite3
@@ -33,14 +21,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ..errors import AlreadyInjectedError, JournalInUseError, RunDirectoryError
 from ..mapping.workplace import EncoderPlace
 from .admission import Kind, Known, admit, admit_retry
-from .lock import LOCK_NAME, locked
+from .contents import PREVIOUS, bring_back, refuse_planted, to_be_moved
+from .lock import locked
 from .mending import mend
 from .opening import Leftovers, Replay, begin, replay, resume
-from .results import NAMES
 from .rows import read_counts, read_run
 from .schema import bring_up_to_date, opened_to_read, opened_to_write, sync_directory, translated
 from .store import FILE_NAME, JournalStore
-from .witness import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,23 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Kind", "Opened", "RunDirectory", "RunPolicy")
 
-PREVIOUS = "previous"
-
-MOVED = (
-    *(f"{name}.ndjson" for name in NAMES),
-    "summary.json",
-    "samples.ndjson",
-    "report.html",
-    FILE_NAME + ENDING,
-    FILE_NAME,
-)
-"""What is put aside with a run, the journal last."""
-
-WRITTEN = re.compile(
-    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME))
-    + r"|(?:journal|summary|live|orders|report)\..+"
-)
-"""The names of files that are written here, SQLite's and drafts among them."""
+DAYS = range(1, 36_501)
+"""For how many details may be kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +57,18 @@ class RunPolicy:
     """Where contacts are read and encoded. "auto": in a thread, and in a process of their own when
     the load asks for it. "thread": no other process. "process": from the start."""
 
+    keep_days: int = 31
+    """For how many days a run on a queue keeps in its journal what each accepted contact was and
+    each message that is done with, at the least. After that the result file of the day has the
+    contacts alone, and the journal their number."""
+
     def __post_init__(self) -> None:
+        if isinstance(self.keep_days, bool) or self.keep_days not in DAYS:
+            raise ValueError(
+                f"keep_days is a number of whole days from {DAYS[0]} to {DAYS[-1]:,}, not "
+                f"{self.keep_days!r}"
+            )
+
         if self.encoder not in tuple(EncoderPlace):
             raise ValueError(f'encoder must be "auto", "thread" or "process", not {self.encoder!r}')
 
@@ -118,7 +101,7 @@ class RunDirectory:
     def __enter__(self) -> Self:
         with translated(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_planted(self.path)
+            refuse_planted(self.path)
 
         self._stack.enter_context(locked(self.path))
         return self
@@ -160,6 +143,9 @@ class RunDirectory:
 
             store, replayed = self._begin(identity, endpoint)
         else:
+            if present is not None:
+                bring_back(self.path, present.run.run_id)
+
             store, replayed = resume(
                 self.path,
                 identity=identity,
@@ -247,9 +233,8 @@ class RunDirectory:
             _fold_log(journal)
             target.parent.mkdir(mode=0o700, exist_ok=True)
             target.mkdir(mode=0o700, exist_ok=True)
-            for name in MOVED:
-                if (self.path / name).exists():
-                    (self.path / name).replace(target / name)
+            for name in to_be_moved(self.path):
+                (self.path / name).replace(target / name)
 
             for directory in (target, target.parent, self.path):
                 sync_directory(directory)
@@ -258,23 +243,6 @@ class RunDirectory:
 
     def __repr__(self) -> str:
         return f"<RunDirectory {self.path}>"
-
-
-def _refuse_planted(directory: Path) -> None:
-    """Raise RunDirectoryError where writing in `directory` would write somewhere else."""
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            as_it_should = (
-                entry.is_dir(follow_symlinks=False)
-                if entry.name == PREVIOUS
-                else entry.is_file(follow_symlinks=False) or not WRITTEN.fullmatch(entry.name)
-            )
-            if not as_it_should:
-                kind = "a symbolic link" if entry.is_symlink() else "not a file of ours"
-                raise RunDirectoryError(
-                    f"{directory / entry.name} is {kind}: nothing was written. Move it away, or "
-                    "name another run.directory"
-                )
 
 
 def _look(directory: Path) -> Known:

@@ -22,8 +22,9 @@ from typing import IO, TYPE_CHECKING
 
 import orjson
 
+from .accepted import accepted_batches, left_out
+from .compacted import compacted_counts
 from .nameless import NamelessFiles
-from .rows import accepted_batches
 from .single import read_single
 
 if TYPE_CHECKING:
@@ -79,9 +80,15 @@ class Doubles(NamelessFiles):
         self._holding = 0
 
 
-def count_doubles(connection: sqlite3.Connection, directory: Path) -> int:
-    """Count, and write it down within the transaction that the connection is in."""
-    doubles = _of_ordered(connection)
+def count_doubles(connection: sqlite3.Connection, directory: Path) -> int | None:
+    """Count, and write it down within the transaction that the connection is in.
+
+    None, and nothing is written down, where nobody knows all keys any more.
+    """
+    if left_out(connection):
+        return None
+
+    doubles = None if compacted_counts(connection).batches else _of_ordered(connection)
     if doubles is None:
         doubles = _of_any(connection, directory)
 

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from .compacted import compacted_hours
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ("Course", "Stretch", "read_course")
 
 STRETCHES: Final = 500
+HOUR_SECONDS: Final = 3_600.0
 
 
 @dataclass(slots=True)
@@ -20,7 +23,7 @@ class Stretch:
     """What was settled in one stretch of time: contacts by outcome, and how long batches took.
 
     A batch's time is from its dispatch to its outcome on disk: the request's own, and some
-    milliseconds.
+    milliseconds. Of batches that left the journal's tables (compaction.py) it is not known.
     """
 
     until: float  # Unix seconds
@@ -55,6 +58,8 @@ def _stretches(connection: sqlite3.Connection) -> Iterator[Stretch]:
     if first is None:
         return
 
+    hours = compacted_hours(connection)
+    first = min([first, *(began for began, _ in hours)])
     long = max(1.0, (last - first) / STRETCHES)
     found: dict[int, Stretch] = {}
 
@@ -70,8 +75,23 @@ def _stretches(connection: sqlite3.Connection) -> Iterator[Stretch]:
         stretch.settled["accepted"] += contacts
         stretch.took.append(settled - dispatched)
 
+    for began, contacts in hours:
+        for place, some in _spread(began, contacts, long=long, last=last):
+            at(place).settled["accepted"] += some
+
     for settled, outcome in connection.execute("SELECT at, outcome FROM contact"):
         at(settled).settled[outcome] += 1
 
     for number in range(max(found) + 1):
         yield found.get(number) or Stretch(first + (number + 1) * long, long)
+
+
+def _spread(
+    began: float, contacts: int, *, long: float, last: float
+) -> Iterator[tuple[float, int]]:
+    """Spread what was settled in an hour evenly over its stretches."""
+    seconds = max(0.0, min(HOUR_SECONDS, last - began))
+    pieces = max(1, round(seconds / long))
+    for number in range(pieces):
+        some = contacts * (number + 1) // pieces - contacts * number // pieces
+        yield began + seconds * number / pieces, some

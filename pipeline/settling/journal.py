@@ -1,8 +1,8 @@
 """The journal: `journal.db`, the truth about a run. This module's docstring is its format.
 
-The format, version 5
+The format, version 6
 ---------------------
-An SQLite file (tables.py), application id `JPJ1`, user version 5; earlier ones are brought up to
+An SQLite file (tables.py), application id `JPJ1`, user version 6; earlier ones are brought up to
 date when opened. A position is a record's number in its source, from 1; sources are referred to by
 ordinal, and recognised by content.
 
@@ -17,14 +17,15 @@ ordinal, and recognised by content.
     message     what was taken of a queue, and which positions it has (messages.py)
     verification, verdict, absent    who entered, as told by Marketing Cloud (verdicts.py)
     result_file how many bytes of each result file are written, their CRC, up to which settlement
+    result_part, compacted, …    what is over: days (rotation.py), old batches (compaction.py)
 
 A batch with no settlement is in flight. One that was certainly not taken (`returned`), or that
 was refused as a whole (`split`), is deleted again: it is as if it had never been dispatched, and
 its contacts travel in other batches or are read again. A batch answered contact by contact is
 replaced by its parts in one transaction (`judged`).
 
-What is done of a source = the positions of its accepted batches and of its `contact` rows that are
-not superseded: disjoint sets, of size accepted + rejected + unknown. The rest read is unprocessed.
+What is done of a source = the positions of its accepted batches (compacted ones too) and `contact`
+rows that are not superseded, accepted + rejected + unknown in all. The rest read is unprocessed.
 
 A retry (round 1, 2, …) sends contacts again that are done, and changes nothing of what is read or
 done: a contact's new outcome stands instead of its old one, whose row gets the number of the round

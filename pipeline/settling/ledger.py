@@ -14,10 +14,11 @@ import orjson
 
 from ..errors import ConservationError
 from ..sending.outcome import Accepted
+from .accepted import AcceptedBatch
 from .contacts import as_text, failed_rows, in_doubt, outcome_name, rejection_row
 from .results import NAMES, accepted_lines, contact_line
 from .retrying import MISSING
-from .rows import AcceptedBatch, ContactRow
+from .rows import ContactRow
 from .spans import pack_places, pack_spans
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from ..errors import RunDirectoryError
-from .results import holds
+from .result_file import holds
 from .store import JournalStore
 from .view import viewed
 

@@ -6,9 +6,13 @@ may be dispatched: positions count on from the highest of the source. A message 
 known by its identity and has its old positions; those of them that are done are not sent again. If
 it was in doubt when it was first taken it stays so: no process takes it for this worker's own.
 
-A message is forgotten some time after the queue was told to forget it: a queue may lose that word.
+A message is forgotten long after the queue was told to forget it: a queue may lose that word, be
+put back from a copy of itself, or be told by a person to begin anew. How long is the caller's to
+say, a month as a rule (`run.keep_days`): longer than Kafka (a week, unless told otherwise) and SQS
+(two weeks at the most) keep anything. RabbitMQ keeps nothing that was acknowledged; Redis and NATS
+keep a stream as they are told to, and give out what was acknowledged only to who asks for it anew.
 One that the queue never brought again, because it went to another worker or was deleted there, is
-forgotten after two weeks, longer than any of these queues keeps what nobody acknowledges.
+forgotten after the same time, and after two weeks at the least.
 """
 
 from __future__ import annotations
@@ -25,6 +29,11 @@ if TYPE_CHECKING:
 __all__ = ("Messages", "Placed")
 
 LOST_SECONDS: Final = 14 * 86_400.0
+NOWHERE: Final = (-1, "")
+"""Before the first message."""
+
+LOOKED_AT: Final = 2_000
+"""How many messages are looked at within a transaction that others wait for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,7 @@ class Messages:
         self._connection = connection
         self._books = books
         self._clock = clock
+        self._looked_at = NOWHERE
 
     def take(self, source: str, taken: Sequence[tuple[str, int, bool]]) -> list[Placed]:
         """Give positions to the contacts of messages: (identity, records, doubt), none twice.
@@ -98,13 +108,31 @@ class Messages:
             [(now, ordinal, identity) for identity in identities],
         )
 
-    def forget(self, *, remember_seconds: float) -> int:
-        """Forget what was acknowledged so long ago, and what will not come again; how many."""
-        now = self._clock()
-        return self._connection.execute(
-            "DELETE FROM message WHERE acked < ? OR at < ?",
-            (now - remember_seconds, now - LOST_SECONDS),
-        ).rowcount
+    def forget(self, *, remember_seconds: float, most: int = LOOKED_AT) -> bool:
+        """Look at the next messages, and forget what was acknowledged so long ago.
+
+        What will not come again is forgotten too. Goes through them all, call by call, and then
+        begins anew; returns whether there are more.
+        """
+        now, place = self._clock(), self._looked_at
+        last = self._connection.execute(
+            "SELECT source, identity FROM message WHERE (source, identity) > (?, ?)"
+            " ORDER BY source, identity LIMIT 1 OFFSET ?",
+            (*place, most - 1),
+        ).fetchone()
+        self._looked_at = last or NOWHERE
+        until = "" if last is None else " AND (source, identity) <= (?, ?)"
+        self._connection.execute(
+            f"DELETE FROM message WHERE (source, identity) > (?, ?){until}"  # noqa: S608  # ours
+            " AND (acked < ? OR at < ?)",
+            (
+                *place,
+                *(last or ()),
+                now - remember_seconds,
+                now - max(LOST_SECONDS, remember_seconds),
+            ),
+        )
+        return last is not None
 
     def complete(self, source: str, bodies: Sequence[tuple[int, str]]) -> None:
         """Write down (position, contact as it is sent) where only the queue had it until now.

@@ -16,12 +16,13 @@ import orjson
 
 from ..errors import ConservationError
 from ..intake.source import START, Mark
+from .compaction import shrink
 from .contacts import INTERRUPTED, interrupted_rows
 from .identity import paired
 from .results import NAMES
 from .retrying import Retry, recallable, wanted
 from .rows import done_ranges, read_counts, read_run, read_sources
-from .schema import create
+from .schema import create, translated
 from .spans import positions_of
 from .state import RunState
 from .store import FILE_NAME, JournalStore
@@ -132,6 +133,9 @@ def resume(
     """
     store = JournalStore(directory, clock=clock)
     try:
+        with translated(store.path):
+            shrink(store.connection)
+
         with store.transaction():
             _rename_sources(store.connection, identity)
 

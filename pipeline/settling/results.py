@@ -22,38 +22,51 @@ killed.
 (A file is durable up to the length that is remembered, so that holds for a power cut as well.)
 A file that is gone, or whose remembered bytes are others now, is written anew. So is one whose
 contacts were retried: its journal says -1.
+
+The files of a run that lives on are put aside at the end of each day (rotation.py), and begin anew:
+what is said here holds for the newest, from the settlement on that is the last of those before.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import orjson
 
-from .rows import accepted_batches, contact_rows, source_names
-from .schema import translated
+from .accepted import ENDLESS, stored_batches
+from .parts import lies_whole, read_parts, remember_part
+from .result_file import PIECE_BYTES, ResultFile, crc_of, holds
+from .rows import contact_rows, source_names
+from .schema import sync_directory, translated
 from .spans import unpack_spans
+from .whole import drafted
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from .rows import AcceptedBatch, ContactRow
+    from .accepted import AcceptedBatch
+    from .parts import Part
+    from .rows import ContactRow
 
     Closed = tuple[int, list[tuple[int, int]]]
 
-__all__ = ("NAMES", "ResultFiles", "accepted_lines", "contact_line", "holds")
+__all__ = (
+    "NAMES",
+    "ResultFiles",
+    "accepted_lines",
+    "contact_line",
+    "finish_turn",
+    "mend_parts",
+    "write_part",
+)
 
 NAMES = ("accepted", "rejected", "unknown")
 """The outcomes, each of which has a file."""
-
-REBUILD_BYTES = 1 << 20
-"""How much is held while a file is written from the journal."""
 
 
 def accepted_lines(batch: AcceptedBatch, sources: Mapping[int, str]) -> bytes:
@@ -105,57 +118,6 @@ def contact_line(row: ContactRow) -> bytes:
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-@dataclass(slots=True)
-class _File:
-    path: Path
-    descriptor: int = -1
-    written: int = 0
-    seq: int = 0
-    crc: int = 0
-    waiting: list[bytes] = field(default_factory=list)
-    newest: int = 0
-
-    def open(self) -> None:
-        flags = os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW
-        self.descriptor = os.open(self.path, flags, 0o600)
-
-    def close(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-    def displaced(self) -> bool:
-        if self.descriptor < 0:
-            return False
-
-        try:
-            there = self.path.stat()
-        except OSError:
-            return True
-
-        here = os.fstat(self.descriptor)
-        return (there.st_dev, there.st_ino, here.st_size) != (
-            here.st_dev,
-            here.st_ino,
-            self.written,
-        )
-
-    def flush(self) -> None:
-        if not self.waiting:
-            return
-
-        with translated(self.path):
-            data = memoryview(b"".join(self.waiting))
-            while data:
-                count = os.write(self.descriptor, data)
-                self.written += count
-                self.crc = crc32(data[:count], self.crc)
-                data = data[count:]
-
-        self.seq = self.newest
-        self.waiting.clear()
-
-
 class ResultFiles:
     """Appends lines to the result files, and knows how far each is written.
 
@@ -163,7 +125,8 @@ class ResultFiles:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._files = {name: _File(directory / f"{name}.ndjson") for name in NAMES}
+        self._directory = directory
+        self._files = {name: ResultFile(directory / f"{name}.ndjson") for name in NAMES}
 
     @property
     def opened(self) -> bool:
@@ -184,7 +147,7 @@ class ResultFiles:
     def discard(self) -> None:
         """Forget what is held: its transaction was rolled back."""
         for file in self._files.values():
-            file.waiting.clear()
+            file.discard()
 
     @property
     def displaced(self) -> bool:
@@ -202,6 +165,11 @@ class ResultFiles:
     ) -> None:
         """Open the files, cut each to what is remembered, and write what is missing of it."""
         sources = source_names(connection)
+        floors = dict.fromkeys(NAMES, 0)
+        for part in read_parts(connection):
+            floors[part.name] = part.seq
+            finish_turn(self._directory, part)
+
         for name, written, seq, crc in remembered:
             file = self._files[name]
             with translated(file.path):
@@ -209,8 +177,10 @@ class ResultFiles:
                     file.close()
                     file.open()
 
-                whole = _crc_of(file.descriptor, written) == crc
-                file.written, file.seq, file.crc = (written, seq, crc) if whole else (0, 0, 0)
+                whole = crc_of(file.descriptor, written) == crc
+                file.written, file.seq, file.crc = (
+                    (written, seq, crc) if whole else (0, floors[name], 0)
+                )
                 os.ftruncate(file.descriptor, file.written)
 
             self._write_missing(name, connection, sources=sources)
@@ -223,11 +193,29 @@ class ResultFiles:
         for seq, line in _lines(connection, name, after=file.seq, sources=sources):
             self.add(name, seq, line)
             held += len(line)
-            if held >= REBUILD_BYTES:
+            if held >= PIECE_BYTES:
                 file.flush()
                 held = 0
 
         file.flush()
+
+    def put_aside(self, name: str, file: str) -> tuple[int, int, int]:
+        """What is written is to lie in `file` from the next flush on, unless that is discarded.
+
+        Returns its bytes (-1 where it is not there to be moved), its last settlement or contact,
+        and its CRC.
+        """
+        here = self._files[name]
+        written, crc = here.turn(self._directory / file)
+        return written, here.seq, crc
+
+    def written(self, name: str) -> int:
+        """How many bytes of a file are written."""
+        return self._files[name].written
+
+    def last(self, name: str) -> int:
+        """The last settlement or contact that is written in a file, or before it."""
+        return self._files[name].seq
 
     def sync(self, name: str) -> None:
         """Make what was written to a file durable."""
@@ -241,39 +229,58 @@ class ResultFiles:
             file.close()
 
 
-def holds(path: Path, written: int, crc: int) -> bool:
-    """Whether the file is these bytes, and no more."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-
-    try:
-        return os.fstat(descriptor).st_size == written and _crc_of(descriptor, written) == crc
-    finally:
-        os.close(descriptor)
+def finish_turn(directory: Path, part: Part) -> None:
+    """Put aside what was to be when a process died."""
+    current, target = directory / f"{part.name}.ndjson", directory / part.file
+    if not target.exists() and part.bytes > 0 and holds(current, part.bytes, part.crc):
+        with translated(current):
+            current.rename(target)
+            sync_directory(directory)
 
 
-def _crc_of(descriptor: int, length: int) -> int | None:
-    """The CRC-32 of a file's first bytes; None where it has not so many."""
-    crc = place = 0
-    while place < length:
-        piece = os.pread(descriptor, min(REBUILD_BYTES, length - place), place)
-        if not piece:
-            return None
+def write_part(connection: sqlite3.Connection, directory: Path, part: Part) -> tuple[int, int]:
+    """Write a part that is not compacted anew from the tables; its bytes and its CRC."""
+    sources = source_names(connection)
+    written = crc = 0
+    with translated(directory / part.file):
+        with drafted(directory / part.file, synced=True) as file:
+            lines = _lines(connection, part.name, after=part.after, until=part.seq, sources=sources)
+            for _, line in lines:
+                file.write(line)
+                written += len(line)
+                crc = crc32(line, crc)
 
-        crc = crc32(piece, crc)
-        place += len(piece)
+        sync_directory(directory)
 
-    return crc if place == length else None
+    return written, crc
+
+
+def mend_parts(connection: sqlite3.Connection, directory: Path) -> list[Part]:
+    """Write those anew that are to be, gone, or cut, as far as the tables have them.
+
+    Returns those that were; what they are is written down in the transaction of the connection.
+    """
+    mended = []
+    for part in read_parts(connection):
+        if not part.compacted and not lies_whole(directory, part):
+            written, crc = write_part(connection, directory, part)
+            remember_part(connection, part, written=written, crc=crc)
+            mended.append(part)
+
+    return mended
 
 
 def _lines(
-    connection: sqlite3.Connection, name: str, *, after: int, sources: Mapping[int, str]
+    connection: sqlite3.Connection,
+    name: str,
+    *,
+    after: int,
+    until: int = ENDLESS,
+    sources: Mapping[int, str],
 ) -> Iterator[tuple[int, bytes]]:
     if name == "accepted":
-        for batch in accepted_batches(connection, after):
+        for batch in stored_batches(connection, after, until):
             yield batch.seq, accepted_lines(batch, sources)
     else:
-        for row in contact_rows(connection, name, after):
+        for row in contact_rows(connection, name, after, until=until):
             yield row.seq, contact_line(row)

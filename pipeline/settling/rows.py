@@ -6,15 +6,14 @@ that may yield much are iterators over a cursor and hold one row at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from ..intake.ranges import Ranges, runs_of
 from ..intake.source import Fingerprint
+from .compacted import compacted_counts, compacted_ranges
 from .identity import Identity
-from .spans import NO_SPANS, pack_places, positions_of, unpack_spans
+from .spans import unpack_spans
 from .state import RunState
 from .tally import Counters
 
@@ -23,12 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = (
-    "AcceptedBatch",
     "ContactRow",
     "Counts",
     "RunRow",
     "SourceRow",
-    "accepted_batches",
     "contact_records",
     "contact_rows",
     "done_ranges",
@@ -88,18 +85,6 @@ class Counts:
     def settled(self) -> int:
         """Contacts with an outcome."""
         return self.accepted + self.rejected + self.unknown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedBatch:
-    """A batch Marketing Cloud took. `spans` as in spans.py, `keys` a JSON list."""
-
-    seq: int
-    batch_id: int
-    event_instance_id: str | None
-    spans: str
-    keys: bytes
-    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,67 +171,25 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
             "SELECT outcome, count(*) FROM contact WHERE superseded IS NULL GROUP BY outcome"
         ).fetchall()
     )
+    gone = compacted_counts(connection)
     return Counts(
         read=read,
-        accepted=accepted,
+        accepted=accepted + gone.accepted,
         rejected=failed.get("rejected", 0),
         unknown=failed.get("unknown", 0),
-        batches=batches,
+        batches=batches + gone.batches,
     )
-
-
-def accepted_batches(connection: sqlite3.Connection, after: int = 0) -> Iterator[AcceptedBatch]:
-    """Yield the accepted batches settled after `after`, in the order of settlement.
-
-    Contacts that a later round has overtaken are left out of them.
-    """
-    overtaken = connection.execute("SELECT source, position, round FROM overtaken").fetchall()
-    gone: dict[int, set[tuple[int, int]]] = {}  # from the batches of each round
-    rows = connection.execute(
-        "SELECT s.seq, s.batch_id, s.event_instance_id, b.spans, b.keys, b.round, s.at"
-        " FROM settlement s JOIN batch b USING (batch_id)"
-        " WHERE s.seq > ? AND s.outcome = 'accepted' ORDER BY s.seq",
-        (after,),
-    )
-    for seq, batch_id, event_instance_id, spans, keys, round_number, at in rows:
-        batch = AcceptedBatch(
-            seq=seq,
-            batch_id=batch_id,
-            event_instance_id=event_instance_id,
-            spans=spans,
-            keys=keys,
-            at=at,
-        )
-        if overtaken:
-            if round_number not in gone:
-                gone[round_number] = {(o, p) for o, p, by in overtaken if by > round_number}
-
-            batch = _without(batch, gone[round_number])
-
-        if batch.spans != NO_SPANS:
-            yield batch
-
-
-def _without(batch: AcceptedBatch, gone: set[tuple[int, int]]) -> AcceptedBatch:
-    places = list(positions_of(batch.spans))
-    if gone.isdisjoint(places):
-        return batch
-
-    pairs = zip(places, orjson.loads(batch.keys), strict=True)
-    kept = [(place, key) for place, key in pairs if place not in gone]
-    spans = pack_places(place for place, _ in kept)
-    return replace(batch, spans=spans, keys=orjson.dumps([key for _, key in kept]))
 
 
 def contact_rows(
-    connection: sqlite3.Connection, outcome: str, after: int = 0
+    connection: sqlite3.Connection, outcome: str, after: int = 0, *, until: int = 1 << 62
 ) -> Iterator[ContactRow]:
     """Yield the contacts whose outcome is `outcome` today, in the order of settlement."""
     rows = connection.execute(
         "SELECT c.seq, outcome, name, position, contact_key, stage, reason, detail, record,"
         " batch_id, attempt, c.round, at FROM contact c JOIN source ON ordinal = source"
-        " WHERE c.seq > ? AND outcome = ? AND superseded IS NULL ORDER BY c.seq",
-        (after, outcome),
+        " WHERE c.seq > ? AND c.seq <= ? AND outcome = ? AND superseded IS NULL ORDER BY c.seq",
+        (after, until, outcome),
     )
     for row in rows:
         yield ContactRow.of(row)
@@ -278,6 +221,9 @@ def done_ranges(connection: sqlite3.Connection) -> dict[str, Ranges]:
         for ordinal, closed in unpack_spans(spans):
             for first, last in closed:
                 done[ordinal].add(first, last)
+
+    for ordinal, first, last in compacted_ranges(connection):
+        done[ordinal].add(first, last)
 
     for ordinal, ranges in done.items():
         failed = connection.execute(

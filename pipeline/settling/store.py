@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConservationError, RunDirectoryError
 from .books import Books
+from .compaction import Compaction
 from .doubles import read_doubles
 from .duplicates import Decisions
 from .ledger import Ledger
 from .messages import Messages
-from .results import ResultFiles
+from .results import ResultFiles, mend_parts
 from .retrying import begin_round
+from .rotation import Rotation
 from .rows import read_counts, read_run
 from .schema import opened_to_write, translated
 from .summary import Summary
@@ -68,6 +70,10 @@ class JournalStore:
                     self.connection, books=self._books, results=self._results, clock=clock
                 )
                 self.messages = Messages(self.connection, books=self._books, clock=clock)
+                self.compaction = Compaction(self.connection)
+                self.rotation = Rotation(
+                    self.connection, directory, books=self._books, results=self._results
+                )
         except RunDirectoryError:
             self.connection.close()
             raise
@@ -207,7 +213,9 @@ class JournalStore:
             self._results.catch_up(self.connection, self._books.result_files())
 
         self._books.outdated.clear()
-        self._remember()
+        with self.transaction():
+            mend_parts(self.connection, self.path.parent)
+            self._books.remember()
 
     def rewrite_outdated(self) -> None:
         """Write the result files anew in which an outcome was overtaken, or that are displaced."""

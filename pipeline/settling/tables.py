@@ -10,7 +10,7 @@ __all__ = ("APPLICATION_ID", "TABLES", "UPGRADES", "VERSION")
 APPLICATION_ID = 0x4A504A31
 """`JPJ1`: SQLite's mark of whose file it is."""
 
-VERSION = 5
+VERSION = 6
 """The format's version: a program refuses what is later than its own."""
 
 RETRIES = """
@@ -29,14 +29,9 @@ CREATE TABLE overtaken (              -- accepted contacts that a retry has sent
 ) WITHOUT ROWID;
 """
 
-VERDICTS = """
-CREATE TABLE verification (           -- one row, once it was asked who entered
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    at REAL NOT NULL,
-    told TEXT NOT NULL                -- JSON: what was found of the whole
-);
+VERDICT = """
 CREATE TABLE verdict (                -- accepted contacts, by what was found of them
-    batch_id INTEGER NOT NULL REFERENCES batch,
+    batch_id INTEGER NOT NULL,        -- of a batch, which may have been compacted since
     outcome TEXT NOT NULL,            -- entered, missing, pending
     reason TEXT NOT NULL,
     detail TEXT NOT NULL,
@@ -44,6 +39,15 @@ CREATE TABLE verdict (                -- accepted contacts, by what was found of
     spans TEXT NOT NULL               -- as in batch, of these contacts alone
 );
 CREATE INDEX verdicts_of ON verdict (batch_id);
+"""
+
+VERDICTS = f"""
+CREATE TABLE verification (           -- one row, once it was asked who entered
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at REAL NOT NULL,
+    told TEXT NOT NULL                -- JSON: what was found of the whole
+);
+{VERDICT}
 CREATE TABLE absent (                 -- unknown contacts that certainly did not enter
     seq INTEGER PRIMARY KEY REFERENCES contact
 );
@@ -67,6 +71,37 @@ CREATE TABLE message (                -- what was taken of a queue (messages.py)
     doubt INTEGER NOT NULL,           -- 1: another worker had it before this one took it
     PRIMARY KEY (source, identity)
 ) WITHOUT ROWID;
+"""
+
+PARTS = """
+CREATE TABLE result_part (            -- a result file that was put aside at the end of its day
+    name TEXT NOT NULL,               -- accepted, rejected, unknown
+    seq INTEGER NOT NULL,             -- the last settlement or contact that may be in it
+    after INTEGER NOT NULL,           -- the last that is in the file before it
+    file TEXT NOT NULL UNIQUE,        -- accepted-2026-11-29.ndjson
+    began REAL NOT NULL,              -- when the first contact in it was settled
+    at REAL NOT NULL,                 -- when it was put aside
+    bytes INTEGER NOT NULL,           -- -1: to be written anew
+    crc INTEGER NOT NULL,             -- CRC-32 of these bytes
+    contacts INTEGER,                 -- how many it alone tells of; NULL: the tables do as well
+    PRIMARY KEY (name, seq)
+) WITHOUT ROWID;
+CREATE TABLE compacted (              -- batches that are in the tables no more: how many, by hour
+    hour INTEGER PRIMARY KEY,         -- of their outcome, in hours since 1970
+    batches INTEGER NOT NULL,
+    accepted INTEGER NOT NULL         -- contacts
+);
+CREATE TABLE compacted_range (        -- the positions of their contacts, and of others done between
+    source INTEGER NOT NULL REFERENCES source,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (source, first)
+) WITHOUT ROWID;
+CREATE TABLE compacted_batch (        -- those whose line does not tell all positions, or the round
+    batch_id INTEGER PRIMARY KEY,
+    round INTEGER NOT NULL,
+    spans TEXT NOT NULL
+);
 """
 
 TABLES = """
@@ -148,7 +183,15 @@ CREATE TABLE result_file (            -- how far each file derived from the tabl
 );
 """
 
-TABLES += RETRIES + VERDICTS + WRITTEN + MESSAGES
+TABLES += RETRIES + VERDICTS + WRITTEN + MESSAGES + PARTS
+
+UNTIED = f"""
+ALTER TABLE verdict RENAME TO former_verdict;
+DROP INDEX verdicts_of;
+{VERDICT}
+INSERT INTO verdict SELECT * FROM former_verdict ORDER BY rowid;
+DROP TABLE former_verdict;
+"""  # noqa: S608  # ours
 
 UPGRADES = {
     1: """
@@ -161,5 +204,6 @@ UPDATE result_file SET bytes = -1, seq = 0;
     2: VERDICTS,
     3: WRITTEN,
     4: MESSAGES,
+    5: UNTIED + PARTS,
 }
 """What brings a journal of each earlier format to the next."""

@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .rows import accepted_batches, source_names
+from .accepted import accepted_batches
+from .parts import holds_parts
+from .rows import source_names
 from .spans import pack_places, positions_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from .rows import AcceptedBatch
+    from .accepted import AcceptedBatch
     from .store import JournalStore
 
     Place = tuple[int, int]
@@ -124,7 +126,12 @@ def write_verification(
     # The old verdicts stay until the new ones are there, which are made with a look at them.
     (newest,) = connection.execute("SELECT coalesce(max(rowid), 0) FROM verdict").fetchone()
     connection.executemany("INSERT INTO verdict VALUES (?, ?, ?, ?, ?, ?)", map(_row, verdicts))
-    connection.execute("DELETE FROM verdict WHERE rowid <= ?", (newest,))
+    # Of contacts that nobody knows any more (accepted.py) what was found before stands.
+    connection.execute(
+        "DELETE FROM verdict WHERE rowid <= :newest AND (batch_id IN (SELECT batch_id FROM batch)"
+        " OR batch_id IN (SELECT batch_id FROM verdict WHERE rowid > :newest))",
+        {"newest": newest},
+    )
     connection.execute("DELETE FROM verification")
     connection.execute(
         "INSERT INTO verification VALUES (1, ?, ?)", (store.clock(), orjson.dumps(told()).decode())
@@ -248,8 +255,12 @@ def _standing(
     connection: sqlite3.Connection, outcome: str, gone: dict[Place, int]
 ) -> Iterator[tuple[int, list[Place]]]:
     """Yield (batch, places) of the verdicts of an outcome, without what was overtaken since."""
+    rounds = ["(SELECT round FROM batch b WHERE b.batch_id = v.batch_id)"]
+    if holds_parts(connection):
+        rounds.append("(SELECT round FROM compacted_batch c WHERE c.batch_id = v.batch_id)")
+
     rows = connection.execute(
-        "SELECT v.batch_id, b.round, v.spans FROM verdict v JOIN batch b USING (batch_id)"
+        f"SELECT v.batch_id, coalesce({', '.join(rounds)}, 0), v.spans FROM verdict v"  # noqa: S608  # ours
         " WHERE v.outcome = ? ORDER BY v.batch_id",
         (outcome,),
     )

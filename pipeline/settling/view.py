@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..errors import RunDirectoryError, UsageError
+from .accepted import accepted_batches, left_out
 from .doubles import read_doubles
 from .lock import holder
 from .rows import (
-    accepted_batches,
     contact_rows,
     done_ranges,
     read_counts,
@@ -175,6 +175,14 @@ class JournalView:
                         event_instance_id=batch.event_instance_id,
                         batch=batch.batch_id,
                     )
+
+    def left_out(self, *, by_size: bool = False) -> list[str]:
+        """Why `accepted` and `verified` cannot yield all there are, a sentence each.
+
+        `by_size`: as far as that is seen without reading the files.
+        """
+        with translated(self._path):
+            return [str(missed) for missed in left_out(self._connection, by_size=by_size)]
 
     def failed(self, outcome: Literal["rejected", "unknown"]) -> Iterator[ContactRow]:
         """Yield the contacts whose outcome is `outcome`, in the order of settling."""

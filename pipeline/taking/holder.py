@@ -102,7 +102,7 @@ class Holder:
             self._changed.set()
 
     async def keep(self, halt: Callable[[JourneyError], None]) -> None:
-        """One task's work, until it is cancelled: extend, acknowledge, forget.
+        """One task's work, until it is cancelled: extend, acknowledge.
 
         `halt` is told where somebody must see to the queue.
         """
@@ -126,9 +126,6 @@ class Holder:
 
     async def _make(self, rounds: Rounds) -> bool:
         """Do what is due; True where the queue could not be told."""
-        if rounds.forgets(current_time()):
-            await self._forget()
-
         lost = False
         if self.custody.done:
             lost = await self.reached(self._acknowledge) is None
@@ -155,10 +152,6 @@ class Holder:
     async def _extend(self, held: list[Message]) -> bool:
         await self.queue.extend(held)
         return True
-
-    async def _forget(self) -> None:
-        seconds = self._place.policy.remember_seconds
-        await self._journal.within(lambda store: store.messages.forget(remember_seconds=seconds))
 
     async def reached(self, work: Callable[[], Awaitable[Result]]) -> Result | None:
         """What `work` returns, the line being open; None where the queue cannot be talked to."""

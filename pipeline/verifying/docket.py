@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..sending.keys import alike
-from ..settling.rows import accepted_batches
+from ..settling.accepted import accepted_batches
 from ..settling.spans import positions_of
 from ..settling.verdicts import Verdict, unknown_claims
 from .reconciliation import ENTERED, Finding

@@ -20,6 +20,7 @@ from ..events import (
     FieldsUnreadable,
     FileFailed,
     FileSettled,
+    JournalCompacted,
     LeftoversFound,
     ListenersRead,
     ListeningStarted,
@@ -27,6 +28,8 @@ from ..events import (
     QueueLost,
     QueueRegained,
     ReloadRefused,
+    ResultFilesRotated,
+    ResultsMissed,
     RetryStarted,
     RunHalted,
     RunPutAside,
@@ -124,6 +127,11 @@ def _duplicates(event: DuplicatesDecided) -> str:
     )
 
 
+def _compacted(event: JournalCompacted) -> str:
+    noun = "contact" if event.contacts == 1 else "contacts"
+    return f"{event.contacts:,} accepted {noun} left the journal: {event.file} alone has them now"
+
+
 def _retry(event: RetryStarted) -> str:
     lost = (
         f"; {event.lost:,} more stay as they are: their source cannot be read again, and the "
@@ -201,6 +209,13 @@ _LINES: Final = dict(
             Tone.WARNING,
             lambda event: f"{event.detail}: the run is of what it held when the run began",
         ),
+        _line(
+            ResultFilesRotated,
+            Tone.NEWS,
+            lambda event: f"a day is over, and its results lie in {', '.join(event.files)}",
+        ),
+        _line(JournalCompacted, Tone.NEWS, _compacted),
+        _line(ResultsMissed, Tone.WARNING, lambda event: event.detail),
         _line(DuplicatesDecided, Tone.NEWS, _duplicates),
         _line(
             FieldsUnreadable,

@@ -23,8 +23,10 @@ __all__ = ("pace_lines", "print_standing", "standing")
 
 def standing(view: JournalView, live: Live | None) -> dict[str, Any]:
     """The summary's members, `unsettled` batches, `last_error` (None if nothing went wrong), and
-    `live`: the process and the pace of a run that is going on (else None)."""
+    `live`: the process and the pace of a run that is going on (else None). `left_out`, where there
+    are any, names the files that alone had some of its contacts, and do not have them now."""
     summary, error = view.summary(), view.last_error()
+    missed = view.left_out(by_size=True)
     return {
         **summary.to_dict(),
         "unsettled": [
@@ -40,6 +42,7 @@ def standing(view: JournalView, live: Live | None) -> dict[str, Any]:
         if error is None
         else {"reason": error.reason, "detail": error.detail, "at": iso(error.at)},
         "live": None if live is None else live.told(),
+        **({"left_out": missed} if missed else {}),
     }
 
 
@@ -90,6 +93,9 @@ def print_standing(
     if live is not None:
         for line in pace_lines(live.standing, config=config):
             _line(console, f"  {line}")
+
+    for missed in found.get("left_out", ()):
+        _line(console, f"  {missed}")
 
     if (error := found["last_error"]) is not None:
         _line(console, f"  last trouble, {error['at']}: {error['detail']} ({error['reason']})")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.program import eventually as within
-from tests.fakes.runs import lines_of
+from tests.fakes.runs import every_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -158,11 +158,11 @@ def told_of(runs: Iterable[Path]) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {"accepted": [], "rejected": [], "unknown": []}
     for run in runs:
         summary = json.loads((run / "summary.json").read_text())
-        accepted = [key for line in lines_of(run, "accepted") for key in line["contact_keys"]]
+        accepted = [key for line in every_line(run, "accepted") for key in line["contact_keys"]]
         told["accepted"] += accepted
         assert summary["accepted"] == len(accepted)
         for outcome in ("rejected", "unknown"):
-            lines = lines_of(run, outcome)
+            lines = every_line(run, outcome)
             assert summary[outcome] == len(lines)
             told[outcome] += [line["contact_key"] for line in lines if line["stage"] != "intake"]
 
@@ -196,10 +196,10 @@ def check_killed(bench: Bench) -> None:
         bench.drain(running)
 
     told = bench.audit()
-    unknown = lines_of(bench.program.directory / "run", "unknown")
+    unknown = every_line(bench.program.directory / "run", "unknown")
     assert {line["reason"] for line in unknown} <= {"interrupted", "redelivered"}
     assert len(told["accepted"]) > len(bench.keys) / 2
-    rejected = lines_of(bench.program.directory / "run", "rejected")
+    rejected = every_line(bench.program.directory / "run", "rejected")
     raw = {line["record"] for line in rejected if line["stage"] == "intake"}
     assert raw - {"\\xff\\xfe\x00"} == {"{broken", '"a text"', "[1, 2"}
     assert len(raw) == (len(POISON) if bench.broker.takes_bytes else len(POISON) - 1)
@@ -238,10 +238,10 @@ def check_taken_over(bench: Bench) -> None:
         bench.drain(running)
 
     bench.audit_shared("first", "second")
-    held = lines_of(bench.program.directory / "second", "unknown")
+    held = every_line(bench.program.directory / "second", "unknown")
     assert {line["reason"] for line in held} == {"redelivered"}
     assert all(json.dumps(line["record"]) != "null" for line in held)
-    interrupted = lines_of(bench.program.directory / "first", "unknown")
+    interrupted = every_line(bench.program.directory / "first", "unknown")
     assert len(interrupted) == MAX_IN_FLIGHT * MAX_RECORDS
     assert {line["reason"] for line in interrupted} == {"interrupted"}
 
@@ -266,8 +266,8 @@ def check_patience(bench: Bench, *, rate: float = 1.5) -> None:
             assert standing_by.ended().code == 0
 
     bench.audit("run", "idle")
-    assert not lines_of(bench.program.directory / "run", "unknown")
-    assert not lines_of(bench.program.directory / "idle", "unknown")
+    assert not every_line(bench.program.directory / "run", "unknown")
+    assert not every_line(bench.program.directory / "idle", "unknown")
 
 
 def check_drained(bench: Bench) -> None:
@@ -403,7 +403,7 @@ def check_story(bench: Bench, contacts: int) -> str:
 
     seconds = time.monotonic() - began
     told = bench.audit()
-    reasons = Counter(line["reason"] for line in lines_of(directory / "run", "unknown"))
+    reasons = Counter(line["reason"] for line in every_line(directory / "run", "unknown"))
     known = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     assert set(reasons) <= {"interrupted", "redelivered"}
     assert ran.json["unprocessed"] == 0

@@ -25,6 +25,7 @@ __all__ = (
     "REFUSED",
     "UNHEARD",
     "begun",
+    "every_line",
     "fingerprint",
     "identity_of",
     "lines_of",
@@ -114,6 +115,12 @@ def mark(position: int) -> Mark:
 
 def read_away(position: int, source: str = "contacts.csv") -> dict[str, Mark]:
     return {source: mark(position)}
+
+
+def every_line(directory: Path, name: str) -> list[dict[str, Any]]:
+    """The lines of a result file, and of those of the days before."""
+    days = sorted(path.stem for path in directory.glob(f"{name}-*.ndjson"))
+    return [line for stem in (*days, name) for line in lines_of(directory, stem)]
 
 
 def lines_of(directory: Path, name: str) -> list[dict[str, Any]]:

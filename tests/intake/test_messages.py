@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -305,7 +306,7 @@ def test_a_password_in_the_url_is_refused() -> None:
 
 
 def test_rounds_begin_anew_when_they_are_made() -> None:
-    """Extending and forgetting are each due at their own time."""
+    """Extending is due at its time, and then after as long again; never where nothing is held."""
     rounds = Rounds(extend_seconds=2.0, now=100.0)
     assert rounds.due == 102.0
     assert (rounds.extends(101.9), rounds.extends(102.0), rounds.extends(103.9)) == (
@@ -313,12 +314,7 @@ def test_rounds_begin_anew_when_they_are_made() -> None:
         True,
         False,
     )
-    assert (rounds.forgets(159.9), rounds.forgets(160.0), rounds.forgets(161.0)) == (
-        False,
-        True,
-        False,
-    )
-    assert Rounds(extend_seconds=None, now=0.0).due == 60.0
+    assert Rounds(extend_seconds=None, now=0.0).due == math.inf
 
 
 def test_what_could_not_be_extended_stays_due() -> None:

@@ -77,19 +77,41 @@ def test_a_message_is_forgotten_in_time(tmp_path: Path, source: str) -> None:
     with store.transaction():
         store.messages.acknowledged(source, ["a"])
 
+    def known() -> list[str]:
+        with store.transaction():
+            assert not store.messages.forget(remember_seconds=900.0)
+
+        rows = store.connection.execute("SELECT identity FROM message ORDER BY 1").fetchall()
+        return [identity for (identity,) in rows]
+
     now[0] += 900.0
-    with store.transaction():
-        assert store.messages.forget(remember_seconds=900.0) == 0
-
+    assert known() == ["a", "b"]
     now[0] += 1.0
-    with store.transaction():
-        assert store.messages.forget(remember_seconds=900.0) == 1
-
+    assert known() == ["b"]
     assert taken(store, source, ("b", 1), ("a", 1)) == [(2, True), (3, False)]
     now[0] += 15 * 86_400.0
-    with store.transaction():
-        assert store.messages.forget(remember_seconds=900.0) == 2
+    assert known() == []
+    store.close()
 
+
+def test_messages_are_forgotten_a_few_at_a_time(tmp_path: Path, source: str) -> None:
+    """Whoever waits for the transaction waits for some of them, and all are come by."""
+    now = [1_000_000.0]
+    store = begun(tmp_path)
+    store.messages._clock = lambda: now[0]
+    taken(store, source, *((f"{number:02}", 1) for number in range(25)))
+    with store.transaction():
+        store.messages.acknowledged(source, [f"{number:02}" for number in range(0, 25, 2)])
+
+    now[0] += 901.0
+    left, more = [], True
+    while more:
+        with store.transaction():
+            more = store.messages.forget(remember_seconds=900.0, most=10)
+
+        left += store.connection.execute("SELECT count(*) FROM message").fetchone()
+
+    assert left == [20, 15, 12]
     store.close()
 
 

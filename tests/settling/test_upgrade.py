@@ -19,7 +19,12 @@ from tests.fakes.runs import ACCEPTED, UNHEARD, begun, identity_of, lines_of, re
 if TYPE_CHECKING:
     from pathlib import Path
 
-NEWER = {"message": 4, "written": 3, "verification": 2, "verdict": 2, "absent": 2}
+NEWER = {
+    **dict.fromkeys(("result_part", "compacted", "compacted_range", "compacted_batch"), 5),
+    "message": 4,
+    "written": 3,
+    **dict.fromkeys(("verification", "verdict", "absent"), 2),
+}
 """Tables, and the last format that had them not."""
 TO_ONE = """
 ALTER TABLE run ADD COLUMN round INTEGER NOT NULL DEFAULT 0;

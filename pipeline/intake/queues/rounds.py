@@ -1,13 +1,10 @@
-"""Rounds: when what is held is to be extended, and what is known to be forgotten. Sans-IO."""
+"""Rounds: when what is held is to be extended. Sans-IO."""
 
 from __future__ import annotations
 
 import math
-from typing import Final
 
 __all__ = ("Rounds",)
-
-FORGET_EVERY_SECONDS: Final = 60.0
 
 
 class Rounds:
@@ -16,12 +13,11 @@ class Rounds:
     def __init__(self, *, extend_seconds: float | None, now: float) -> None:
         self._extend_seconds = math.inf if extend_seconds is None else extend_seconds
         self._extend_at = now + self._extend_seconds
-        self._forget_at = now + FORGET_EVERY_SECONDS
 
     @property
     def due(self) -> float:
         """When something is due."""
-        return min(self._extend_at, self._forget_at)
+        return self._extend_at
 
     def extends(self, now: float) -> bool:
         """Whether what is held must be extended now."""
@@ -39,11 +35,3 @@ class Rounds:
         """What is held must be extended so often from now on."""
         self._extend_seconds = math.inf if extend_seconds is None else extend_seconds
         self._extend_at = min(self._extend_at, now + self._extend_seconds)
-
-    def forgets(self, now: float) -> bool:
-        """Whether the journal is to forget now."""
-        if now < self._forget_at:
-            return False
-
-        self._forget_at = now + FORGET_EVERY_SECONDS
-        return True

@@ -1,0 +1,99 @@
+"""What lies in a run directory.
+
+    run.lock                     who works here (lock.py)
+    journal.db                   the truth (journal.py), with SQLite's -wal and -shm beside it
+    journal.db-count             how much the journal must hold at least (witness.py)
+    accepted.ndjson …            derived from it (results.py)
+    accepted-2026-11-29.ndjson   those of days that are over, where a run lives on (rotation.py)
+    summary.json                 written when a leg of the run ends
+    samples.ndjson, report.html  what the run did from minute to minute; drawn by `report`
+    live.json, orders.json       how a run that is going on is looked at and steered (live.py)
+    previous/<run_id>/           the same files of an earlier run that was put aside
+
+Nothing is written outside the directory: where one of these names is a symbolic link, or anything
+else than a file, somebody planted it, and the directory is refused before it is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import RunDirectoryError
+from .lock import LOCK_NAME
+from .results import NAMES
+from .schema import sync_directory, translated
+from .store import FILE_NAME
+from .witness import ENDING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ("PREVIOUS", "bring_back", "refuse_planted", "to_be_moved")
+
+PREVIOUS = "previous"
+
+MOVED = (
+    *(f"{name}.ndjson" for name in NAMES),
+    "summary.json",
+    "samples.ndjson",
+    "report.html",
+    FILE_NAME + ENDING,
+    FILE_NAME,
+)
+"""What is put aside with a run, the journal last; the result files of days that are over first."""
+
+OF_A_DAY = re.compile(
+    rf"(?:{'|'.join(NAMES)})-[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:-[0-9]+)?\.ndjson"
+)
+
+WRITTEN = re.compile(
+    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME))
+    + rf"|{OF_A_DAY.pattern}(?:\.new)?"
+    + r"|(?:journal|summary|live|orders|report)\..+"
+)
+"""The names of files that are written here, SQLite's and drafts among them."""
+
+
+def refuse_planted(directory: Path) -> None:
+    """Raise RunDirectoryError where writing in `directory` would write somewhere else."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            as_it_should = (
+                entry.is_dir(follow_symlinks=False)
+                if entry.name == PREVIOUS
+                else entry.is_file(follow_symlinks=False) or not WRITTEN.fullmatch(entry.name)
+            )
+            if not as_it_should:
+                kind = "a symbolic link" if entry.is_symlink() else "not a file of ours"
+                raise RunDirectoryError(
+                    f"{directory / entry.name} is {kind}: nothing was written. Move it away, or "
+                    "name another run.directory"
+                )
+
+
+def to_be_moved(directory: Path) -> list[str]:
+    """The names of the files there that belong to its run, the journal last."""
+    return _days(directory) + [name for name in MOVED if (directory / name).exists()]
+
+
+def bring_back(directory: Path, run_id: str) -> None:
+    """Take back the files of days of a run that a process died in putting aside.
+
+    The journal that is here may not have their contacts any more.
+    """
+    aside = directory / PREVIOUS / run_id
+    if not aside.is_dir() or (aside / FILE_NAME).exists():
+        return
+
+    with translated(aside):
+        for name in _days(aside):
+            if not (directory / name).exists():
+                (aside / name).replace(directory / name)
+
+        sync_directory(directory)
+
+
+def _days(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if OF_A_DAY.fullmatch(path.name))
