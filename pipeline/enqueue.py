@@ -93,9 +93,11 @@ def _place(config: Config, url: str) -> Place:
 
     password = os.environ.get(PASSWORD) or config.source.password
     try:
-        return place_of(replace(config.source, url=url, format=None, password=password))
+        place = place_of(replace(config.source, url=url, format=None, password=password))
     except ValueError as error:  # a password in the URL
         raise UsageError(str(error).replace("JOURNEY_SOURCE__PASSWORD", PASSWORD)) from None
+
+    return replace(place, password_from=PASSWORD)
 
 
 class _Enqueuing:

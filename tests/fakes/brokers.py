@@ -39,6 +39,7 @@ __all__ = (
     "Sqs",
     "Valkey",
     "free_port",
+    "listens",
 )
 
 _READY_SECONDS = 60.0
@@ -157,7 +158,9 @@ class _OneProcess:
         self._process.start()
 
 
-def _listens(port: int) -> Callable[[], None]:
+def listens(port: int) -> Callable[[], None]:
+    """Whether somebody listens on a port, as a broker's `ready`."""
+
     def ready() -> None:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
 
@@ -232,7 +235,7 @@ class Nats(_OneProcess):
         self._process = BrokerProcess([str(server), "-c", str(config)], ready=self._ping)
 
     def _ping(self) -> None:
-        _listens(self._port)()
+        listens(self._port)()
         try:
             asyncio.run(self._account())
         except Exception as error:
@@ -291,7 +294,7 @@ class Sqs(_OneProcess):
         self._port = free_port()
         self._process = BrokerProcess(
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
-            ready=_listens(self._port),
+            ready=listens(self._port),
         )
         self.environment = {
             "AWS_ACCESS_KEY_ID": "rehearsal",
@@ -351,12 +354,12 @@ class Rabbit(_OneProcess):
             "RABBITMQ_DIST_PORT": str(distribution),
             "RABBITMQ_MNESIA_BASE": str(directory / "data"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
-            "RABBITMQ_CONFIG_FILE": str(directory / "none"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),  # if it is there
             "RABBITMQ_CONF_ENV_FILE": str(directory / "none"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
         }
         self._environment = {**os.environ, **environment}
-        self._mapper = BrokerProcess(["epmd"], ready=_listens(mapper), environment=environment)
+        self._mapper = BrokerProcess(["epmd"], ready=listens(mapper), environment=environment)
         self._process = BrokerProcess(
             [str(RABBIT / "rabbitmq-server")], ready=self._ping, environment=environment
         )
@@ -370,7 +373,7 @@ class Rabbit(_OneProcess):
         self._mapper.kill()
 
     def _ping(self) -> None:
-        _listens(self._port)()
+        listens(self._port)()
         try:
             asyncio.run(self._with_queue("", _nothing))
         except Exception as error:
@@ -399,16 +402,19 @@ class Rabbit(_OneProcess):
 
         asyncio.run(self._with_queue(queue, work))
 
-    def outstanding(self, queue: str) -> int:
-        """Ask the node itself: AMQP tells of those alone that wait."""
-        command = [str(RABBIT / "rabbitmqctl"), "-q", "list_queues", "name", "messages"]
-        told = subprocess.run(
-            [*command, "--no-table-headers"],
+    def control(self, *arguments: str) -> str:
+        """What the node answers to a command of its own."""
+        return subprocess.run(
+            [str(RABBIT / "rabbitmqctl"), "-q", *arguments],
             env=self._environment,
             capture_output=True,
             text=True,
             check=True,
         ).stdout
+
+    def outstanding(self, queue: str) -> int:
+        """Ask the node itself: AMQP tells of those alone that wait."""
+        told = self.control("list_queues", "name", "messages", "--no-table-headers")
         counts = dict(line.split("\t") for line in told.splitlines())
         return int(counts[queue])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,11 @@ CONNECT_SECONDS: Final = 5
 async def connected(place: Place) -> Any:
     """A client that is connected, and stays away once it is not: its owner connects anew."""
     nats = need("nats", extra="nats", what=place.label)
-    context = ssl.create_default_context(cafile=place.policy.ca_file) if place.tls else None
+    context = None
+    if place.tls:
+        context = ssl.create_default_context(cafile=place.policy.ca_file)
+        logging.getLogger("asyncio").addFilter(_is_news)
+
     scheme = "tls" if place.tls else "nats"
     with Translated(place):
         return await nats.connect(
@@ -42,6 +47,11 @@ async def connected(place: Place) -> Any:
             connect_timeout=CONNECT_SECONDS,
             error_cb=_heard,
         )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it is more than that the client's protocol does not know of TLS: that is harmless."""
+    return "eof_received() has no effect when using ssl" not in record.getMessage()
 
 
 def _host(host: str) -> str:

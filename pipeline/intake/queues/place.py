@@ -57,6 +57,8 @@ class Place:
     """What the queue lies in: a database, a virtual host, a region's URL."""
     socket: str | None = None
     """The path of a local socket, instead of hosts."""
+    password_from: str = "JOURNEY_SOURCE__PASSWORD"  # noqa: S105  # the variable's name
+    """Where its password comes from, as users know it."""
 
     @property
     def host(self) -> str:
@@ -80,7 +82,7 @@ class Place:
     @property
     def way_out(self) -> str:
         """What to look at when the broker refuses."""
-        return "See to [source] url and group, and to JOURNEY_SOURCE__PASSWORD"
+        return f"See to its URL and [source] group, and to {self.password_from}"
 
 
 def is_queue(url: str) -> bool:

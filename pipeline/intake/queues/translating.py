@@ -36,4 +36,4 @@ class Translating(ABC):
 
     def refused(self, told: str) -> SourceError:
         """The broker will refuse it again, until somebody sees to what the way out names."""
-        return SourceError(f"{self._place.label}: {told}. {self._place.way_out}")
+        return SourceError(f"{self._place.label}: {told.rstrip('.')}. {self._place.way_out}")
