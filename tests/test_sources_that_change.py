@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import pickle
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from pipeline.errors import AlreadyInjectedError, RunDirectoryError, SourceError
 from pipeline.events import SourceChanged
 from pipeline.intake.csv import CsvSource
+from pipeline.intake.locate import locate
 from pipeline.intake.origin import PathOrigin
 from pipeline.intake.ranges import Ranges
 from pipeline.intake.source import SourcePolicy
@@ -139,13 +142,50 @@ async def test_cut_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_replaced_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of another content at its place is told of."""
+    """Nothing of a file of another content is sent in the place of what was recognised."""
     async with standing(tmp_path) as stand:
         path = write(tmp_path, 30)
-        other = path.read_text().replace("Ann", "Bob")
-        during(monkeypatch, lambda: path.write_text(other))
-        (change,) = (await stand.inject()).seen(SourceChanged)
-        assert "contacts.csv has changed since" in change.detail
+        whole = path.read_text()
+        during(monkeypatch, lambda: path.write_text(whole.replace("Ann", "Bob")))
+        injected = await stand.inject()
+        assert injected.exit_code == 2
+        assert injected.summary["state"] == "halted"
+        assert "is not the file it was when it was looked at" in str(injected.error)
+        assert not stand.taken()
+        monkeypatch.undo()
+        path.write_text(whole)
+        assert (await stand.inject()).counts == (30, 30, 0, 0, 0)
+        assert set(stand.taken().values()) == {1}
+
+
+def test_replaced_before_the_encoder_moves(tmp_path: Path) -> None:
+    """What opens the file again in the middle of a run reads the same file, or nothing more."""
+    path = tmp_path / "contacts.csv"
+    path.write_text("id\n1\n2\n")
+    origin = PathOrigin(path)
+    source = CsvSource(name=path.name, origin=origin, policy=SourcePolicy(url="x"))
+    source.fingerprint()
+    elsewhere = pickle.loads(pickle.dumps(source))  # as it goes to the encoder's process
+    other = tmp_path / "other.csv"
+    other.write_text("id\n1\n3\n")
+    other.replace(path)
+    with pytest.raises(SourceError, match="is not the file it was when it was looked at"):
+        list(elsewhere.chunks(Ranges()))
+
+
+def test_an_archive_replaced_after_it_was_recognised(tmp_path: Path) -> None:
+    """Of another archive at the same place, no member is taken for the one that was recognised."""
+    path = tmp_path / "contacts.zip"
+    for text in ("id\n1\n2\n", "id\n1\n3\n"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.csv", text)
+
+        if text.endswith("2\n"):
+            (source,) = locate(SourcePolicy(url=str(path)))
+            source.fingerprint()
+
+    with pytest.raises(SourceError, match="the archive was replaced or written to"):
+        list(source.chunks(Ranges()))
 
 
 def during(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:

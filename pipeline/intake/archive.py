@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SourceError
-from .origin import HEAD_BYTES, read_up_to
+from .recognised import HEAD_BYTES, read_up_to
 from .source import Fingerprint
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class MemberOrigin:
         return self._archive.is_distant
 
     def open(self) -> io.RawIOBase:
-        return _Member(self._archive, self._begin)
+        return _Member(self._archive, self._begin, known=(self._name, self._size, self._checksum))
 
     def preview(self) -> io.RawIOBase:
         return self.open()
@@ -88,13 +88,25 @@ class MemberOrigin:
 
 
 class _Member(io.RawIOBase):
-    """An open member; `tell` counts unpacked bytes."""
+    """An open member; `tell` counts unpacked bytes.
 
-    def __init__(self, archive: Origin, begin: int) -> None:
+    Raises SourceError where something else lies at its place than what is `known` of it: its name,
+    its size, its checksum.
+    """
+
+    def __init__(self, archive: Origin, begin: int, *, known: tuple[str, int, int]) -> None:
         with ExitStack() as opened, _sound(archive.label):
             file = opened.enter_context(_open(archive))
             members = {member.header_offset: member for member in file.infolist()}
-            self._member: Any = opened.enter_context(file.open(members[begin]))
+            member = members.get(begin)
+            if member is None or (member.filename, member.file_size, member.CRC) != known:
+                raise SourceError(
+                    f"{archive.label}/{known[0]} is not what it was when it was looked at: the "
+                    "archive was replaced or written to. Put it back as it was to go on with it, "
+                    "or start anew with what it is now"
+                )
+
+            self._member: Any = opened.enter_context(file.open(member))
             self._opened = opened.pop_all()
 
     def readable(self) -> bool:

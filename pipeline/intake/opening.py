@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import SourceError
 from .archive import DAMAGES
 from .encoding import UTF8_BOM, Transcoder, codec_of, transcode
-from .origin import HEAD_BYTES
+from .recognised import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,6 +14,7 @@ import select
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import SourceError
+from .recognised import HEAD_BYTES, RecognisedFile, digest_of, read_up_to
 from .source import Fingerprint
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-__all__ = ("HEAD_BYTES", "Origin", "PathOrigin", "StdinOrigin", "digest_of", "read_up_to")
+__all__ = ("Origin", "PathOrigin", "StdinOrigin")
 
-HEAD_BYTES: Final = 64 * 1024
 _PATIENCE_SECONDS: Final = 0.05  # how long a half-filled block waits for more of a live stdin
 
 
@@ -56,13 +56,17 @@ class Origin(Protocol):
 
 
 class PathOrigin:
-    """A regular file. Once it was recognised, what is appended to it is not read any more."""
+    """A regular file. Once it was recognised, it is read as long as it is that file.
 
-    __slots__ = ("_path", "_size")
+    What is appended to it from then on is not read any more.
+    """
+
+    __slots__ = ("_digest", "_path", "_size")
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._size: int | None = None
+        self._digest = ""
 
     @property
     def label(self) -> str:
@@ -84,9 +88,17 @@ class PathOrigin:
 
     def open(self) -> io.RawIOBase:
         try:
-            return _Bounded(self._path, self._size)
+            file = RecognisedFile(self._path, self._size)
+            try:
+                if self._size is not None:
+                    file.hold_against(self._digest)
+            except BaseException:
+                file.close()
+                raise
         except OSError as error:
             raise self._unreadable(error) from error
+
+        return file
 
     def preview(self) -> io.RawIOBase:
         return self.open()
@@ -96,7 +108,7 @@ class PathOrigin:
 
     def fingerprint(self, name: str) -> Fingerprint:
         found = self.now(name)
-        self._size = found.size
+        self._size, self._digest = found.size, found.digest
         return found
 
     def now(self, name: str) -> Fingerprint:
@@ -126,47 +138,6 @@ class PathOrigin:
 
     def __repr__(self) -> str:
         return f"PathOrigin({str(self._path)!r})"
-
-
-class _Bounded(io.FileIO):
-    """A file of which `size` bytes are read, whatever has been appended since; None: all of it.
-
-    Raises SourceError at the end of a file that has become shorter.
-    """
-
-    def __init__(self, path: Path, size: int | None) -> None:
-        super().__init__(path)
-        self._bound = size
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self._bound is None:
-            return super().read(size)
-
-        room = max(0, self._bound - self.tell())
-        wanted = room if size is None or size < 0 else min(size, room)
-        data = super().read(wanted)
-        if wanted and not data:
-            raise self._shorter()
-
-        return data
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        if self._bound is None:
-            return super().readinto(buffer)
-
-        room = max(0, self._bound - self.tell())
-        view = memoryview(buffer)[:room]
-        count = super().readinto(view)
-        if view and not count:
-            raise self._shorter()
-
-        return count
-
-    def _shorter(self) -> SourceError:
-        return SourceError(
-            f"{self.name} has shrunk while it was read, from {self._bound:,} bytes to "
-            f"{self.tell():,}. What was read of it is sent; put the whole file back to go on"
-        )
 
 
 class StdinOrigin:
@@ -259,23 +230,3 @@ class _Replay(io.RawIOBase):
             self._kept += data
 
         return data
-
-
-def digest_of(raw: io.RawIOBase, size: int) -> str:
-    """Of head and tail of the first `size` bytes."""
-    digest = hashlib.blake2b(digest_size=20)
-    for begin, end in ((0, min(HEAD_BYTES, size)), (max(0, size - HEAD_BYTES), size)):
-        raw.seek(begin)
-        digest.update(read_up_to(raw, end - begin))
-
-    return digest.hexdigest()
-
-
-def read_up_to(raw: io.RawIOBase, size: int) -> bytes:
-    """Read `size` bytes, fewer only where the end comes first."""
-    pieces = []
-    while size and (piece := raw.read(size)):
-        pieces.append(piece)
-        size -= len(piece)
-
-    return b"".join(pieces)

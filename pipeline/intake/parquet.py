@@ -15,8 +15,8 @@ from ..errors import SourceError
 from .arrow import Unreadable, pyarrow, readers_of
 from .file import FileSource
 from .grammar import check_names
-from .origin import HEAD_BYTES
 from .reading import Parsed, leave_out, offset_of
+from .recognised import HEAD_BYTES
 from .source import START, Chunk, Mark, Rejection, Stage
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import SourceError
-from .origin import HEAD_BYTES, digest_of
+from .recognised import HEAD_BYTES, digest_of
 from .source import Fingerprint
 
 if TYPE_CHECKING:

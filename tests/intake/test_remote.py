@@ -23,8 +23,9 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.intake import ssh
 from pipeline.intake.locate import locate
-from pipeline.intake.origin import HEAD_BYTES, PathOrigin
+from pipeline.intake.origin import PathOrigin
 from pipeline.intake.ranges import Ranges
+from pipeline.intake.recognised import HEAD_BYTES
 from pipeline.intake.remote import RemoteFile, RemoteOrigin
 from pipeline.intake.source import SourcePolicy
 from tests.contracts.file_sources import check_source, read

@@ -1,0 +1,105 @@
+"""Recognised files: read as far as they were recognised, and as long as they are what they were.
+
+A file is recognised by its size and by a digest of its head and its tail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from typing import TYPE_CHECKING, Final
+
+from ..errors import SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from _typeshed import WriteableBuffer
+
+__all__ = ("HEAD_BYTES", "RecognisedFile", "digest_of", "read_up_to")
+
+HEAD_BYTES: Final = 64 * 1024
+
+
+class RecognisedFile(io.FileIO):
+    """A file of which `size` bytes are read, whatever has been appended since; None: all of it.
+
+    Raises SourceError at the end of a file that has become shorter.
+    """
+
+    def __init__(self, path: Path, size: int | None) -> None:
+        super().__init__(path)
+        self._bound = size
+
+    def hold_against(self, digest: str) -> None:
+        """Raise SourceError unless it still is, as far as it is read, what has this digest.
+
+        Positions would mean other records, and what is sent would stand under another's name.
+        """
+        bound = self._bound or 0
+        if os.fstat(self.fileno()).st_size < bound:
+            self.seek(0, os.SEEK_END)
+            raise self._shorter()
+
+        with io.FileIO(self.fileno(), closefd=False) as whole:
+            found = digest_of(whole, bound)
+
+        if found != digest:
+            raise SourceError(
+                f"{self.name} is not the file it was when it was looked at: it was replaced or "
+                "written to. Nothing of it was read since; put it back as it was to go on with it, "
+                "or start anew with what it is now"
+            )
+
+        self.seek(0)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._bound is None:
+            return super().read(size)
+
+        room = max(0, self._bound - self.tell())
+        wanted = room if size is None or size < 0 else min(size, room)
+        data = super().read(wanted)
+        if wanted and not data:
+            raise self._shorter()
+
+        return data
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        if self._bound is None:
+            return super().readinto(buffer)
+
+        room = max(0, self._bound - self.tell())
+        view = memoryview(buffer)[:room]
+        count = super().readinto(view)
+        if view and not count:
+            raise self._shorter()
+
+        return count
+
+    def _shorter(self) -> SourceError:
+        return SourceError(
+            f"{self.name} has shrunk while it was read, from {self._bound:,} bytes to "
+            f"{self.tell():,}. What was read of it is sent; put the whole file back to go on"
+        )
+
+
+def digest_of(raw: io.RawIOBase, size: int) -> str:
+    """Of head and tail of the first `size` bytes."""
+    digest = hashlib.blake2b(digest_size=20)
+    for begin, end in ((0, min(HEAD_BYTES, size)), (max(0, size - HEAD_BYTES), size)):
+        raw.seek(begin)
+        digest.update(read_up_to(raw, end - begin))
+
+    return digest.hexdigest()
+
+
+def read_up_to(raw: io.RawIOBase, size: int) -> bytes:
+    """Read `size` bytes, fewer only where the end comes first."""
+    pieces = []
+    while size and (piece := raw.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+
+    return b"".join(pieces)
