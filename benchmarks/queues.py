@@ -34,6 +34,8 @@ __all__ = ("queues",)
 
 EACH = 100
 BAR = 0.5
+MOST_CONTACTS = {"sqs": 10_000}
+"""Where a stand-in serves the queue, as many as it carries in a minute; no bar is held then."""
 
 _Spent = list[tuple[float, float]]
 
@@ -57,14 +59,18 @@ def queues(
     missed = False
     with best_server() as server:
         for name in only or BROKERS:
-            file, queue = _measured(name, server, contacts=contacts, rounds=rounds)
+            most = min(contacts, MOST_CONTACTS.get(name, contacts))
+            file, queue = _measured(name, server, contacts=most, rounds=rounds)
             share = median(a / b for (a, _), (b, _) in zip(file, queue, strict=True))
-            missed = missed or share < BAR
+            verdict = "holds" if share >= BAR else "MISSED"
+            if name in MOST_CONTACTS:
+                verdict = f"stand-in; {most:,}"
+
+            missed = missed or verdict == "MISSED"
             for label, spent in ((f"file, beside {name}", file), (name, queue)):
                 seconds, cpu = median(s for s, _ in spent), median(c for _, c in spent)
-                told = "" if spent is file else "holds" if share >= BAR else "MISSED"
-                shown = "" if spent is file else f"{share:.2f}"
-                rate, cost = contacts / seconds, cpu / contacts * 1e6
+                told, shown = ("", "") if spent is file else (verdict, f"{share:.2f}")
+                rate, cost = most / seconds, cpu / most * 1e6
                 table.add_row(label, f"{rate:,.0f}", shown, f"{cost:.1f}", told)
 
     _OUT.print(table)

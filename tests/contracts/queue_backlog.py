@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
+from playwright.sync_api import expect
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.intake.queues.place import place_of
@@ -14,6 +15,7 @@ from pipeline.intake.queues.source import queue_of
 from pipeline.intake.source import SourcePolicy
 from tests.contracts.queue_source import eventually
 from tests.fakes.brokers import free_port
+from tests.fakes.browser import browsing
 
 if TYPE_CHECKING:
     from pipeline.intake.queues.message import Backlog, Message, Queue
@@ -84,7 +86,7 @@ async def _take(queue: Queue) -> list[Message]:
 
 
 def check_lag(bench: Bench) -> None:
-    """A worker's metrics tell what lies on its queue, and nothing ends where it cannot be asked."""
+    """A worker's metrics and its live page tell what lies on its queue, as far as that is known."""
     port = free_port()
     bench.configure(rate=1.0, max_records=10)
     bench.program.environment["JOURNEY_WORKER__LISTEN"] = f"127.0.0.1:{port}"
@@ -92,6 +94,13 @@ def check_lag(bench: Bench) -> None:
     with bench.start() as running:
         waiting, *_ = eventually(lambda: _lag(port) or not running.alive())
         assert 0 < waiting <= 400
+        with browsing() as viewer:
+            page = viewer.open(f"http://127.0.0.1:{port}/")
+            expect(page.locator(".tile", has_text="on the queue")).to_be_visible()
+            oldest = page.locator(".tile", has_text="oldest there")
+            expect(oldest).to_be_visible(visible=len(_lag(port)) > 1)
+            assert viewer.complaints == []
+
         running.signal(signal.SIGKILL)
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(400)  # where the machine has much else to do
 QUICKLY = {
     "test_killed": tuple(BROKERS),
     "test_backlog": tuple(BROKERS),
-    "test_lag": ("amqp", "kafka"),
+    "test_lag": ("redis", "amqp", "kafka"),
     "test_taken_over": ("redis", "nats"),
     "test_patience": ("redis", "sqs"),
     "test_drained": ("redis",),

@@ -2,7 +2,8 @@
 
 A message that is not deleted is seen again after `claim_idle_seconds`, by whoever asks; SQS counts
 how often it was received, and does not say by whom. It gives ten messages at a time, so several
-requests for them are made together.
+requests for them are made together, as long as anything comes: every request is paid for, and a
+queue that is empty is asked by one alone, which waits.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class SqsQueue:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._line = SqsLine(place)
+        self._flows = False
+        """Whether the last time gave anything."""
 
     @property
     def extend_seconds(self) -> float:
@@ -45,16 +48,16 @@ class SqsQueue:
         await self._line.open()
 
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
-        requests = max(1, min(REQUESTS, most // AT_ONCE))
-        answers = await self._together(
-            [lambda: self._receive(min(most, AT_ONCE))] * requests if requests > 1 else []
-        )
+        requests = min(REQUESTS, most // AT_ONCE) if self._flows else 0
+        answers = await self._together([lambda: self._receive(AT_ONCE)] * requests)
         taken = [message for answer in answers for message in answer]
-        if taken:
-            return taken
+        if not taken:
+            # Nothing at hand: one request is left waiting, in whole seconds, as SQS has it.
+            seconds = max(1, round(wait_seconds))
+            taken = await self._receive(min(most, AT_ONCE), wait_seconds=seconds)
 
-        # Nothing at hand: one request is left waiting, in whole seconds, as SQS has it.
-        return await self._receive(min(most, AT_ONCE), wait_seconds=max(1, round(wait_seconds)))
+        self._flows = bool(taken)
+        return taken
 
     async def _receive(self, most: int, *, wait_seconds: int = 0) -> list[Message]:
         with Translated(self._place):
