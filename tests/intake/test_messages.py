@@ -247,7 +247,7 @@ def from_sqs(name: str | None, number: int, raw: bytes) -> Message:
     if name is not None:
         told["MessageAttributes"] = {"id": {"DataType": "String", "StringValue": name}}
 
-    return sqs._message(told)
+    return sqs._message(told, redelivered=False)
 
 
 @pytest.mark.parametrize("taken", [from_amqp, from_kafka, from_nats, from_redis, from_sqs])

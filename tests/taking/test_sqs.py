@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pipeline.intake.queues.place import place_of
 from pipeline.intake.queues.sqs import SqsQueue
 from pipeline.intake.source import SourcePolicy
@@ -18,11 +20,15 @@ class Counted:
         self.left = messages
         self.client = self
         self.waits: list[int] = []
+        self.given: list[dict[str, Any]] = []
 
     async def receive_message(self, **asked: Any) -> dict[str, Any]:
         self.waits.append(asked["WaitTimeSeconds"])
         given = min(self.left, asked["MaxNumberOfMessages"])
         self.left -= given
+        if self.given:
+            return {"Messages": self.given}
+
         message = {"Body": "{}", "ReceiptHandle": "h"}
         return {"Messages": [{**message, "MessageId": f"{self.left}.{at}"} for at in range(given)]}
 
@@ -34,3 +40,32 @@ async def test_requests_are_made_together_while_messages_come() -> None:
     took = [len(await queue.take(40, 0.5)) for _ in range(5)]
     assert took == [10, 40, 25, 0, 0]
     assert line.waits == [1] + 4 * [0] + 4 * [0] + 4 * [0] + [1] + [1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "redelivered"),
+    [
+        ([1], [False]),
+        ([2], [True]),
+        ([1, 2], [False, False]),
+        ([2, 2], [False, False]),
+        ([2, 3], [True, True]),
+        ([1, 3], [True, True]),
+    ],
+)
+async def test_what_two_requests_were_given_is_in_doubt_only_if_somebody_else_had_it(
+    counts: list[int], redelivered: list[bool]
+) -> None:
+    """SQS counts every delivery; those to this worker itself, just now, are no doubt."""
+    queue, line = SqsQueue(place_of(SourcePolicy(url="sqs://contacts"))), Counted(0)
+    line.given = [
+        {
+            "Body": "{}",
+            "ReceiptHandle": f"h{at}",
+            "MessageId": "m",
+            "Attributes": {"ApproximateReceiveCount": str(at)},
+        }
+        for at in counts
+    ]
+    queue._line = line  # type: ignore[assignment]  # a test's
+    assert [each.redelivered for each in await queue.take(40, 0.5)] == redelivered

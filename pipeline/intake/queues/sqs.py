@@ -9,6 +9,7 @@ queue that is empty is asked by one alone, which waits.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,16 +51,16 @@ class SqsQueue:
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
         requests = min(REQUESTS, most // AT_ONCE) if self._flows else 0
         answers = await self._together([lambda: self._receive(AT_ONCE)] * requests)
-        taken = [message for answer in answers for message in answer]
+        taken = [told for answer in answers for told in answer]
         if not taken:
             # Nothing at hand: one request is left waiting, in whole seconds, as SQS has it.
             seconds = max(1, round(wait_seconds))
             taken = await self._receive(min(most, AT_ONCE), wait_seconds=seconds)
 
         self._flows = bool(taken)
-        return taken
+        return _messages(taken)
 
-    async def _receive(self, most: int, *, wait_seconds: int = 0) -> list[Message]:
+    async def _receive(self, most: int, *, wait_seconds: int = 0) -> list[dict[str, Any]]:
         with Translated(self._place):
             answer = await self._line.client.receive_message(
                 QueueUrl=self._line.url,
@@ -70,7 +71,8 @@ class SqsQueue:
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
 
-        return list(map(_message, answer.get("Messages", ())))
+        received: list[dict[str, Any]] = answer.get("Messages", [])
+        return received
 
     def finish(self, messages: Sequence[Message]) -> None:
         """It is enough to acknowledge them."""
@@ -155,12 +157,32 @@ def _tens(messages: Sequence[Message]) -> list[Sequence[Message]]:
     return [messages[begin : begin + AT_ONCE] for begin in range(0, len(messages), AT_ONCE)]
 
 
-def _message(told: dict[str, Any]) -> Message:
+def _messages(taken: Sequence[dict[str, Any]]) -> list[Message]:
+    """Messages; requests under way together may have been given the same one.
+
+    What SQS has given out no more often than it was given to us just now, nobody else had.
+    """
+    copies, most = Counter[str](), dict[str, int]()
+    for told in taken:
+        name = told["MessageId"]
+        copies[name] += 1
+        most[name] = max(most.get(name, 0), _given_out(told))
+
+    others = {name for name, count in most.items() if count > copies[name]}
+    return [_message(told, redelivered=told["MessageId"] in others) for told in taken]
+
+
+def _given_out(told: dict[str, Any]) -> int:
+    """How often SQS has given a message out, to whomever, this time counted in."""
+    return int(told.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+
+
+def _message(told: dict[str, Any], *, redelivered: bool) -> Message:
     given = told.get("MessageAttributes", {}).get(IDENTITY, {}).get("StringValue")
     body = told["Body"].encode("utf-8", "surrogatepass")
     return Message(
         identity=known_as(given or told["MessageId"], body),
         body=body,
-        redelivered=int(told.get("Attributes", {}).get("ApproximateReceiveCount", 1)) > 1,
+        redelivered=redelivered,
         handle=told["ReceiptHandle"],
     )
