@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ("Compaction", "Stride", "contacts_of", "shrink")
 
-LONGEST_SECONDS = 0.004
+LONGEST_SECONDS = 0.002
 """What a step should take at the most: senders wait for it."""
 FEWEST, MOST = 10, 1_000
 
@@ -75,7 +75,7 @@ _BETWEEN = (
 class Stride:
     """How many batches a step takes, learnt from how long the last one took. Sans-IO."""
 
-    batches: int = 50
+    batches: int = 25
 
     def took(self, seconds: float) -> None:
         """A step of so many took so long."""

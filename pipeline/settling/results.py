@@ -38,7 +38,7 @@ import orjson
 
 from .accepted import ENDLESS, stored_batches
 from .parts import lies_whole, read_parts, remember_part
-from .result_file import PIECE_BYTES, ResultFile, crc_of, holds
+from .result_file import PIECE_BYTES, ResultFile, crc_of
 from .rows import contact_rows, source_names
 from .schema import sync_directory, translated
 from .spans import unpack_spans
@@ -60,7 +60,6 @@ __all__ = (
     "ResultFiles",
     "accepted_lines",
     "contact_line",
-    "finish_turn",
     "mend_parts",
     "write_part",
 )
@@ -168,7 +167,6 @@ class ResultFiles:
         floors = dict.fromkeys(NAMES, 0)
         for part in read_parts(connection):
             floors[part.name] = part.seq
-            finish_turn(self._directory, part)
 
         for name, written, seq, crc in remembered:
             file = self._files[name]
@@ -227,15 +225,6 @@ class ResultFiles:
         """Close the files; closing again does nothing."""
         for file in self._files.values():
             file.close()
-
-
-def finish_turn(directory: Path, part: Part) -> None:
-    """Put aside what was to be when a process died."""
-    current, target = directory / f"{part.name}.ndjson", directory / part.file
-    if not target.exists() and part.bytes > 0 and holds(current, part.bytes, part.crc):
-        with translated(current):
-            current.rename(target)
-            sync_directory(directory)
 
 
 def write_part(connection: sqlite3.Connection, directory: Path, part: Part) -> tuple[int, int]:

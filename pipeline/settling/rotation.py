@@ -20,9 +20,9 @@ settlements (`accepted`) or contacts (the others) whose lines are in it: those a
 3. After the commit, before any line is appended: the file is renamed, a new one made, and the
    directory made durable.
 
-Killed before the commit of 2, nothing has happened. Killed after it, the newest file is still the
-part, to the byte, and there is no file of the part's name: opening the journal renames it then
-(`results.finish_turn`). Lines that waited for 3 are in the journal and are written from it.
+Killed before the commit of 2, nothing has happened. Killed after it, opening the journal finds the
+newest file longer than it is to be, and cuts it; and where 3 had not come so far, no file of the
+part's name, and writes it. Lines that waited for 3 are in the journal and are written from it.
 
 A part is written anew from the journal where it is gone, cut, or tells of contacts that a retry has
 overtaken since; but not once its batches have left the journal (compaction.py).

@@ -120,13 +120,12 @@ class Lived(RuleBasedStateMachine):
         self.life.rotate()
         self.life.now += 1.0
 
-    @rule(keep_days=st.integers(0, 3))
-    def begin_to_compact(self, keep_days: int) -> None:
-        event(f"begun to compact: {self.life.begin_to_compact(keep_days)}")
-
-    @rule(most=st.integers(1, 5))
-    def compact(self, most: int) -> None:
-        event(f"batches taken out: {self.life.compact_step(most)}")
+    @rule(keep_days=st.integers(0, 3), steps=st.lists(st.integers(1, 5), max_size=3))
+    def compact(self, keep_days: int, steps: list[int]) -> None:
+        """Some of a day, or all of it; the next time goes on with what is left."""
+        begun = self.life.begin_to_compact(keep_days)
+        taken = sum(map(self.life.compact_step, steps))
+        event(f"begun to compact: {begun}, batches taken out: {'some' if taken else 'none'}")
 
     @rule(again=st.booleans())
     def come_back(self, again: bool) -> None:  # noqa: FBT001  # drawn
@@ -178,8 +177,10 @@ def test_a_stride_never_leaves_its_bounds(took: list[float]) -> None:
 def test_what_stays_is_small(life: Life) -> None:
     """Of days long past one range, a row an hour, and those who were not accepted."""
     lived(life, 5)
+    batches = life.store.summary().batches
     life.compact(0)
     life.check()
+    assert life.store.summary().batches == batches
     assert rows_of(life, "batch") == rows_of(life, "settlement") == 1
     assert rows_of(life, "compacted_range") == 1
     assert rows_of(life, "compacted") == 5
@@ -194,6 +195,24 @@ def test_numbers_go_on(life: Life) -> None:
     life.compact(0)
     life.come_back(life.directory)
     assert life.next_batch_id == highest
+    life.accept(1)
+    life.check()
+
+
+def test_numbers_go_on_where_the_newest_came_last(life: Life) -> None:
+    """The newest settlement need not be that of the highest batch: both numbers go on."""
+    batches = [life.dispatched(2) for _ in range(4)]
+    for batch in batches[::-1]:
+        with life.store.transaction():
+            life.settle(batch)
+
+    life.now = next_day(life.now)
+    life.rotate()
+    life.now += 1.0
+    life.compact(0)
+    assert rows_of(life, "batch") == 2
+    life.come_back(life.directory)
+    assert life.next_batch_id == batches[-1].batch_id + 1
     life.accept(1)
     life.check()
 

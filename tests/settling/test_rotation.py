@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import ConservationError
 from pipeline.settling import result_file, schema
 from pipeline.settling.directory import RunDirectory
+from pipeline.settling.parts import read_parts
 from pipeline.settling.retrying import RetryOrder
 from pipeline.settling.rotation import day_of, file_name, next_day, over
+from pipeline.settling.schema import opened_to_read
 from pipeline.settling.view import viewed
 from tests.fakes.living import Life
-from tests.fakes.runs import DAY, REFUSED, identity_of, lines_of, resumed, survivors
+from tests.fakes.runs import (
+    DAY,
+    REFUSED,
+    identity_of,
+    lines_of,
+    resumed,
+    settlement,
+    survivors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +147,30 @@ def test_a_group_that_fails_puts_nothing_aside(life: Life) -> None:
     life.check()
 
 
+def test_a_group_whose_books_do_not_balance(life: Life) -> None:
+    """The store is of use after that, and so is the file that was not put aside."""
+    life.accept(1)
+    batch = life.dispatched(1)
+    life.now = next_day(life.now)
+
+    def unbalanced() -> None:
+        with life.store.transaction():
+            life.store.rotation.rotate(life.now)
+            life.store.settle([settlement(batch), settlement(batch)], (), {})
+
+    with pytest.raises(ConservationError):
+        unbalanced()
+
+    whole = (life.directory / "accepted.ndjson").stat()
+    assert life.rotate() == ["accepted-2026-11-23.ndjson"]
+    moved = (life.directory / "accepted-2026-11-23.ndjson").stat()
+    assert (moved.st_ino, moved.st_size) == (whole.st_ino, whole.st_size)
+    with life.store.transaction():
+        life.settle(batch)
+
+    life.check()
+
+
 def test_killed_at_every_step(life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the process did last, no line is lost and none is there twice."""
     life.accept(2)
@@ -201,6 +236,7 @@ def test_todays_file_was_taken_away(life: Life) -> None:
     """Who moves the newest file loses nothing: the day's is written from the journal."""
     life.accept(3)
     (life.directory / "accepted.ndjson").rename(life.directory / "mine.ndjson")
+    (life.directory / "accepted.ndjson").write_text("something else\n")
     life.now = next_day(life.now)
     assert life.rotate() == ["accepted-2026-11-23.ndjson"]
     life.accept(1)
@@ -226,6 +262,10 @@ def test_a_retry_overtakes_what_is_put_aside(life: Life) -> None:
     life.store.close()
     life.check()
     assert [line["position"] for line in lines_of(life.directory, "rejected-2026-11-23")] == [3]
+    with closing(opened_to_read(life.directory / "journal.db")) as connection:
+        (part,) = read_parts(connection)
+
+    assert part.bytes == (life.directory / part.file).stat().st_size
 
 
 def test_run_again_takes_the_days_along(life: Life) -> None:
