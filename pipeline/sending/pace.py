@@ -1,29 +1,22 @@
 """The pace: how fast requests go, and how many at once. Senders ask it, and tell it what came back.
 
-Requests go through a leaky bucket (aiolimiter) of capacity c that drains at 99.5 % of the asked
-rate r, where c = 1 + floor(0.04 r) + 0.003 r. Any second then holds at most 0.995 r + c requests,
-rounded down: never more than asked below 25 a second, and within 4 % above. What c has above 1 is
-what lets the bucket catch up after a timer or a busy loop was late: 3 ms at any rate, 40 ms where
-one more request in a second makes no matter. What is left of the half percent keeps a second from
-holding one too many when a request reaches the server some 2 ms late.
+Requests go through a bucket (bucket.py), and through a second one of the same rate, the gate, right
+before the wire (control.py, Permit). Where many workers share a pace they come to terms about each
+request besides (shared.py).
 
-A second bucket of the same rate, the gate, stands right before the wire (control.py, Permit).
-
-Senders wait in one line. Only the first in it waits, for whatever the control says (control.py) and
-for the bucket; so a pause holds everybody, and its end lets nobody rush.
+Senders wait in one line. Only the first in it waits, for whatever the control says (control.py),
+for the bucket and for the other workers; so a pause holds everybody, and its end lets nobody rush.
 """
 
 from __future__ import annotations
 
-import math
-from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
-from aiolimiter import AsyncLimiter
 
 from ..events import PaceChanged, WindowClosed
+from .bucket import UNPACED, fill, limiter_of
 from .control import Control, Wait
 from .limits import Limit, Standing
 
@@ -36,13 +29,7 @@ if TYPE_CHECKING:
     from .policy import DeliveryPolicy
     from .verdict import Verdict
 
-__all__ = ("Pace", "Pacing", "bucket")
-
-SLOWED: Final = 0.995
-BURST_SHARE: Final = 0.04
-CATCH_UP_SECONDS: Final = 0.003
-UNPACED: Final = 100_000.0
-"""Requests per second that no process reaches: no bucket is kept for more."""
+__all__ = ("Pace", "Pacing")
 
 
 class Pacing(Protocol):
@@ -68,13 +55,6 @@ class Pacing(Protocol):
 
     def hopeless(self) -> bool:
         """Whether nothing has got through for so long that the run should halt."""
-
-
-def bucket(requests_per_second: float) -> tuple[float, float]:
-    """Capacity, and the seconds in which it drains, of the bucket for a rate."""
-    burst = math.floor(BURST_SHARE * requests_per_second)
-    capacity = 1 + burst + CATCH_UP_SECONDS * requests_per_second
-    return capacity, capacity / (SLOWED * requests_per_second)
 
 
 class Pace:
@@ -117,7 +97,7 @@ class Pace:
             return None
 
         if limiter is not None:
-            _fill(limiter)
+            fill(limiter)
 
         return self._go(contacts)
 
@@ -218,7 +198,7 @@ class Pace:
 
     def _keep(self, requests_per_second: float) -> None:
         self.requests_per_second = requests_per_second
-        self._limiter, self._gate = (_limiter(requests_per_second) for _ in range(2))
+        self._limiter, self._gate = (limiter_of(requests_per_second) for _ in range(2))
 
     def _wake(self) -> None:
         if self._change is not None:
@@ -271,13 +251,3 @@ class Pace:
 
     def __repr__(self) -> str:
         return f"<Pace {self._limiter!r} {self.control!r}>"
-
-
-def _fill(limiter: AsyncLimiter) -> None:
-    """Take from a bucket that has room: its coroutine ends without waiting then."""
-    with suppress(StopIteration):
-        limiter.acquire().send(None)
-
-
-def _limiter(rate: float) -> AsyncLimiter | None:
-    return AsyncLimiter(*bucket(rate)) if rate < UNPACED else None

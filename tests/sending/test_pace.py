@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.events import PaceChanged
+from pipeline.sending.bucket import bucket
 from pipeline.sending.clock import Clock
 from pipeline.sending.concurrency import Concurrency
 from pipeline.sending.hold import Hold
 from pipeline.sending.limits import Limit, Meter
-from pipeline.sending.pace import Pace, bucket
+from pipeline.sending.pace import Pace
 from pipeline.sending.policy import DeliveryPolicy
 from pipeline.sending.spread import ContactSchedule
 from tests.fakes.clock import FakeClock
