@@ -14,6 +14,8 @@ from .outlook_events import FieldsRead, FieldsUnreadable, ListenersRead
 from .pace_events import (
     BreakerClosed,
     BreakerOpened,
+    CoordinationLost,
+    CoordinationRegained,
     HoldStarted,
     LimitChanged,
     PaceChanged,
@@ -53,6 +55,8 @@ __all__ = (
     "BreakerOpened",
     "ChunkRead",
     "ConfigReloaded",
+    "CoordinationLost",
+    "CoordinationRegained",
     "DoubtSettled",
     "DrainStarted",
     "DuplicatesDecided",
@@ -210,10 +214,11 @@ class DoubtSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRenewed:
-    """A token was obtained. `lifetime_seconds` is what Marketing Cloud said."""
+    """A token was obtained. `lifetime_seconds` is what Marketing Cloud said, or what is left."""
 
     lifetime_seconds: float
     reason: str  # "first", "ending" or "refused"
+    asked: bool = True  # for by this process; else another worker had it already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +281,8 @@ Event = (
     | RateCut
     | BreakerOpened
     | BreakerClosed
+    | CoordinationLost
+    | CoordinationRegained
     | WindowClosed
     | LimitChanged
     | PaceChanged

@@ -201,7 +201,8 @@ class Injection:
             return
 
         delivery = self._plan.config.delivery
-        async with open_client(delivery, clock=wiring.clock) as client, self._sifter:
+        sharing = wiring.sharing()
+        async with sharing, open_client(delivery, clock=wiring.clock) as client, self._sifter:
             keeper = wiring.keeper(client)
             try:
                 wiring.settler.hold_to_budget()  # which an earlier leg may have spent

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 __all__ = (
     "BreakerClosed",
     "BreakerOpened",
+    "CoordinationLost",
+    "CoordinationRegained",
     "HoldStarted",
     "LimitChanged",
     "PaceChanged",
@@ -46,6 +48,22 @@ class BreakerOpened:
 class BreakerClosed:
     """It does again, after `seconds`."""
 
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinationLost:
+    """The server on which workers share a pace and a token is away: nothing goes meanwhile."""
+
+    server: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinationRegained:
+    """It is back, after `seconds`."""
+
+    server: str
     seconds: float
 
 

@@ -23,11 +23,10 @@ from .mapping.target import Target, parse_fields
 from .packing.batch import Span, Trigger
 from .packing.payload import seal
 from .plan import Plan
-from .sending.client import open_client
 from .sending.clock import Clock
 from .sending.journeys import let_in, told_of
 from .sending.lookup import Lookup
-from .sending.token import keeper_of
+from .sharing import open_account
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -198,10 +197,8 @@ async def _look_at_account(sample: _Sample) -> list[Finding]:
     config, clock = sample.plan.config, Clock()
     key = config.journey.event_definition_key
     findings: list[Finding] = []
-    async with open_client(config.delivery, clock=clock) as client:
-        keeper = keeper_of(
-            config.account, client, emit=lambda _: None, clock=clock, attempts=ATTEMPTS
-        )
+    office = open_account(config, clock=clock, emit=lambda _: None, attempts=ATTEMPTS)
+    async with office as (client, keeper):
         lookup = Lookup(
             config.account, client=client, keeper=keeper, clock=clock, attempts=ATTEMPTS
         )

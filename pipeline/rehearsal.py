@@ -19,11 +19,10 @@ from .outlook import outlook_of
 from .packing.batch import Trigger
 from .packing.batcher import Batcher
 from .plan import Plan
-from .sending.client import open_client
 from .sending.clock import Clock
-from .sending.token import keeper_of
 from .settling.doubles import Doubles
 from .settling.duplicates import Scratch
+from .sharing import open_account
 from .sifting import Sifter
 from .watching.summary import counted, shared_keys
 
@@ -161,9 +160,8 @@ async def _target(plan: Plan, *, emit: Emit) -> Target | None:
     if not (config.journey.check_fields and config.account.client_id):
         return None
 
-    async with open_client(config.delivery, clock=clock) as client:
+    async with open_account(config, clock=clock, emit=emit) as (client, keeper):
         try:
-            keeper = keeper_of(plan.config.account, client, emit=emit, clock=clock)
             outlook = await outlook_of(
                 plan, client, keeper=keeper, emit=emit, clock=clock, counted=False
             )

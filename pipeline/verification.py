@@ -20,20 +20,19 @@ from anyio import to_thread
 from .errors import EndpointError, PermissionDeniedError
 from .sending.address import Address
 from .sending.asking import Asker
-from .sending.client import open_client
 from .sending.clock import Clock
 from .sending.endpoint import PROFILES
 from .sending.entries import Entries
 from .sending.lookup import Lookup
 from .sending.patience import ATTEMPTS
 from .sending.statuses import Statuses
-from .sending.token import keeper_of
 from .settling.accepted import left_out
 from .settling.beginning import read_beginning
 from .settling.directory import RunDirectory
 from .settling.identity import rest_host
 from .settling.rows import read_run
 from .settling.verdicts import write_verification
+from .sharing import open_account
 from .verifying.crosscheck import disagreements
 from .verifying.docket import Docket, Judged
 from .verifying.evidence import evidence_in
@@ -115,8 +114,8 @@ async def verify(
         )
         evidence = stack.enter_context(evidence_in(directory.path))
         clock = Clock()
-        client = await stack.enter_async_context(open_client(config.delivery, clock=clock))
-        keeper = keeper_of(config.account, client, emit=lambda _: None, clock=clock)
+        office = open_account(config, clock=clock, emit=lambda _: None)
+        client, keeper = await stack.enter_async_context(office)
         await keeper.token()
         asker = Asker(client=client, keeper=keeper, clock=clock)
         lookup = Lookup(config.account, client=client, keeper=keeper, clock=clock)

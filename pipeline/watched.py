@@ -45,11 +45,10 @@ from .flow import accompanied, run_leg
 from .intake.inbox import Inbox, Place
 from .intake.locate import shown
 from .legs import RunOptions
-from .sending.client import open_client
 from .sending.clock import Clock
-from .sending.token import keeper_of
 from .settling.store import FILE_NAME
 from .settling.view import viewed
+from .sharing import open_account
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -91,8 +90,8 @@ async def watch_over(
 async def _prove_token(config: Config, *, emit: Emit) -> None:
     """Know before there is work that a token is to be had. Raises HaltError where none is."""
     clock = Clock()
-    async with open_client(config.delivery, clock=clock) as client:
-        await keeper_of(config.account, client, emit=emit, clock=clock).token()
+    async with open_account(config, clock=clock, emit=emit) as (_, keeper):
+        await keeper.token()
 
 
 class Watched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +25,13 @@ from .settling.checkpoint import Checkpoint
 from .settling.doubles import count_doubles
 from .settling.settler import Settler
 from .settling.upkeep import Upkeep
+from .sharing import shared_by
 from .taking.holder import Holder
 from .taking.taker import Taker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from .config import Config
     from .events import Emit
@@ -62,7 +65,8 @@ class Wiring:
         self.scope = stop.scope if plan.queue is None else stop.last_scope
         """Makes a scope for waits that are left when the run stops."""
         self.clock = Clock()
-        self.pace = Pace(plan.config.delivery, clock=self.clock, emit=emit)
+        self.shared = shared_by(plan.config, clock=self.clock, emit=emit)
+        self.pace = Pace(plan.config.delivery, clock=self.clock, emit=emit, shared=self.shared)
         self.probation = Probation(
             accepted=replay.counts.accepted, patience=_patience(plan.config, replay)
         )
@@ -124,7 +128,11 @@ class Wiring:
     def keeper(self, client: Client) -> TokenKeeper:
         """The one owner of the token."""
         account = self._plan.config.account
-        return keeper_of(account, client, emit=self._emit, clock=self.clock)
+        return keeper_of(account, client, emit=self._emit, clock=self.clock, shared=self.shared)
+
+    def sharing(self) -> AbstractAsyncContextManager[object]:
+        """What lasts as long as other workers are asked for their part."""
+        return self.shared or nullcontext()
 
     async def target(self, client: Client, keeper: TokenKeeper) -> Target | None:
         """The event's fields, if they are asked for and told; see `outlook_of`.

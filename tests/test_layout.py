@@ -35,6 +35,7 @@ RANKS = {
     "stop": 9,
     "plan": 9,
     "reloading": 9,
+    "sharing": 9,
     "sifting": 10,
     "stages": 10,
     "steering": 10,

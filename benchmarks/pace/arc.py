@@ -68,6 +68,9 @@ class AdaptiveConcurrency:
         self._update(now)
         self._change.set()
 
+    async def spread(self) -> None:
+        """There are no others."""
+
     def retry_seconds(self) -> float:
         return 0.0
 

@@ -13,8 +13,9 @@ reads them, and says what is wrong with them, all of it at once.
 
 from __future__ import annotations
 
+from ..sending.shared import CoordinationPolicy
 from .loading import load
 from .schema import json_schema
-from .sections import Config, CoordinationPolicy, WorkerPolicy
+from .sections import Config, WorkerPolicy
 
 __all__ = ("Config", "CoordinationPolicy", "WorkerPolicy", "json_schema", "load")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,9 +16,10 @@ from ..packing.batcher import BatchPolicy
 from ..sending.account import Account
 from ..sending.endpoint import JourneyPolicy
 from ..sending.policy import DeliveryPolicy
+from ..sending.shared import CoordinationPolicy
 from ..settling.directory import RunPolicy
 
-__all__ = ("Config", "CoordinationPolicy", "LogForm", "LogLevel", "WorkerPolicy")
+__all__ = ("Config", "LogForm", "LogLevel", "WorkerPolicy")
 
 
 class LogForm(StrEnum):
@@ -88,21 +88,6 @@ class WorkerPolicy:
         return host.strip("[]") or "127.0.0.1", int(port)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoordinationPolicy:
-    """What many workers share: one pace and one token."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
-
-    url: str | None = field(default=None, repr=False)  # it may hold a password
-    """The Redis or Valkey they share it on, such as "redis://127.0.0.1:6379/0". Absent: this
-    process paces itself alone."""
-
-    def __post_init__(self) -> None:
-        if self.url is not None and urlsplit(self.url).scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("url must begin with redis://, rediss:// or unix://")
-
-
 class Config(BaseModel):
     """Everything a command needs to know; made from a file by `load`, or by hand."""
 
@@ -138,5 +123,5 @@ class Config(BaseModel):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be printed, as far as the config itself holds it."""
-        password = self.source.password
-        return (*self.account.secrets, *((password,) if password else ()))
+        passwords = (self.source.password, self.coordination.password)
+        return (*self.account.secrets, *filter(None, passwords))

@@ -11,11 +11,11 @@ for the bucket and for the other workers; so a pause holds everybody, and its en
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from ..events import PaceChanged, WindowClosed
+from ..events import HoldStarted, PaceChanged, WindowClosed
 from .bucket import UNPACED, fill, limiter_of
 from .control import Control, Wait
 from .limits import Limit, Standing
@@ -27,41 +27,26 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .control import Permit
     from .policy import DeliveryPolicy
+    from .shared import Shared
     from .verdict import Verdict
 
-__all__ = ("Pace", "Pacing")
+__all__ = ("Pace",)
 
-
-class Pacing(Protocol):
-    """What senders need of a pace, be it one process's own or many workers' common one.
-
-    Every permit is handed back once, whatever became of the request.
-    """
-
-    async def wait(self, contacts: int) -> Permit:
-        """Return when a request of so many contacts may be sent; may be cancelled."""
-
-    def take(self, contacts: int) -> Permit | None:
-        """Take leave to send at once, where that needs no waiting; else nothing is taken."""
-
-    def came_back(self, permit: Permit, verdict: Verdict | None) -> None:
-        """A request has ended, with `verdict`; None: it was not sent, or broken off."""
-
-    def retry_seconds(self) -> float:
-        """A batch is to be sent again: how long it must wait for that, at the least."""
-
-    def outage(self) -> bool:
-        """Whether nothing gets through, though it did before."""
-
-    def hopeless(self) -> bool:
-        """Whether nothing has got through for so long that the run should halt."""
+TOLD_ANOTHER: Final = "another worker was told to wait"
+LONGEST_SECONDS: Final = 2.0
+"""Other workers may end meanwhile, or somebody ask for another pace."""
 
 
 class Pace:
     """The pace of one process. Belongs to the event loop in which it is first waited for."""
 
-    def __init__(self, policy: DeliveryPolicy, *, clock: Clock, emit: Emit) -> None:
+    def __init__(
+        self, policy: DeliveryPolicy, *, clock: Clock, emit: Emit, shared: Shared | None = None
+    ) -> None:
+        """`shared` is where many workers keep one pace together."""
         self._policy = policy
+        self._shared = shared
+        self._untold = 0.0  # until when a hold lasts that the others have not been told of
         self._keep(policy.requests_per_second)
         self._clock = clock
         self._emit = emit
@@ -81,6 +66,9 @@ class Pace:
                 while not await self._wait_for_bucket():
                     pass  # another pace was set meanwhile
 
+                if self._shared is not None:
+                    await self._wait_for_others(self._shared, contacts)
+
                 await self._wait_for_leave()  # a pause may have begun meanwhile
             finally:
                 self.control.waits(None, self._clock.now())
@@ -90,6 +78,9 @@ class Pace:
     def take(self, contacts: int) -> Permit | None:
         """Take leave to send at once, where nobody waits and nothing is to be waited for."""
         limiter = self._limiter
+        if self._shared is not None:
+            return None
+
         if self._line.locked() or (limiter is not None and not limiter.has_capacity()):
             return None
 
@@ -110,6 +101,8 @@ class Pace:
         """A request has ended: whoever waits may go now."""
         for event in self.control.came_back(permit, verdict, self._clock.now()):
             self._emit(event)
+            if isinstance(event, HoldStarted):
+                self._untold = self._clock.now() + event.seconds
 
         self._wake()
 
@@ -117,6 +110,12 @@ class Pace:
         """How long a retry must wait, at the least; in an outage the breaker sees to that."""
         control = self.control
         return 0.0 if control.breaker.is_open else control.retries.spend(self._clock.now())
+
+    async def spread(self) -> None:
+        """Let other workers know of a hold that came back, if there are any."""
+        left, self._untold = self._untold - self._clock.now(), 0.0
+        if self._shared is not None and left > 0:
+            await self._shared.hold(left)
 
     def outage(self) -> bool:
         """Whether nothing gets through, though it did before."""
@@ -220,6 +219,28 @@ class Pace:
             await limiter.acquire()
 
         return not self._queueing.cancelled_caught
+
+    async def _wait_for_others(self, shared: Shared, contacts: int) -> None:
+        """Return when it is this worker's turn among those that share the pace."""
+        while True:
+            slot = await shared.slot(
+                contacts,
+                requests_per_second=self.requests_per_second,
+                contacts_per_hour=self.control.contacts.contacts_per_hour,
+            )
+            if slot.limit is Limit.HOLD:
+                if self.hold(slot.seconds):
+                    self._emit(HoldStarted(seconds=slot.seconds, reason=TOLD_ANOTHER))
+
+                await self._wait_for_leave()
+                continue
+
+            if slot.seconds > 0:
+                self.control.waits(slot.limit, self._clock.now())
+                await self._clock.sleep(min(slot.seconds, LONGEST_SECONDS))
+
+            if slot.taken:
+                return
 
     async def _wait_for_leave(self) -> None:
         """Return when the control has no objection."""

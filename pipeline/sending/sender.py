@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .links import Links
     from .outcome import Outcome
-    from .pace import Pacing
+    from .pacing import Pacing
     from .policy import DeliveryPolicy
     from .probation import Probation
     from .token import TokenKeeper
@@ -138,6 +138,7 @@ class Sender:
 
         with self._links.scope() as scope:
             if trip.delay:
+                await self._pace.spread()
                 await self._clock.sleep(trip.delay)
 
             await self._keeper.token()  # first, so that no permits pile up while there is none
@@ -201,9 +202,8 @@ class Sender:
             halves = self._links.halve(batch)
             await self._links.ledger.split(batch, halves)
             trip.out = False
-            self._links.emit(
-                BatchSplit(batch_id=batch.batch_id, contacts=len(batch), detail=verdict.detail)
-            )
+            split = BatchSplit(batch_id=batch.batch_id, contacts=len(batch), detail=verdict.detail)
+            self._links.emit(split)
             return tuple(map(self._trip, halves))
 
         outcome = Rejected(reason=verdict.reason, detail=verdict.detail)

@@ -2,7 +2,8 @@
 
 However many senders meet a refused token at once, `renew` asks for one new token: whoever comes
 with a token that is no longer the current one is given the current one. One keeper per
-credential: asking for a second v1 token may end the first.
+credential: asking for a second v1 token may end the first. Many workers keep one together
+(shared.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .account import Account
     from .client import Client
     from .clock import Clock
+    from .shared import Shared
 
 __all__ = ("TokenKeeper", "early_seconds", "keeper_of", "token_from")
 
@@ -48,9 +50,16 @@ class TokenKeeper:
     """Holds the one token of a credential. `fetch` asks for a new one, with patience."""
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[Granted]], *, emit: Emit, clock: Clock
+        self,
+        fetch: Callable[[], Awaitable[Granted]],
+        *,
+        emit: Emit,
+        clock: Clock,
+        shared: Shared | None = None,
     ) -> None:
+        """`shared` is where workers keep one token together; None: this process has its own."""
         self._fetch = fetch
+        self._shared = shared
         self._emit = emit
         self._clock = clock
         self._lock = anyio.Lock()
@@ -62,7 +71,7 @@ class TokenKeeper:
 
     @property
     def renewals(self) -> int:
-        """How many tokens were obtained."""
+        """How many tokens were asked for."""
         return self._renewals
 
     @property
@@ -123,16 +132,25 @@ class TokenKeeper:
             if self._held is not None and self._held != stale:
                 return self._held  # somebody renewed it while we waited
 
-            granted = await self._fetch()
+            granted, asked = await self._another_than(stale)
             # Counted from the answer, not from the question: the early mark is wider than any trip.
             now = self._clock.now()
             self._held = granted.token
             self._rest_base = granted.rest_base
             self._end = now + granted.lifetime_seconds
             self._early = self._end - early_seconds(granted.lifetime_seconds)
-            self._renewals += 1
-            self._emit(TokenRenewed(lifetime_seconds=granted.lifetime_seconds, reason=reason))
+            self._renewals += asked
+            self._emit(
+                TokenRenewed(lifetime_seconds=granted.lifetime_seconds, reason=reason, asked=asked)
+            )
             return granted.token
+
+    async def _another_than(self, stale: str | None) -> tuple[Granted, bool]:
+        """A token, and whether it was asked for just now."""
+        if self._shared is not None:
+            return await self._shared.token(stale, self._fetch)
+
+        return await self._fetch(), True
 
     def __repr__(self) -> str:
         left = f"{self._end - self._clock.now():.0f} s left" if self._held else "no token yet"
@@ -140,11 +158,17 @@ class TokenKeeper:
 
 
 def keeper_of(
-    account: Account, client: Client, *, emit: Emit, clock: Clock, attempts: int = ATTEMPTS
+    account: Account,
+    client: Client,
+    *,
+    emit: Emit,
+    clock: Clock,
+    attempts: int = ATTEMPTS,
+    shared: Shared | None = None,
 ) -> TokenKeeper:
     """A keeper of the account's token; nothing is asked yet."""
     fetch = token_from(account, client, clock=clock, attempts=attempts)
-    return TokenKeeper(fetch, emit=emit, clock=clock)
+    return TokenKeeper(fetch, emit=emit, clock=clock, shared=shared)
 
 
 def token_from(

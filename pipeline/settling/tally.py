@@ -59,7 +59,7 @@ class Tally:
         elif isinstance(event, AttemptFailed):
             self._retries += 1
         elif isinstance(event, TokenRenewed):
-            self._tokens += 1
+            self._tokens += event.asked
 
     def counters(self) -> Counters:
         """The sums up to now."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from ..events import (
     BreakerClosed,
     BreakerOpened,
     ConfigReloaded,
+    CoordinationLost,
+    CoordinationRegained,
     DoubtSettled,
     DrainStarted,
     DuplicatesDecided,
@@ -39,37 +39,14 @@ from ..events import (
     WatchHeldUp,
     WindowClosed,
 )
+from .notice import Notice, Tone
 
-__all__ = ("LOG", "Notice", "Tone", "notice_of")
+__all__ = ("LOG", "notice_of")
 
 LOG = logging.getLogger("journey")
 """What a run says where stderr is no terminal: its level decides of what weight that must be."""
 
 LOG.setLevel(logging.INFO)
-
-
-class Tone(StrEnum):
-    """How loud a notice is."""
-
-    NEWS = "news"  # good to know
-    WARNING = "warning"  # the run goes on, someone may want to look
-    TROUBLE = "trouble"  # the run ends
-
-    @property
-    def level(self) -> int:
-        """The level at which it is logged."""
-        levels = {Tone.NEWS: logging.INFO, Tone.WARNING: logging.WARNING}
-        return levels.get(self, logging.ERROR)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something worth a line of its own, once."""
-
-    text: str
-    tone: Tone
-    event: str
-    """The name of what it tells of."""
 
 
 def notice_of(event: Event) -> Notice | None:
@@ -177,7 +154,7 @@ def _unheard(event: ListenersRead) -> str | None:
 
 
 def _refused(event: TokenRenewed) -> str | None:
-    if event.reason != "refused":
+    if event.reason != "refused" or not event.asked:
         return None
 
     return "a token was refused before its time; a new one is in use"
@@ -253,6 +230,19 @@ _LINES: Final = dict(
             QueueRegained,
             Tone.NEWS,
             lambda event: f"{event.queue} is back, after {event.seconds:,.0f} s",
+        ),
+        _line(
+            CoordinationLost,
+            Tone.WARNING,
+            lambda event: (
+                f"{event.server}, where the workers' common pace and token are, is away; nothing "
+                f"is sent until it is back: {event.detail}"
+            ),
+        ),
+        _line(
+            CoordinationRegained,
+            Tone.NEWS,
+            lambda event: f"{event.server} is back, after {event.seconds:,.0f} s",
         ),
         _line(
             WindowClosed,

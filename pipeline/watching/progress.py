@@ -22,7 +22,8 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.text import Text
 
-from .notices import LOG, Notice, Tone
+from .notice import Notice, Tone
+from .notices import LOG
 from .showing import show
 
 if TYPE_CHECKING:

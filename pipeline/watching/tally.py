@@ -25,7 +25,8 @@ from ..events import (
     RunStarted,
     WindowClosed,
 )
-from .notices import Notice, Tone, notice_of
+from .notice import Notice, Tone
+from .notices import notice_of
 
 if TYPE_CHECKING:
     from datetime import datetime

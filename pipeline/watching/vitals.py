@@ -108,7 +108,7 @@ class Vitals:
         """Remember what happens once in a while."""
         match event:
             case TokenRenewed():
-                self.tokens += 1
+                self.tokens += event.asked
                 self._token_at, self._token_lifetime = self._clock(), event.lifetime_seconds
             case RunStarted():
                 self.run_id = event.run_id

@@ -32,7 +32,7 @@ from pipeline.events import (
     TokenRenewed,
     WindowClosed,
 )
-from pipeline.watching.notices import Tone
+from pipeline.watching.notice import Tone
 from pipeline.watching.tally import Tally
 
 
