@@ -464,12 +464,12 @@ def test_no_error_quotes_a_secret(tmp_path: Path, old: str, new: str) -> None:
 
 def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     """A config may be printed."""
-    env = {"JOURNEY_COORDINATION__URL": f"redis://:{SECRET}@127.0.0.1"}
+    env = {"JOURNEY_COORDINATION__URL": f"redis://:{SECRET}-3@127.0.0.1"}
     text = MINIMAL.replace("[account]", f'[account]\nclient_secret = "{SECRET}"')
     config = read(tmp_path, text, env | {"JOURNEY_SOURCE__PASSWORD": f"{SECRET}-2"})
     assert config.account.client_secret == SecretStr(SECRET)
     assert SECRET not in f"{config!r}{config!s}{config.account}{config.source}{config.coordination}"
-    assert config.secrets == (SECRET, f"{SECRET}-2")
+    assert config.secrets == (SECRET, f"{SECRET}-2", f"{SECRET}-3")
 
 
 @given(value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
