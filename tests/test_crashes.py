@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 CONTACTS = 8_000
 CONTACTS_OF_ONE = 1_300  # where each takes a request of its own
+THROTTLED_SECONDS = 240.0  # a story of many a 429 is told slowly: a dozen requests a second
 MAX_RECORDS = 100
 MAX_IN_FLIGHT = 8
 POISON = (1_234, 5_678)
@@ -286,10 +287,10 @@ def tell(chance: Random, *kinds: tuple[str, ...]) -> list[str]:
 def to_the_end(place: Stand, *command: str) -> Ran | None:
     """Run until everything is settled, or as `command` says; None if it already was."""
     verb, *options = command or ("run",)
-    ran = place.start(*options, verb=verb).ended()
+    ran = place.start(*options, verb=verb).ended(seconds=THROTTLED_SECONDS)
     while ran.code == 3:  # by the contract: two tokens in a row were revoked
         assert "refuses a fresh token" in ran.stderr
-        ran = place.start(*options, verb=verb).ended()
+        ran = place.start(*options, verb=verb).ended(seconds=THROTTLED_SECONDS)
 
     if ran.code == 2:
         assert "already injected on" in ran.stderr
@@ -405,7 +406,7 @@ def retry_and_be_killed(
         settled_so_far(place.run)
 
     if chance.random() < 0.8:
-        ran = place.start(*options, verb=verb).ended()
+        ran = place.start(*options, verb=verb).ended(seconds=THROTTLED_SECONDS)
         assert ran.code in {0, 1, 3, 5}, ran.stderr
 
 

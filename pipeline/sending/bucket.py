@@ -16,7 +16,7 @@ from typing import Final
 
 from aiolimiter import AsyncLimiter
 
-__all__ = ("SLOWED", "UNPACED", "bucket", "fill", "limiter_of")
+__all__ = ("UNPACED", "bucket", "fill", "limiter_of")
 
 SLOWED: Final = 0.995
 BURST_SHARE: Final = 0.04

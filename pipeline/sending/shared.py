@@ -31,7 +31,7 @@ import orjson
 from ..errors import EndpointError, UnavailableError
 from ..events import CoordinationLost, CoordinationRegained
 from ..intake.extras import need
-from .bucket import SLOWED, UNPACED
+from .bucket import UNPACED
 from .limits import Limit
 from .scripts import CLAIM, HOLD, KEEP, LET_GO, LOOK, RESERVE
 from .token import early_seconds
@@ -49,7 +49,11 @@ if TYPE_CHECKING:
 
 __all__ = ("CoordinationPolicy", "Shared", "Slot")
 
-SLACK_SECONDS: Final = 0.02
+SLOWED: Final = 0.99
+"""Of the asked rate: a hundredth of a second lies between a slot and its request's first byte now,
+and not the next time, and no second may hold one too many for that."""
+
+SLACK_SECONDS: Final = 0.01
 """How much of a slot that nobody took is made up for: timers and busy loops are late."""
 
 AHEAD_SECONDS: Final = 1.0

@@ -100,13 +100,13 @@ class Running:
         """Send a signal, if there is still somebody to receive it."""
         self._process.send_signal(number)
 
-    def ended(self) -> Ran:
+    def ended(self, *, seconds: float = _PATIENCE_SECONDS) -> Ran:
         """Wait for the end. Whatever the command was: no traceback, and no secret told."""
         with self:
             with suppress(BrokenPipeError):
                 self.stdin.close()
 
-            code = self._process.wait(timeout=_PATIENCE_SECONDS)
+            code = self._process.wait(timeout=seconds)
             stdout, stderr = map(_content, self._files)
 
         assert "Traceback" not in stderr, stderr
