@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from tests.fakes.program import Ran, Running
 
+pytestmark = pytest.mark.timeout(900)
+
 CONTACTS = 8_000
 CONTACTS_OF_ONE = 1_300  # where each takes a request of its own
 THROTTLED_SECONDS = 240.0  # a story of many a 429 is told slowly: a dozen requests a second

@@ -17,6 +17,8 @@ from ..events import (
     BatchSealed,
     BatchSettled,
     ChunkRead,
+    CoordinationLost,
+    CoordinationRegained,
     DrainStarted,
     Event,
     FilesSeen,
@@ -62,6 +64,8 @@ class Vitals:
         """Whether the source is open and read."""
         self.queue_lost = False
         """Whether it is a queue that cannot be talked to just now."""
+        self.uncoordinated = False
+        """Whether nothing is sent because other workers cannot be asked for their part."""
         self.waiting_messages: int | None = None
         """How many messages on the queue nobody has taken, where that is known."""
         self.taken_messages: int | None = None
@@ -80,7 +84,8 @@ class Vitals:
         self.latency = Latency()
         self.retries = 0
         self.tokens = 0
-        self._token_at = self._token_lifetime = 0.0
+        self._token_at: float | None = None
+        self._token_lifetime = 0.0
         self._heard_at: float | None = None
 
     def note(self, event: Event) -> None:
@@ -116,8 +121,6 @@ class Vitals:
                 self.reading, self.phase = True, Phase.RUNNING
             case ReadingEnded():
                 self.reading = False
-            case QueueLost() | QueueRegained():
-                self.queue_lost = isinstance(event, QueueLost)
             case FilesSeen() | BacklogSeen():
                 self._see(event)
             case DrainStarted():
@@ -126,6 +129,16 @@ class Vitals:
                 self.phase = Phase.HALTED
             case RunEnded():
                 self.phase = Phase.ENDED
+            case _:
+                self._lose(event)
+
+    def _lose(self, event: Event) -> None:
+        """Remember what is away, and comes back."""
+        match event:
+            case QueueLost() | QueueRegained():
+                self.queue_lost = isinstance(event, QueueLost)
+            case CoordinationLost() | CoordinationRegained():
+                self.uncoordinated = isinstance(event, CoordinationLost)
 
     def _see(self, event: FilesSeen | BacklogSeen) -> None:
         if isinstance(event, FilesSeen):
@@ -165,12 +178,12 @@ class Vitals:
     @property
     def token_age_seconds(self) -> float | None:
         """How long ago the token was obtained; None before the first."""
-        return self._clock() - self._token_at if self.tokens else None
+        return None if self._token_at is None else self._clock() - self._token_at
 
     @property
     def token_lifetime_seconds(self) -> float | None:
         """How long Marketing Cloud said it would live."""
-        return self._token_lifetime if self.tokens else None
+        return None if self._token_at is None else self._token_lifetime
 
     @property
     def quiet_seconds(self) -> float | None:
@@ -206,8 +219,11 @@ class Vitals:
         if self.phase is not Phase.RUNNING:
             lacks.append(f"the run is {self.phase}")
 
-        if not self.tokens:
+        if self._token_at is None:
             lacks.append("it has no token yet")
+
+        if self.uncoordinated:
+            lacks.append("the server of its coordination cannot be talked to")
 
         if self.queue_lost:
             lacks.append("its queue cannot be talked to")

@@ -8,6 +8,8 @@ from pipeline.events import (
     BacklogSeen,
     BatchSettled,
     ChunkRead,
+    CoordinationLost,
+    CoordinationRegained,
     DrainStarted,
     Event,
     FilesSeen,
@@ -71,6 +73,19 @@ def test_ready_says_what_is_missing(told: Told) -> None:
     assert vitals.lacking() == ["the run is draining", "its source is not being read"]
     told.at(9_999.0, RunHalted(detail="no such event"))
     assert vitals.phase is Phase.HALTED
+
+
+def test_workers_that_share(told: Told) -> None:
+    """A token that another worker asked for is one; who cannot ask the others is not ready."""
+    adopted = TokenRenewed(lifetime_seconds=600.0, reason="first", asked=False)
+    told.at(1_000.0, adopted, ReadingStarted())
+    told.at(1_010.0)
+    assert told.vitals.lacking() == []
+    assert (told.vitals.tokens, told.vitals.token_age_seconds) == (0, 10.0)
+    told.at(1_020.0, CoordinationLost(server="redis://h/0", detail="refused"))
+    assert told.vitals.lacking() == ["the server of its coordination cannot be talked to"]
+    told.at(1_030.0, CoordinationRegained(server="redis://h/0", seconds=10.0))
+    assert told.vitals.lacking() == []
 
 
 def test_a_queue_that_is_lost(told: Told) -> None:
