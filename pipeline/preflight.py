@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .intake.source import Chunk, Rejection
     from .mapping.contacts import Contacts
     from .sending.journeys import Journey
+    from .sending.token import TokenKeeper
 
 __all__ = ("Finding", "check")
 
@@ -204,7 +205,7 @@ async def _look_at_account(sample: _Sample) -> list[Finding]:
         )
         try:
             await keeper.token()
-            findings.append(_ok("credentials", f"a token from {config.account.auth_base}"))
+            findings.append(_ok("credentials", _token_told(keeper, config)))
             definition = await lookup.event_definition(key)
             findings.append(_definition(definition, key, await _listeners(lookup, key)))
             fields = await lookup.fields(definition)
@@ -214,6 +215,16 @@ async def _look_at_account(sample: _Sample) -> list[Finding]:
 
     target = Target(fields=parse_fields({"fields": fields}), event_definition_key=key)
     return [*findings, await to_thread.run_sync(_fields, sample, target)]
+
+
+def _token_told(keeper: TokenKeeper, config: Config) -> str:
+    if keeper.renewals:
+        return f"a token from {config.account.auth_base}"
+
+    return (
+        f"the token that other workers share on {config.coordination.label}; client_secret was not "
+        "tried, for a new token could end theirs"
+    )
 
 
 async def _listeners(lookup: Lookup, key: str) -> list[Journey] | None:

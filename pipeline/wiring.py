@@ -105,11 +105,15 @@ class Wiring:
         """What keeps the run directory of a run that lives on small."""
         config = self._plan.config
         keep_seconds = config.run.keep_days * 86_400.0
+        # A producer's own name for a message may be meant anew a week later; a broker's never is.
+        named = queue.place.kind == "amqp"
         return Upkeep(
             self._journal,
             Path(config.run.directory),
             keep_seconds=keep_seconds,
-            remember_seconds=max(keep_seconds, queue.place.policy.remember_seconds),
+            remember_seconds=max(
+                0.0 if named else keep_seconds, queue.place.policy.remember_seconds
+            ),
             emit=self._emit,
         )
 

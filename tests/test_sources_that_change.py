@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import pickle
 import zipfile
@@ -171,6 +172,21 @@ def test_replaced_before_the_encoder_moves(tmp_path: Path) -> None:
     other.replace(path)
     with pytest.raises(SourceError, match="is not the file it was when it was looked at"):
         list(elsewhere.chunks(Ranges()))
+
+
+def test_what_is_appended_is_not_there(tmp_path: Path) -> None:
+    """Whoever reads a recognised file, from its end or all of it at once, sees what it was."""
+    path = tmp_path / "contacts.parquet"
+    path.write_bytes(b"0123456789")
+    origin = PathOrigin(path)
+    origin.fingerprint(path.name)
+    with path.open("ab") as file:
+        file.write(b"more")
+
+    with origin.open() as raw, io.BufferedReader(raw) as whole:
+        assert whole.read() == b"0123456789"
+        assert whole.seek(-3, os.SEEK_END) == 7
+        assert whole.read(9) == b"789"
 
 
 def test_an_archive_replaced_after_it_was_recognised(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ reads them, and says what is wrong with them, all of it at once.
 
 from __future__ import annotations
 
-from ..sending.shared import CoordinationPolicy
+from ..sending.coordination import CoordinationPolicy
 from .loading import load
 from .schema import json_schema
 from .sections import Config, WorkerPolicy

@@ -14,9 +14,9 @@ from ..intake.source import SourcePolicy
 from ..mapping.rules import MappingPolicy
 from ..packing.batcher import BatchPolicy
 from ..sending.account import Account
+from ..sending.coordination import CoordinationPolicy
 from ..sending.endpoint import JourneyPolicy
 from ..sending.policy import DeliveryPolicy
-from ..sending.shared import CoordinationPolicy
 from ..settling.directory import RunPolicy
 
 __all__ = ("Config", "LogForm", "LogLevel", "WorkerPolicy")

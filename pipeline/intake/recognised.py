@@ -39,7 +39,7 @@ class RecognisedFile(io.FileIO):
         """
         bound = self._bound or 0
         if os.fstat(self.fileno()).st_size < bound:
-            self.seek(0, os.SEEK_END)
+            super().seek(0, os.SEEK_END)
             raise self._shorter()
 
         with io.FileIO(self.fileno(), closefd=False) as whole:
@@ -65,6 +65,15 @@ class RecognisedFile(io.FileIO):
             raise self._shorter()
 
         return data
+
+    def readall(self) -> bytes:
+        return super().readall() if self._bound is None else self.read()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_END and self._bound is not None:
+            return super().seek(self._bound + offset)
+
+        return super().seek(offset, whence)
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         if self._bound is None:

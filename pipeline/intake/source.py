@@ -106,7 +106,8 @@ class SourcePolicy:
 
     remember_seconds: float = 900.0
     """How long the journal knows a message that is done with, where that is longer than
-    run.keep_days: a broker that crashes may forget what it was told."""
+    run.keep_days: a broker that crashes may forget what it was told. On RabbitMQ, where the
+    producer names a message and may mean the name anew, it is this long, and no longer."""
 
     trim: bool = False
     """Whether entries of a Redis or Valkey stream are removed once every group of it has

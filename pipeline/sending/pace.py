@@ -69,7 +69,9 @@ class Pace:
                 if self._shared is not None:
                     await self._wait_for_others(self._shared, contacts)
 
-                await self._wait_for_leave()  # a pause may have begun meanwhile
+                while await self._wait_for_leave():  # a pause may have begun meanwhile
+                    if self._shared is not None:  # and the slot gone by, as others' have
+                        await self._wait_for_others(self._shared, contacts)
             finally:
                 self.control.waits(None, self._clock.now())
 
@@ -242,12 +244,16 @@ class Pace:
             if slot.taken:
                 return
 
-    async def _wait_for_leave(self) -> None:
-        """Return when the control has no objection."""
+    async def _wait_for_leave(self) -> bool:
+        """Return when the control has no objection; whether it had one."""
+        waited = False
         while (wait := self._ask()) is not None:
+            waited = True
             self.control.waits(wait.limit, self._clock.now())
             self._change = anyio.Event()
             await self._clock.wait(self._change, wait.seconds)
+
+        return waited
 
     def _ask(self) -> Wait | None:
         now = self._clock.now()

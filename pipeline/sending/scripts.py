@@ -1,7 +1,7 @@
 """Scripts: what the server of `shared.py` does in one go, in its own language and on its own clock.
 
 Times are microseconds since 1970, which a double holds exactly; lifetimes of keys milliseconds. A
-slot is the moment from which the next request may go: it moves on by what each one takes.
+slot is the moment from which a request may go: so long after the last one as a request takes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ return found and {found, redis.call('PTTL', KEYS[1])}
 """
 """KEYS: one. What it holds, and for how many milliseconds more; false where there is none."""
 
-KEEP: Final = "return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])"
-"""KEYS: one. ARGV: what it is to hold, for how many milliseconds."""
+KEEP: Final = """
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+"""KEYS: one, and the claim to it. ARGV: what it is to hold, for how many milliseconds; who must
+have claimed it. 1 where that is so."""
 
 CLAIM: Final = """
 local who = redis.call('GET', KEYS[1])
@@ -53,29 +58,38 @@ RESERVE: Final = (
 local away = tonumber(redis.call('GET', KEYS[3]) or '0') - now
 if away > 0 then return {0, math.ceil(away), 'hold'} end
 
-local slack, ahead = tonumber(ARGV[3]), tonumber(ARGV[4])
-local function slot(key)
-  return math.max(tonumber(redis.call('GET', key) or '0'), now - slack)
-end
-local function move(key, at)
-  local left = math.max(0, at - now)
-  redis.call('SET', key, string.format('%.0f', at), 'PX', math.ceil(left / 1000) + 60000)
-end
+local request, contact, contacts = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local slack, ahead = tonumber(ARGV[4]), tonumber(ARGV[5])
+local function number(at) return string.format('%.0f', at) end
 
-local requests, contacts = tonumber(ARGV[1]), tonumber(ARGV[2])
 local at, why = now, 'rate'
-if requests > 0 then at = slot(KEYS[1]) end
-local due = contacts > 0 and slot(KEYS[2]) or 0
-if due > at then at, why = due, 'contacts' end
+if request > 0 then
+  local last = tonumber(redis.call('GET', KEYS[1]) or '0')
+  at = math.max(math.min(last, now + ahead) + request, now - slack)
+end
+if contact > 0 then
+  local last = redis.call('HMGET', KEYS[2], 'at', 'contacts')
+  local due = tonumber(last[1] or '0') + tonumber(last[2] or '0') * contact
+  due = math.max(due, now - slack)
+  if due > at then at, why = due, 'contacts' end
+end
 
 away = math.ceil(math.max(0, at - now))
 if away > ahead then return {0, away - ahead, why} end
-if requests > 0 then move(KEYS[1], at + requests) end
-if contacts > 0 then move(KEYS[2], due + contacts) end
+if request > 0 then
+  redis.call('SET', KEYS[1], number(at), 'PX', number(math.ceil(request / 1000) + 60000))
+end
+if contact > 0 then
+  redis.call('HSET', KEYS[2], 'at', number(at), 'contacts', number(contacts))
+  redis.call('PEXPIRE', KEYS[2], number(math.ceil(contacts * contact / 1000) + 60000))
+end
 return {1, away, why}
 """
 )
-"""KEYS: the requests' slot, the contacts' slot, the hold. ARGV: what a request takes and what its
-contacts take, 0 where they are not paced; how much of an empty slot is made up for; how far ahead a
-slot may be taken. Whether it is taken, in how long it is there (or is to be asked for again), and
-what it is that makes one wait: `rate`, `contacts` or `hold`."""
+"""KEYS: when the last request went; when the last contacts went, and how many; the hold. ARGV: what
+a request takes, and what a contact takes, 0 where they are not paced; how many contacts; how much
+of an empty slot is made up for; how far ahead a slot may be taken. Whether it is taken, in how long
+it is there (or is to be asked for again), and what makes one wait: `rate`, `contacts` or `hold`.
+
+What is kept is what went, not when the next may go: that follows from the pace of who asks, so who
+is asked for another pace does not wait for what the old one had planned."""

@@ -219,7 +219,7 @@ class Sender:
         return ()
 
     async def _renew(self, trip: Trip, verdict: RenewToken) -> None:
-        if trip.renewed and self._keeper.holds(trip.token):
+        if trip.renewed and self._keeper.fresh(trip.token):
             raise CredentialsError(
                 f"Marketing Cloud refuses a fresh token ({verdict.detail}). Look at "
                 "account.client_id: whether its package may use journey.endpoint, and whether "

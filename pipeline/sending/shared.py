@@ -21,18 +21,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 import orjson
 
-from ..errors import EndpointError, UnavailableError
-from ..events import CoordinationLost, CoordinationRegained
-from ..intake.extras import need
 from .bucket import UNPACED
 from .limits import Limit
+from .line import ANSWER_SECONDS, Line
 from .scripts import CLAIM, HOLD, KEEP, LET_GO, LOOK, RESERVE
 from .token import early_seconds
 from .verdict import Granted
@@ -44,10 +42,9 @@ if TYPE_CHECKING:
     from ..events import Emit
     from .account import Account
     from .clock import Clock
+    from .coordination import CoordinationPolicy
 
-    Result = TypeVar("Result")
-
-__all__ = ("CoordinationPolicy", "Shared", "Slot")
+__all__ = ("Shared", "Slot")
 
 SLOWED: Final = 0.99
 """Of the asked rate: a hundredth of a second lies between a slot and its request's first byte now,
@@ -56,6 +53,7 @@ and not the next time, and no second may hold one too many for that."""
 SLACK_SECONDS: Final = 0.01
 """How much of a slot that nobody took is made up for: timers and busy loops are late."""
 
+SPREAD_SECONDS: Final = 0.25
 AHEAD_SECONDS: Final = 1.0
 """A slot further away is not taken yet: much may change until then."""
 
@@ -63,35 +61,6 @@ ASKING_SECONDS: Final = 60.0
 """So long one worker alone asks for a token; if it died meanwhile, another does then."""
 
 LOOK_SECONDS: Final = 0.1
-AWAY_SECONDS: Final = 0.5
-ANSWER_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoordinationPolicy:
-    """What many workers share: one pace and one token."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
-
-    url: str | None = field(default=None, repr=False)  # it may hold a password
-    """The Redis or Valkey on which many workers share one pace and one token, such as
-    "redis://127.0.0.1:6379/0"; rediss:// for TLS, a password best as JOURNEY_COORDINATION__URL.
-    Absent: this process paces itself alone."""
-
-    def __post_init__(self) -> None:
-        if self.url is not None and urlsplit(self.url).scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("url must begin with redis://, rediss:// or unix://")
-
-    @property
-    def password(self) -> str | None:
-        """What must never be printed."""
-        return None if self.url is None else urlsplit(self.url).password
-
-    @property
-    def label(self) -> str:
-        """What messages call the server."""
-        parts = urlsplit(self.url or "")
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +84,26 @@ class Shared:
         clock: Clock,
         emit: Emit,
     ) -> None:
-        self._policy = policy
         self._account = account
-        self._patience = patience_seconds
         self._clock = clock
-        self._emit = emit
         self._name = secrets.token_hex(8)
-        self._redis: Any = None
-        whose = f"{account.auth}\n{account.auth_base}\n{account.client_id}"
-        self._whose = hashlib.blake2b(whose.encode(), digest_size=12).hexdigest()
+        self._chance = Random().random
+        # A token is good for one business unit and what was asked for; so is everything here.
+        whose = (
+            account.auth,
+            account.auth_base,
+            account.client_id,
+            account.account_id,
+            account.scope,
+        )
+        self._whose = hashlib.blake2b(repr(whose).encode(), digest_size=12).hexdigest()
+        self._line = Line(
+            policy,
+            prefix=f"journey-pipeline:{{{self._whose}}}",
+            patience_seconds=patience_seconds,
+            clock=clock,
+            emit=emit,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,9 +114,7 @@ class Shared:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._redis is not None:
-            with anyio.CancelScope(shield=True):
-                await self._redis.aclose()
+        await self._line.close()
 
     async def token(
         self, stale: str | None, ask: Callable[[], Awaitable[Granted]]
@@ -150,41 +128,59 @@ class Shared:
             if granted is not None:
                 return granted, False
 
-            if await self._run(CLAIM, ("asking",), self._name, round(1000 * ASKING_SECONDS)):
-                return await self._asked(stale, ask)
+            try:
+                if await self._line.run(
+                    CLAIM, ("asking",), self._name, round(1000 * ASKING_SECONDS)
+                ):
+                    found = await self._asked(stale, ask)
+                    if found is not None:
+                        return found
+            finally:  # also where the claim's answer was not waited for
+                with anyio.move_on_after(ANSWER_SECONDS, shield=True):
+                    await self._line.run(LET_GO, ("asking",), self._name)
 
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _asked(
         self, stale: str | None, ask: Callable[[], Awaitable[Granted]]
-    ) -> tuple[Granted, bool]:
-        try:
-            granted = await self._known(stale)  # whoever asked before has just let go
-            if granted is not None:
-                return granted, False
+    ) -> tuple[Granted, bool] | None:
+        """The token that is asked for; None where another worker has asked meanwhile.
 
-            granted = await ask()
-            lifetime = granted.lifetime_seconds
-            cell = {
-                "token": granted.token,
-                "rest_base": granted.rest_base,
-                "early_seconds": early_seconds(lifetime),
-            }
-            await self._run(KEEP, ("token",), orjson.dumps(cell), max(1, round(1000 * lifetime)))
-            return granted, True
-        finally:
-            with anyio.move_on_after(ANSWER_SECONDS, shield=True):
-                await self._run(LET_GO, ("asking",), self._name)
+        Who asks for longer than his claim lasts may have ended the other's token, or not: what the
+        other has is tried first.
+        """
+        granted = await self._known(stale)  # whoever asked before has just let go
+        if granted is not None:
+            return granted, False
+
+        granted = await ask()
+        lifetime = granted.lifetime_seconds
+        cell = {
+            "token": granted.token,
+            "rest_base": granted.rest_base,
+            "early_seconds": early_seconds(lifetime),
+        }
+        kept = await self._line.run(
+            KEEP,
+            ("token", "asking"),
+            orjson.dumps(cell),
+            max(1, round(1000 * lifetime)),
+            self._name,
+        )
+        return (granted, True) if kept else None
 
     async def _known(self, stale: str | None) -> Granted | None:
         """The token that lies there, if it is another one and not near its end."""
-        found = await self._run(LOOK, ("token",))
+        found = await self._line.run(LOOK, ("token",))
         if not found:
             return None
 
-        cell, left = orjson.loads(found[0]), int(found[1]) / 1000
-        if cell["token"] == stale or left <= cell["early_seconds"]:
-            return None
+        try:
+            cell, left = orjson.loads(found[0]), int(found[1]) / 1000
+            if cell["token"] == stale or left <= cell["early_seconds"]:
+                return None
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return None  # not ours, and written over
 
         return Granted(
             token=cell["token"],
@@ -201,77 +197,25 @@ class Shared:
         Raises HaltError where the server stays away.
         """
         paced = requests_per_second < UNPACED
-        taken, away, why = await self._run(
+        taken, away, why = await self._line.run(
             RESERVE,
             ("requests", "contacts", "hold"),
             round(1e6 / (SLOWED * requests_per_second)) if paced else 0,
-            round(3.6e9 * contacts / contacts_per_hour) if contacts_per_hour else 0,
+            f"{3.6e9 / contacts_per_hour:.3f}" if contacts_per_hour else 0,
+            contacts,
             round(1e6 * SLACK_SECONDS),
             round(1e6 * AHEAD_SECONDS),
         )
-        return Slot(bool(taken), away / 1e6, _LIMITS[why.decode()])
+        # Not all at the same moment: else the same one is always first.
+        later = 0.0 if taken else SPREAD_SECONDS * self._chance()
+        return Slot(bool(taken), away / 1e6 + later, _LIMITS[why.decode()])
 
     async def hold(self, seconds: float) -> None:
         """Let no worker go for `seconds` from now."""
-        await self._run(HOLD, ("hold",), round(1e6 * seconds))
-
-    async def _run(self, script: str, names: tuple[str, ...], *arguments: object) -> Any:
-        """Run a script of the server's, again and again while the server is away.
-
-        That repeats what may have been done already: at worst a slot is left empty.
-        """
-        errors = need("redis.exceptions", extra="redis", what="coordination.url")
-        keys = [f"journey-pipeline:{{{self._whose}}}:{name}" for name in names]
-        lost_at: float | None = None
-        while True:
-            now = self._clock.now()
-            try:
-                result = await self._connected().eval(script, len(keys), *keys, *arguments)
-            except (errors.ConnectionError, errors.TimeoutError, OSError) as error:
-                if isinstance(error, errors.AuthenticationError | errors.AuthorizationError):
-                    raise self._refused(error) from None
-
-                if lost_at is None:
-                    lost_at = now
-                    self._emit(CoordinationLost(server=self._policy.label, detail=str(error)))
-
-                if now - lost_at >= self._patience:
-                    raise UnavailableError(
-                        f"coordination.url: {self._policy.label} has been away for "
-                        f"{now - lost_at:,.0f} s ({error}), and without it nobody knows what the "
-                        "other workers send. `run` goes on once it is there again"
-                    ) from None
-
-                await self._clock.sleep(AWAY_SECONDS)
-            except errors.ResponseError as error:
-                raise self._refused(error) from None
-            else:
-                if lost_at is not None:
-                    seconds = self._clock.now() - lost_at
-                    self._emit(CoordinationRegained(server=self._policy.label, seconds=seconds))
-
-                return result
-
-    def _connected(self) -> Any:
-        if self._redis is None:
-            client = need("redis.asyncio", extra="redis", what="coordination.url")
-            self._redis = client.Redis.from_url(
-                self._policy.url,
-                socket_timeout=ANSWER_SECONDS,
-                socket_connect_timeout=ANSWER_SECONDS,
-                protocol=2,
-            )
-
-        return self._redis
-
-    def _refused(self, error: Exception) -> EndpointError:
-        return EndpointError(
-            f"coordination.url: {self._policy.label} refuses ({error}). Look at the user and the "
-            "password in it (JOURNEY_COORDINATION__URL), and whether they may run EVAL"
-        )
+        await self._line.run(HOLD, ("hold",), round(1e6 * seconds))
 
     def __repr__(self) -> str:
-        return f"<Shared on {self._policy.label}>"
+        return f"<Shared on {self._line}>"
 
 
 _LIMITS: Final = {"rate": Limit.RATE, "contacts": Limit.CONTACTS, "hold": Limit.HOLD}

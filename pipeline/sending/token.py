@@ -68,6 +68,7 @@ class TokenKeeper:
         self._early = 0.0
         self._end = 0.0
         self._renewals = 0
+        self._asked = False  # for the token that is held
 
     @property
     def renewals(self) -> int:
@@ -84,9 +85,9 @@ class TokenKeeper:
         """The REST host that the current token came with, if it is to be used."""
         return self._rest_base
 
-    def holds(self, token: str) -> bool:
-        """Whether `token` is the current one."""
-        return token == self._held
+    def fresh(self, token: str) -> bool:
+        """Whether `token` is the current one, and this process has asked for it."""
+        return token == self._held and self._asked
 
     def current(self) -> str | None:
         """The current token, unless it is time to ask for another."""
@@ -139,6 +140,7 @@ class TokenKeeper:
             self._rest_base = granted.rest_base
             self._end = now + granted.lifetime_seconds
             self._early = self._end - early_seconds(granted.lifetime_seconds)
+            self._asked = asked
             self._renewals += asked
             self._emit(
                 TokenRenewed(lifetime_seconds=granted.lifetime_seconds, reason=reason, asked=asked)

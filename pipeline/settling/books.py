@@ -41,6 +41,7 @@ class Books:
     def load(self) -> None:
         """Forget what was collected, and read how far the tables are."""
         query = self._connection.execute
+        self._displaced: set[str] = set()  # outdated ones whose parts are marked
         self.names = source_names(self._connection)
         self.ordinals = {name: ordinal for ordinal, name in self.names.items()}
         self._last_kept: dict[int, int] = dict(
@@ -60,6 +61,7 @@ class Books:
     def outdate(self, *names: str) -> None:
         """An outcome that these result files tell of was overtaken."""
         self.outdated.update(names)
+        self._displaced.difference_update(names)
 
     def begin_anew(self, name: str, seq: int) -> None:
         """A result file was put aside: the next one is empty, and goes on after `seq`."""
@@ -119,14 +121,22 @@ class Books:
         """Write how far the result files are, to the last byte."""
         self._remember(1)
 
+    def _displace_parts(self, name: str) -> None:
+        """Have the parts written anew, of which some tell of outcomes that are overtaken."""
+        if name in self._displaced:
+            return
+
+        self._displaced.add(name)
+        self._connection.execute(
+            "UPDATE result_part SET bytes = -1 WHERE name = ? AND contacts IS NULL", (name,)
+        )
+
     def _remember(self, least_bytes: int) -> None:
         for name, written, *rest in self._results.positions():
             known = self._remembered[name][0]
             if name in self.outdated:
                 now = [-1, 0, 0]
-                self._connection.execute(
-                    "UPDATE result_part SET bytes = -1 WHERE name = ? AND contacts IS NULL", (name,)
-                )
+                self._displace_parts(name)
             elif 0 <= known <= written < known + least_bytes:
                 continue
             else:

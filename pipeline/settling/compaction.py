@@ -19,7 +19,8 @@ put aside `run.keep_days` ago, the oldest first:
        compacted_range  their positions, with those between that are done
        compacted_batch  the spans of accepted ones whose lines do not tell them: with gaps, or of a
                         later round
-   The newest settlement and the batch of the highest number stay, so that numbers go on from them.
+   The newest settlement and, of the batches that are settled, the one of the highest number stay:
+   numbers go on from them, and those of batches in flight may come to nothing.
 
 Whatever the moment the process dies, a batch is either in the tables or among these figures, so the
 counts and what is done are the same before, between and after; what is left of a file that was
@@ -57,7 +58,7 @@ _OLD = (
     "SELECT s.seq, s.batch_id, s.outcome, s.contacts, s.at, b.round, b.spans"
     " FROM settlement s JOIN batch b USING (batch_id)"
     " WHERE s.seq <= ? AND s.seq < (SELECT max(seq) FROM settlement)"
-    " AND s.batch_id < (SELECT max(batch_id) FROM batch) ORDER BY s.seq LIMIT ?"
+    " AND s.batch_id < (SELECT max(batch_id) FROM settlement) ORDER BY s.seq LIMIT ?"
 )
 _MET = (
     "SELECT min(first), max(last) FROM compacted_range"
@@ -92,11 +93,17 @@ class Compaction:
         self._connection = connection
 
     def ripe(self, before: float) -> Part | None:
-        """The oldest file not compacted yet, if it was put aside before then and may be."""
+        """The oldest file not compacted yet, if it was put aside before then and may be.
+
+        A file that was put aside under a clock that was ahead is as old as the next one.
+        """
         parts = [part for part in read_parts(self._connection) if part.name == "accepted"]
-        part = next((part for part in parts if not part.compacted), None)
+        waiting = [part for part in parts if not part.compacted]
         overtaken = self._connection.execute("SELECT 1 FROM overtaken LIMIT 1").fetchone()
-        return part if part is not None and part.at < before and not overtaken else None
+        if not waiting or overtaken or min(part.at for part in waiting) >= before:
+            return None
+
+        return waiting[0]
 
     def begin(self, part: Part, *, contacts: int) -> bool:
         """From now on the file alone tells of its contacts; False where it may not."""

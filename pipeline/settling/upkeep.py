@@ -49,6 +49,8 @@ REST_SECONDS: Final = 0.2
 """Between two steps, for those who wait for the journal."""
 
 FORGET_EVERY_SECONDS: Final = 3_600.0
+DAY_SECONDS: Final = 86_400.0
+"""Outside of these the clock was set: what was planned by it is planned anew."""
 
 
 class Upkeep:
@@ -83,12 +85,12 @@ class Upkeep:
     async def once(self, *, rest_seconds: float = REST_SECONDS) -> None:
         """Do what is due."""
         now = self._clock()
-        if now >= self._day_over:
+        if not self._day_over - DAY_SECONDS <= now < self._day_over:
             await self._rotate(now)
             self._day_over = next_day(now)
             await self._compact(now - self._keep_seconds, rest_seconds=rest_seconds)
 
-        if now >= self._forget_at:
+        if not self._forget_at - FORGET_EVERY_SECONDS <= now < self._forget_at:
             self._forget_at = now + FORGET_EVERY_SECONDS
             await self._repeat(self._forget, rest_seconds=rest_seconds)
 

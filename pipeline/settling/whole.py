@@ -29,10 +29,14 @@ def drafted(path: Path, *, synced: bool = False) -> Iterator[IO[bytes]]:
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-        yield file
-        if synced:
-            file.flush()
-            os.fsync(file.fileno())
+    try:
+        with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
+            yield file
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
 
-    draft.replace(path)
+        draft.replace(path)
+    except BaseException:  # half of it is of no use, and takes room on a disk that may be full
+        draft.unlink(missing_ok=True)
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,13 @@ from anyio import create_task_group
 
 from pipeline.errors import EndpointError, UnavailableError
 from pipeline.events import CoordinationLost, CoordinationRegained, HoldStarted, TokenRenewed
-from pipeline.sending.account import Account
+from pipeline.sending.account import Account, AuthVersion
 from pipeline.sending.clock import Clock
+from pipeline.sending.coordination import CoordinationPolicy
 from pipeline.sending.limits import Limit
 from pipeline.sending.pace import Pace
 from pipeline.sending.policy import DeliveryPolicy
-from pipeline.sending.shared import CoordinationPolicy, Shared
+from pipeline.sending.shared import Shared
 from pipeline.sending.token import TokenKeeper
 from pipeline.sending.verdict import TryLater
 from tests.fakes.brokers import Valkey, free_port
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
     from tests.fakes.program import Program
     from tests.fakes.simulator_process import SimulatorProcess
 
-ACCOUNT = Account(auth_url="http://127.0.0.1:9", rest_url="http://127.0.0.1:9", client_id="one")
-OTHER = Account(auth_url="http://127.0.0.1:9", rest_url="http://127.0.0.1:9", client_id="two")
+URL = "http://127.0.0.1:9"
+ACCOUNT = Account(auth_url=URL, rest_url=URL, client_id="one")
+OTHER = Account(auth_url=URL, rest_url=URL, client_id="two")
 
 
 @pytest.fixture(scope="module")
@@ -174,11 +177,114 @@ async def test_a_host_is_trusted_no_more_for_coming_this_way(valkey: Valkey) -> 
     """Who can write to the server cannot send the token elsewhere."""
     async with workers(valkey, ACCOUNT) as (one,):
         key = f"journey-pipeline:{{{one.shared._whose}}}:token"
+        valkey._client().set(key, b"not ours")
+        assert await one.shared._known(None) is None
         cell = {"token": "t9", "rest_base": "https://evil.example", "early_seconds": 1}
         valkey._client().set(key, orjson.dumps(cell), px=60_000)
         keeper = one.keeper(Office())
         assert await keeper.token() == "t9"
         assert keeper.rest_base is None
+
+
+@pytest.mark.parametrize("other", [{"account_id": "7"}, {"scope": "offline"}, {"auth": "v1"}])
+def test_what_a_token_is_good_for(valkey: Valkey, other: dict[str, Any]) -> None:
+    """A token of one business unit, or of other permissions, is no other's."""
+    one = Account(auth_url=URL, rest_url=URL, client_id="one", auth=AuthVersion.V2)
+    assert Worker(valkey, one).shared._whose != Worker(valkey, replace(one, **other)).shared._whose
+
+
+async def test_a_token_that_was_ended_with_the_last(valkey: Valkey) -> None:
+    """A token taken over from another worker proves nothing when it is refused: one asks anew."""
+    office = Office()
+    async with workers(valkey, ACCOUNT, ACCOUNT) as (one, two):
+        first, second = one.keeper(office), two.keeper(office)
+        await first.token()
+        await second.token()
+        assert await first.renew("t1") == "t2"
+        assert await second.renew("t1") == "t2"
+        assert (first.fresh("t2"), second.fresh("t2")) == (True, False)
+        assert await second.renew("t2") == "t3"
+        assert second.fresh("t3")
+
+
+async def test_one_that_asks_for_longer_than_its_claim(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was given late does not take the place of what another has asked for since."""
+    monkeypatch.setattr("pipeline.sending.shared.ASKING_SECONDS", 0.3)
+    slow, tokens = Office(gate=anyio.Event()), []
+
+    async def ask(keeper: TokenKeeper) -> None:
+        tokens.append(await keeper.token())
+
+    async with workers(valkey, ACCOUNT, ACCOUNT) as (one, two), create_task_group() as tasks:
+        tasks.start_soon(ask, one.keeper(slow))
+        await anyio.sleep(0.1)
+        quick = Office(asked=10)
+        assert await two.keeper(quick).token() == "t11"
+        assert slow.gate is not None
+        slow.gate.set()
+
+    assert tokens == ["t11"]
+
+
+async def test_another_pace_counts_at_once(valkey: Valkey) -> None:
+    """What went under a slow pace does not hold up those who are asked for a fast one."""
+    async with workers(valkey, ACCOUNT) as (one,):
+        slow = await one.shared.slot(500, requests_per_second=0.01, contacts_per_hour=1_000)
+        assert slow.taken
+        again = await one.shared.slot(500, requests_per_second=0.01, contacts_per_hour=1_000)
+        assert not again.taken
+        assert again.seconds > 1_000
+        fast = await one.shared.slot(500, requests_per_second=100, contacts_per_hour=1e9)
+        assert fast.taken
+        assert fast.seconds < 0.1
+
+
+async def test_a_server_that_is_taken_over(valkey: Valkey) -> None:
+    """A replica that takes no writes is waited for, like one that is away."""
+    async with workers(valkey, ACCOUNT, patience=30) as (one,), create_task_group() as tasks:
+        await one.shared.hold(0.01)
+        valkey._client().replicaof("127.0.0.1", free_port())
+        tasks.start_soon(one.shared.hold, 0.01)
+        await anyio.sleep(0.3)
+        (lost,) = one.seen(CoordinationLost)
+        assert "read" in lost.detail.lower()
+        valkey._client().replicaof("NO", "ONE")
+
+    assert one.seen(CoordinationRegained)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/0",
+        "redis://127.0.0.1:abc/0",
+        "redis://127.0.0.1:70000/0",
+        "redis://127.0.0.1/0?password=hunter2",
+        "redis://:hun/ter2@127.0.0.1:6379/0",
+        "redis://:hun#ter2@127.0.0.1:6379/0",
+        "redis://:hun@ter2@127.0.0.1:6379/0",
+        "redis://",
+    ],
+)
+def test_a_url_that_is_none(url: str) -> None:
+    """It is refused when it is read, and not a word of it is said: it may be a password."""
+    with pytest.raises(ValueError, match="url must be") as refused:
+        CoordinationPolicy(url=url)
+
+    assert "hun" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h", "rediss://me:a%2Fb@h.example:1/3", "redis://[::1]:6379/0", "unix:///s/v?db=1"],
+)
+def test_a_url(url: str) -> None:
+    """Its password is known as it is, and not told."""
+    policy = CoordinationPolicy(url=url)
+    assert policy.password in (None, "a/b")
+    assert "a%2Fb" not in policy.label
 
 
 async def test_the_pace_is_kept_by_all_together(valkey: Valkey) -> None:
@@ -258,6 +364,7 @@ async def test_nothing_goes_while_the_server_is_away(tmp_path: Path) -> None:
                 valkey._process.start()
 
             assert one.seen(CoordinationRegained)
+            assert len(one.seen(CoordinationLost)) == 1
 
 
 async def test_a_server_that_wants_another_password(valkey: Valkey) -> None:
