@@ -217,6 +217,37 @@ def test_numbers_go_on_where_the_newest_came_last(life: Life) -> None:
     life.check()
 
 
+def test_numbers_are_not_given_twice_where_the_newest_batch_came_to_nothing(life: Life) -> None:
+    """A batch that was in flight, and was given back, keeps no number that was settled free."""
+    first, second = life.dispatched(3), life.dispatched(3)
+    with life.store.transaction():
+        life.settle(second)
+        life.settle(first)
+
+    life.now = next_day(life.now)
+    life.rotate()
+    third = life.dispatched(3)
+    life.compact(0)
+    with life.store.transaction():
+        life.store.returned(third)
+
+    assert replay(life.store.connection).next_batch_id > second.batch_id
+
+
+def test_a_clock_that_was_ahead_once(life: Life) -> None:
+    """A file put aside in a future that never came does not keep those behind it for ever."""
+    lived(life, 1)
+    today = life.now
+    life.accept(3)
+    life.now += 400 * A_DAY
+    life.rotate()
+    life.now = today
+    lived(life, 3)
+    life.compact(0)
+    life.check()
+    assert rows_of(life, "batch") <= 2
+
+
 def test_younger_days_stay(life: Life) -> None:
     """What is kept is kept to the last batch."""
     lived(life, 4)
