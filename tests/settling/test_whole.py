@@ -16,8 +16,7 @@ def test_half_a_draft_is_taken_away(tmp_path: Path) -> None:
     """What cannot be written to its end leaves the file as it was, and nothing beside it."""
     path = tmp_path / "accepted-2026-11-29.ndjson"
     write_whole(path, b"whole")
-    with pytest.raises(OSError, match="full"), drafted(path) as file:
-        file.write(b"half")
+    with pytest.raises(OSError, match="full"), drafted(path):
         raise OSError("the disk is full")
 
     assert path.read_bytes() == b"whole"
