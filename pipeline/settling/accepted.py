@@ -1,19 +1,24 @@
 """Accepted batches: from the journal's tables, and from the files of days that were compacted.
 
 The tables come last: what left them was settled before all that they hold. A file is read only if
-it is what the journal remembers, to the last byte; `left_out` names the others.
+it is what the journal remembers, to the last byte; `left_out` names the others. One that lies there
+and cannot be read may be whole, so nothing is told without it.
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+from zlib import crc32
 
 import orjson
 
-from .parts import directory_of, lies_whole, read_parts
-from .result_file import holds
+from ..errors import RunDirectoryError
+from .parts import directory_of, has_size, read_parts
+from .result_file import AlteredError, opened
 from .spans import NO_SPANS, pack_places, positions_of
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ __all__ = (
 )
 
 ENDLESS = 1 << 62
+GONE, ALTERED = "is gone", "is not what was written"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +58,18 @@ class AcceptedBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A file that alone tells of some contacts, and is not what it was."""
+    """A file that alone tells of some contacts, and is not what it was, or cannot be read."""
 
     file: str
     contacts: int
-    gone: bool
+    what: str
 
     def __str__(self) -> str:
-        what = "is gone" if self.gone else "is not what was written"
         noun = "contact" if self.contacts == 1 else "contacts"
+        mend = "put it back as it was" if self.what in (GONE, ALTERED) else "let it be read"
         return (
-            f"{self.file} {what}: it alone says who its {self.contacts:,} accepted {noun} are, as "
-            "the journal keeps their number; put it back as it was to have them told of again"
+            f"{self.file} {self.what}: it alone says who its {self.contacts:,} accepted {noun} "
+            f"are, as the journal keeps their number; {mend} to have them told of again"
         )
 
 
@@ -98,16 +104,31 @@ class Overtaken:
         return self._gone[round_number]
 
 
-def accepted_batches(connection: sqlite3.Connection) -> Iterator[AcceptedBatch]:
+def accepted_batches(
+    connection: sqlite3.Connection, *, settled: dict[str, bool] | None = None
+) -> Iterator[AcceptedBatch]:
     """Yield the accepted batches in the order of settlement, but for those that are left out.
 
-    Contacts that a later round has overtaken are left out of them.
+    Contacts that a later round has overtaken are left out of them. `settled`: which files were
+    read. What it says yet is held to, and what it does not say is added, so that who goes through
+    the batches again with it meets the same ones.
+
+    Raises:
+        RunDirectoryError: A file cannot be read, or is not as it is settled.
     """
     overtaken, after = Overtaken(connection), 0
+    directory = directory_of(connection)
+    settled = {} if settled is None else settled
     for part in _compacted(connection):
         after = part.seq
-        if _whole(directory_of(connection), part):
-            yield from _from_file(connection, part, overtaken=overtaken)
+        with _opened(directory, part) or nullcontext() as file:
+            whole = file is not None
+            if settled.setdefault(part.file, whole) is not whole:
+                raise _changed(directory, part)
+
+            if file is not None:
+                lines = _lines(file, directory, part)
+                yield from _from_lines(connection, lines, part=part, overtaken=overtaken)
 
     yield from stored_batches(connection, after)
 
@@ -140,15 +161,10 @@ def stored_batches(
 def left_out(connection: sqlite3.Connection, *, by_size: bool = False) -> list[LeftOut]:
     """The files that accepted contacts are left out for: each is read whole, or looked at alone."""
     directory = directory_of(connection)
-    is_whole = lies_whole if by_size else _whole
     return [
-        LeftOut(
-            file=part.file,
-            contacts=part.contacts or 0,
-            gone=not (directory / part.file).exists(),
-        )
+        LeftOut(file=part.file, contacts=part.contacts, what=what)
         for part in _compacted(connection)
-        if part.contacts and not is_whole(directory, part)
+        if part.contacts and (what := _amiss(directory, part, by_size=by_size))
     ]
 
 
@@ -156,21 +172,78 @@ def _compacted(connection: sqlite3.Connection) -> list[Part]:
     return [part for part in read_parts(connection) if part.compacted]
 
 
-def _whole(directory: Path, part: Part) -> bool:
-    return holds(directory / part.file, part.bytes, part.crc)
+def _amiss(directory: Path, part: Part, *, by_size: bool) -> str:
+    """Why a part is left out; empty where it is not."""
+    try:
+        if by_size:
+            return "" if has_size(directory, part) else ALTERED
+
+        os.close(opened(directory / part.file, part.bytes, part.crc))
+    except FileNotFoundError:
+        return GONE
+    except AlteredError:
+        return ALTERED
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+    return ""
 
 
-def _from_file(
-    connection: sqlite3.Connection, part: Part, *, overtaken: Overtaken
+def _opened(directory: Path, part: Part) -> IO[bytes] | None:
+    """The file of a part; None where it is left out. Raises RunDirectoryError."""
+    try:
+        return os.fdopen(opened(directory / part.file, part.bytes, part.crc), "rb")
+    except (FileNotFoundError, AlteredError):
+        return None
+    except OSError as error:
+        raise _unreadable(directory, part, error) from error
+
+
+def _lines(file: IO[bytes], directory: Path, part: Part) -> Iterator[dict[str, Any]]:
+    """Yield what the lines say. Raises RunDirectoryError, at their end at the latest."""
+    crc = 0
+    try:
+        for line in file:
+            crc = crc32(line, crc)
+            yield orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise _changed(directory, part) from error
+    except OSError as error:
+        raise _unreadable(directory, part, error) from error
+
+    if crc != part.crc:
+        raise _changed(directory, part)
+
+
+def _changed(directory: Path, part: Part) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{directory / part.file} was changed, taken away or put back while it was needed, and "
+        "it alone says who its contacts are: nothing is concluded; leave it as it was, and ask "
+        "again"
+    )
+
+
+def _unreadable(directory: Path, part: Part, error: OSError) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{directory / part.file} cannot be read ({error.strerror}), and it alone says who its "
+        "contacts are: let it be read, and ask again"
+    )
+
+
+def _from_lines(
+    connection: sqlite3.Connection,
+    lines: Iterator[dict[str, Any]],
+    *,
+    part: Part,
+    overtaken: Overtaken,
 ) -> Iterator[AcceptedBatch]:
     """Yield the batches of a part that is whole."""
     ordinals = dict(connection.execute("SELECT name, ordinal FROM source").fetchall())
-    with (directory_of(connection) / part.file).open("rb") as file:
-        for _, lines in groupby(map(orjson.loads, file), key=lambda line: line["batch"]):
-            batch, round_number = _told(connection, list(lines), part=part, ordinals=ordinals)
-            batch = overtaken.reduced(batch, round_number=round_number)
-            if batch.spans != NO_SPANS:
-                yield batch
+    for _, some in groupby(lines, key=lambda line: line["batch"]):
+        batch, round_number = _told(connection, list(some), part=part, ordinals=ordinals)
+        batch = overtaken.reduced(batch, round_number=round_number)
+        if batch.spans != NO_SPANS:
+            yield batch
 
 
 def _told(
@@ -183,10 +256,12 @@ def _told(
     """The batch of some lines, and its round."""
     batch_id = lines[0]["batch"]
     keys = [key for line in lines for key in line["contact_keys"]]
+    # A batch of this number that was settled later is another one.
     (found,) = connection.execute(
         "SELECT coalesce((SELECT round || ' ' || spans FROM compacted_batch WHERE batch_id = :id),"
-        " (SELECT round || ' ' || spans FROM batch WHERE batch_id = :id))",
-        {"id": batch_id},
+        " (SELECT round || ' ' || spans FROM batch JOIN settlement USING (batch_id)"
+        " WHERE batch_id = :id AND seq <= :seq))",
+        {"id": batch_id, "seq": part.seq},
     ).fetchone()
     if found is not None:
         round_number, _, spans = found.partition(" ")

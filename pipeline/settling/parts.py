@@ -6,6 +6,8 @@ How they come to be is told in `rotation.py`, what leaves the journal because th
 
 from __future__ import annotations
 
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = (
     "Part",
+    "compacted_until",
     "directory_of",
+    "has_size",
     "holds_parts",
     "known_file",
     "lies_whole",
@@ -65,18 +69,29 @@ def read_parts(connection: sqlite3.Connection) -> list[Part]:
     return [Part(**dict(zip(Part.__slots__, row, strict=True))) for row in rows]
 
 
+def compacted_until(connection: sqlite3.Connection) -> int:
+    """The settlement up to which the files of days alone tell of accepted contacts."""
+    return max((part.seq for part in read_parts(connection) if part.compacted), default=0)
+
+
 def known_file(connection: sqlite3.Connection, file: str) -> bool:
     """Whether a part has this name."""
     query = "SELECT 1 FROM result_part WHERE file = ?"
     return connection.execute(query, (file,)).fetchone() is not None
 
 
+def has_size(directory: Path, part: Part) -> bool:
+    """Whether what lies at its place is a file of its size. Raises OSError."""
+    there = (directory / part.file).lstat()
+    return stat.S_ISREG(there.st_mode) and there.st_size == part.bytes
+
+
 def lies_whole(directory: Path, part: Part) -> bool:
     """Whether a file of its size lies at its place."""
-    try:
-        return (directory / part.file).lstat().st_size == part.bytes
-    except OSError:
-        return False
+    with suppress(OSError):
+        return has_size(directory, part)
+
+    return False
 
 
 def remember_part(connection: sqlite3.Connection, part: Part, *, written: int, crc: int) -> None:

@@ -6,7 +6,9 @@ It is put aside in two steps: `turn`, within the transaction that writes down wh
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -16,10 +18,17 @@ from .schema import sync_directory, translated
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ("PIECE_BYTES", "ResultFile", "crc_of", "holds")
+__all__ = ("PIECE_BYTES", "AlteredError", "ResultFile", "crc_of", "holds", "opened")
 
 PIECE_BYTES = 1 << 20
 """How much of a file is held at once."""
+
+_NO_FILE = {errno.ELOOP, errno.ENXIO}
+"""What the opening of a link, or of a socket, ends with."""
+
+
+class AlteredError(Exception):
+    """What lies there is not what was written."""
 
 
 @dataclass(slots=True)
@@ -119,22 +128,51 @@ class ResultFile:
 
 
 def holds(path: Path, written: int, crc: int, *, sync: bool = False) -> bool:
-    """Whether the file is these bytes, and no more; and, where asked for, durable."""
+    """Whether the file is these bytes, and no more; and, where asked for, durable.
+
+    One that cannot be read is not: whoever asks can write it anew.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
+        descriptor = opened(path, written, crc)
+    except (AlteredError, OSError):
         return False
 
     try:
-        if os.fstat(descriptor).st_size != written or crc_of(descriptor, written) != crc:
-            return False
-
         if sync:
             os.fsync(descriptor)
 
         return True
     finally:
         os.close(descriptor)
+
+
+def opened(path: Path, written: int, crc: int) -> int:
+    """A descriptor at the beginning of a file that is these bytes, and no more.
+
+    Raises AlteredError where something else lies there, and OSError, FileNotFoundError among them.
+    """
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no link, no pipe
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise AlteredError from error
+
+        raise
+
+    whole = False
+    try:
+        there = os.fstat(descriptor)
+        of_size = stat.S_ISREG(there.st_mode) and there.st_size == written
+        whole = of_size and crc_of(descriptor, written) == crc
+    finally:
+        if not whole:
+            os.close(descriptor)
+
+    if not whole:
+        raise AlteredError
+
+    return descriptor
 
 
 def crc_of(descriptor: int, length: int) -> int | None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from .accepted import accepted_batches
-from .parts import holds_parts
+from .parts import compacted_until, holds_parts
 from .rows import source_names
 from .spans import pack_places, positions_of
 
@@ -126,11 +126,13 @@ def write_verification(
     # The old verdicts stay until the new ones are there, which are made with a look at them.
     (newest,) = connection.execute("SELECT coalesce(max(rowid), 0) FROM verdict").fetchone()
     connection.executemany("INSERT INTO verdict VALUES (?, ?, ?, ?, ?, ?)", map(_row, verdicts))
-    # Of contacts that nobody knows any more (accepted.py) what was found before stands.
+    # Of contacts that nobody knows any more (accepted.py) what was found before stands; some of
+    # their batches may be in the tables still, which are not asked once a file has them.
     connection.execute(
-        "DELETE FROM verdict WHERE rowid <= :newest AND (batch_id IN (SELECT batch_id FROM batch)"
+        "DELETE FROM verdict WHERE rowid <= :newest AND ("
+        "batch_id IN (SELECT batch_id FROM settlement WHERE seq > :until)"
         " OR batch_id IN (SELECT batch_id FROM verdict WHERE rowid > :newest))",
-        {"newest": newest},
+        {"newest": newest, "until": compacted_until(connection)},
     )
     connection.execute("DELETE FROM verification")
     connection.execute(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Container, Iterator
 
+    from ..settling.accepted import AcceptedBatch
     from ..settling.verdicts import UnknownClaim
     from .evidence import Evidence
     from .sayings import Sayings
@@ -64,12 +65,17 @@ class Judged:
 
 
 class Docket:
-    """The claims of a run. Made from its journal, which must not change meanwhile."""
+    """The claims of a run. Made from its journal, which must not change meanwhile.
+
+    Whatever goes through them raises RunDirectoryError where a file of a day is not as it was when
+    they were numbered.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._held: list[_Held] = []
         self._unknown: list[UnknownClaim] = []
+        self._settled: dict[str, bool] = {}  # which files of days the numbers are of
         self.accepted = 0
 
     @property
@@ -80,7 +86,7 @@ class Docket:
     def keys_of(self, wanted: Container[int]) -> Iterator[tuple[int, str]]:
         """Yield (number, contact key) of the accepted claims that are wanted."""
         number = 0
-        for batch in accepted_batches(self._connection):
+        for batch in self._batches():
             keys = orjson.loads(batch.keys)
             for place, key in enumerate(keys, number):
                 if place in wanted:
@@ -98,7 +104,7 @@ class Docket:
 
         The event instance is in small letters, and empty where none was told.
         """
-        batches = accepted_batches(self._connection)
+        batches = self._batches()
         for held, batch in zip(self._held, batches, strict=True):
             part = findings[held.first : held.first + held.contacts]
             if part.count(ENTERED) < len(part):
@@ -114,8 +120,12 @@ class Docket:
         """Number the claims, and hand them to `evidence`."""
         evidence.claim(self._numbered())
 
+    def _batches(self) -> Iterator[AcceptedBatch]:
+        """The same ones each time, so that a number leads to the same contact."""
+        return accepted_batches(self._connection, settled=self._settled)
+
     def _numbered(self) -> Iterator[tuple[str, int]]:
-        for batch in accepted_batches(self._connection):
+        for batch in self._batches():
             keys = orjson.loads(batch.keys)
             instance = (batch.event_instance_id or "").lower()
             self._held.append(_Held(batch.batch_id, self.accepted, len(keys), batch.at, instance))
@@ -142,7 +152,7 @@ class Docket:
         """
         before = self._seen_before()
         entered = ("entered", sayings.entered, "")
-        batches = accepted_batches(self._connection)
+        batches = self._batches()
         for held, batch in zip(self._held, batches, strict=True):
             part = findings[held.first : held.first + held.contacts]
             places = list(positions_of(batch.spans))
