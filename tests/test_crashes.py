@@ -238,7 +238,7 @@ def lifetime(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProce
     with Program(tmp_path_factory.mktemp("calm")) as program:
         calm = stand(program, simulator, Kind.WIDE)
         began = time.monotonic()
-        ran = calm.start().ended()
+        ran = calm.start().ended(seconds=THROTTLED_SECONDS)
         seconds = time.monotonic() - began
 
     calm.audit()
@@ -344,7 +344,7 @@ def be_unkind(running: Running, chance: Random, *, place: Stand, lifetime: float
             FIGURES["kills"] += 1
 
     if victims == "encoder":
-        ran = running.ended()
+        ran = running.ended(seconds=THROTTLED_SECONDS)
         assert ran.code in range(4), ran.stderr  # 2: finished before; 3: see `to_the_end`
         return
 
@@ -456,7 +456,7 @@ def test_full_disks(
         file_bytes = int(10 ** chance.uniform(3.5, 5.7))
         running = program.start("run", "journey.toml", "--json", file_bytes=file_bytes)
         FIGURES["processes"] += 1
-        ran = running.ended()
+        ran = running.ended(seconds=THROTTLED_SECONDS)
         told += [ran.stderr] if ran.code == 2 and "already injected" not in ran.stderr else []
         assert told or ran.code in {1, 2}
 
@@ -484,7 +484,7 @@ def test_signals(
         eventually(partial(heeds, running.pid, signal.SIGTERM))
         Moment(chance, lifetime).wait_for(running, place)
         running.signal(number)
-        assert_drained(running.ended(), number, place)
+        assert_drained(running.ended(seconds=THROTTLED_SECONDS), number, place)
 
     to_the_end(place)
     place.audit()
@@ -521,7 +521,7 @@ def test_two_signals(program: Program, simulator: SimulatorProcess) -> None:
     running.signal(signal.SIGTERM)
     eventually(lambda: "SIGTERM received" in running.said())
     running.signal(signal.SIGINT)
-    ran = running.ended()
+    ran = running.ended(seconds=THROTTLED_SECONDS)
     assert (ran.code, ran.json["state"]) == (5, "interrupted")
     place.set_faults()
     to_the_end(place)
@@ -544,7 +544,7 @@ def test_encoder_of_a_pipe(program: Program, simulator: SimulatorProcess) -> Non
         kill(child)
 
     eventually(lambda: not running.alive())
-    ran = running.ended()
+    ran = running.ended(seconds=THROTTLED_SECONDS)
     assert (ran.code, ran.json["state"], ran.json["unknown"]) == (2, "halted", 0)
     assert "cannot be read again" in ran.stderr
     resumed = program("run", "journey.toml", "--json", stdin=content)
