@@ -42,10 +42,7 @@ class RecognisedFile(io.FileIO):
             super().seek(0, os.SEEK_END)
             raise self._shorter()
 
-        with io.FileIO(self.fileno(), closefd=False) as whole:
-            found = digest_of(whole, bound)
-
-        if found != digest:
+        if digest_of(self, bound) != digest:
             raise SourceError(
                 f"{self.name} is not the file it was when it was looked at: it was replaced or "
                 "written to. Nothing of it was read since; put it back as it was to go on with it, "
