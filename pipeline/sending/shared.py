@@ -186,7 +186,7 @@ class Shared:
             token=cell["token"],
             lifetime_seconds=left,
             # What came over the server is trusted no more than what came with the token.
-            rest_base=self._account.trusted(cell["rest_base"]),
+            rest_base=self._account.trusted(cell.get("rest_base")),
         )
 
     async def slot(

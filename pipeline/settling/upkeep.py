@@ -122,7 +122,8 @@ class Upkeep:
         """Have what was written on disk already when the journal asks for it."""
         for name in NAMES:
             with suppress(OSError):
-                descriptor = os.open(self._directory / f"{name}.ndjson", os.O_RDONLY)
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                descriptor = os.open(self._directory / f"{name}.ndjson", flags)
                 try:
                     os.fsync(descriptor)
                 finally:

@@ -177,8 +177,12 @@ async def test_a_host_is_trusted_no_more_for_coming_this_way(valkey: Valkey) -> 
     """Who can write to the server cannot send the token elsewhere."""
     async with workers(valkey, ACCOUNT) as (one,):
         key = f"journey-pipeline:{{{one.shared._whose}}}:token"
-        valkey._client().set(key, b"not ours")
-        assert await one.shared._known(None) is None
+        for foreign in (b"not ours", b"[]", b"{}"):
+            valkey._client().set(key, foreign, px=60_000)
+            assert await one.shared._known(None) is None
+
+        valkey._client().set(key, b'{"token":"t8","early_seconds":1}', px=60_000)
+        assert (await one.shared._known(None)) is not None
         cell = {"token": "t9", "rest_base": "https://evil.example", "early_seconds": 1}
         valkey._client().set(key, orjson.dumps(cell), px=60_000)
         keeper = one.keeper(Office())
