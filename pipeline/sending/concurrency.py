@@ -1,8 +1,9 @@
 """How many requests go at once: as many as bring more through, below `max_in_flight`.
 
 The limit is found by trying. It begins at ten, as TCP does, and doubles until the first try fails;
-from then on each try is a step of a tenth to a quarter, judged when enough of what went under it
-has come back:
+from then on each try is a step of a tenth to a quarter. A try is judged when as many as may be
+under way have come back of what went under it; while it doubles, as many as were added will do,
+which come back a round trip sooner:
 
 - it holds if answers are as fast as ever, or if more gets through than before: the gain in
   throughput (the limit over the median latency) is at least a tenth of the gain in limit. The next
@@ -93,7 +94,7 @@ class Concurrency:
     def came_back(self, place: int) -> None:
         """A request has ended, however it did."""
         self.in_flight -= 1
-        self._firsts_back += self._counts_from < place <= self._counts_from + self.limit
+        self._firsts_back += self._counts_from < place <= self._counts_from + self._enough
 
     def good(self, place: int, seconds: float, now: float) -> None:
         """A request was taken, after `seconds`."""
@@ -137,19 +138,25 @@ class Concurrency:
     def _trying(self) -> bool:
         return self.limit != self._good
 
+    @property
+    def _enough(self) -> int:
+        """How many must come back before the limit is judged."""
+        doubling = self._trying and self._longest == DOUBLE
+        return self.limit - self._good if doubling else self.limit
+
     def _judge(self, now: float) -> None:
         """Say what the limit is worth, if enough has come back."""
         count = len(self._latencies) + self._troubled
-        if count < max(8, self.limit) or not self._latencies:
+        if count < max(8, self._enough) or not self._latencies:
             return
 
         if not self._reached:
             self._count_anew()
             return
 
-        missing = self.limit - self._firsts_back
-        stuck = missing > 1 and missing > STUCK_SHARE * self.limit
-        if stuck and count < 3 * self.limit:
+        missing = self._enough - self._firsts_back
+        stuck = missing > 1 and missing > STUCK_SHARE * self._enough
+        if stuck and count < 3 * self._enough:
             return  # a while longer
 
         middle = median(self._latencies)
