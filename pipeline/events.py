@@ -42,6 +42,7 @@ from .worker_events import (
     ReloadRefused,
     ResultFilesRotated,
     ResultsMissed,
+    RunsRemoved,
 )
 
 __all__ = (
@@ -90,6 +91,7 @@ __all__ = (
     "RunHalted",
     "RunPutAside",
     "RunStarted",
+    "RunsRemoved",
     "SourceChanged",
     "TokenRenewed",
     "WatchHeldUp",
@@ -250,6 +252,7 @@ Event = (
     | ResultFilesRotated
     | JournalCompacted
     | ResultsMissed
+    | RunsRemoved
     | RetryStarted
     | RunPutAside
     | LeftoversFound

@@ -39,6 +39,7 @@ from .events import (
     ReadingEnded,
     ReadingStarted,
     RunEnded,
+    RunsRemoved,
     WatchHeldUp,
 )
 from .flow import accompanied, run_leg
@@ -46,6 +47,7 @@ from .intake.inbox import Inbox, Place
 from .intake.locate import shown
 from .legs import RunOptions
 from .sending.clock import Clock
+from .settling.removal import Removal
 from .settling.store import FILE_NAME
 from .settling.view import viewed
 from .sharing import open_account
@@ -107,6 +109,9 @@ class Watched:
         self._stop = stop
         self._emit = emit
         self._inbox = Inbox.of(config.source)
+        self._removal = Removal(
+            Path(config.run.directory), keep_seconds=config.run.keep_days * 86_400.0
+        )
         self._told: int | None = None  # how many files lay there
         self._held_up: set[type[Exception]] = set()  # what has been told of and not passed yet
 
@@ -142,6 +147,7 @@ class Watched:
         """Wait for a complete file; None when no more are to be taken."""
         with self._stop.scope():
             while True:
+                await self._tidy()
                 found = await self._look()
                 if found is not None:
                     return found
@@ -149,6 +155,12 @@ class Watched:
                 await anyio.sleep(LOOK_SECONDS)
 
         return None
+
+    async def _tidy(self) -> None:
+        """Remove what is older than is kept, some of it at a time."""
+        removed = await to_thread.run_sync(self._removal.once)
+        if removed:
+            self._emit(RunsRemoved(runs=removed))
 
     async def _look(self) -> Path | None:
         """The next complete file, if there is one and the folder can be read."""

@@ -11,6 +11,7 @@ __all__ = (
     "ReloadRefused",
     "ResultFilesRotated",
     "ResultsMissed",
+    "RunsRemoved",
 )
 
 
@@ -56,3 +57,10 @@ class ResultsMissed:
     """A day's result file is not what it should be, or could not be written."""
 
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsRemoved:
+    """Runs of a watched folder that were put aside, and are older than is kept, were removed."""
+
+    runs: int

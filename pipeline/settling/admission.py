@@ -5,25 +5,27 @@
     another                  put aside, the new one begun   refused: it would be lost from sight
 
 A new run is refused all the same if one that was put aside here is the same: finished, it was
-already injected; unfinished, a part of its contacts was sent. `--again` overrules all of it.
+already injected; unfinished, a part of its contacts was sent. An unfinished run of which nothing
+was read or sent is put aside as a finished one is: its source was replaced before it was opened.
+`--again` overrules all of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
+from .known import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from ..intake.source import Fingerprint
     from .identity import Identity
-    from .rows import Counts, RunRow
+    from .rows import RunRow
 
 __all__ = ("Kind", "Known", "admit", "admit_retry")
 
@@ -34,19 +36,6 @@ class Kind(StrEnum):
     NEW = "new"  # from the first record on
     CONTINUED = "continued"  # where an earlier process left it
     RETRIED = "retried"  # with contacts that have an outcome
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A run as its journal in `directory` tells it."""
-
-    directory: Path
-    run: RunRow
-    counts: Counts
-
-    def differences(self, wanted: Identity) -> list[str]:
-        """What sets `wanted` apart from this run."""
-        return self.run.identity.differences(wanted)
 
 
 def admit(
@@ -70,7 +59,7 @@ def admit(
             _refuse_other_reading(present, wanted)
             return Kind.CONTINUED
 
-        if not present.run.finished:
+        if not present.run.finished and not present.untouched:
             raise RunDirectoryError(_another(present, differences))
 
     earlier = list(previous)
@@ -151,7 +140,11 @@ def _refuse_once_more(known: Known) -> None:
 
 
 def _run_of(known: Known) -> str:
-    return f"run {known.run.run_id} in {known.directory}"
+    run = f"run {known.run.run_id}"
+    if known.removed_at is None:
+        return f"{run} in {known.directory}"
+
+    return f"{run}, removed on {datetime.fromtimestamp(known.removed_at, UTC):%Y-%m-%d}"
 
 
 def _injected(known: Known) -> str:
@@ -159,7 +152,7 @@ def _injected(known: Known) -> str:
     ended = datetime.fromtimestamp(run.ended_at or run.started_at, UTC)
     return (
         f"{run.identity.names}: already injected on {ended:%Y-%m-%d at %H:%M} UTC into "
-        f"{run.identity.event_definition_key} (run {run.run_id} in {known.directory}: "
+        f"{run.identity.event_definition_key} ({_run_of(known)}: "
         f"{counts.accepted:,} accepted, {counts.rejected:,} rejected, {counts.unknown:,} unknown); "
         f"{_retrying(run)}--again starts a new run"
     )

@@ -9,6 +9,7 @@
     samples.ndjson, report.html  what the run did from minute to minute; drawn by `report`
     live.json, orders.json       how a run that is going on is looked at and steered (live.py)
     previous/<run_id>/           the same files of an earlier run that was put aside
+    injected.db                  what all of those were of, by which it is known again (injected.py)
 
 Nothing is written outside the directory: where one of these names is a symbolic link, or anything
 else than a file, somebody planted it, and the directory is refused before it is touched.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import RunDirectoryError
@@ -30,7 +32,7 @@ from .witness import ENDING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ("PREVIOUS", "bring_back", "refuse_planted", "to_be_moved")
+__all__ = ("PREVIOUS", "bring_back", "clear", "refuse_planted", "to_be_moved")
 
 PREVIOUS = "previous"
 
@@ -51,7 +53,7 @@ OF_A_DAY = re.compile(
 WRITTEN = re.compile(
     "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME))
     + rf"|{OF_A_DAY.pattern}(?:\.new)?"
-    + r"|(?:journal|summary|live|orders|report)\..+"
+    + r"|(?:journal|summary|live|orders|report|injected)\..+"
 )
 """The names of files that are written here, SQLite's and drafts among them."""
 
@@ -93,6 +95,18 @@ def bring_back(directory: Path, run_id: str) -> None:
                 (aside / name).replace(directory / name)
 
         sync_directory(directory)
+
+
+def clear(directory: Path) -> None:
+    """Remove what we wrote there, the journal first; the directory too if nothing else is in it."""
+    with translated(directory):
+        names = sorted(path.name for path in directory.iterdir())
+        for name in sorted(names, key=lambda name: (name != FILE_NAME, name == LOCK_NAME)):
+            if WRITTEN.fullmatch(name):
+                (directory / name).unlink(missing_ok=True)
+
+        with suppress(OSError):  # not empty: what is there is not ours
+            directory.rmdir()
 
 
 def _days(directory: Path) -> list[str]:

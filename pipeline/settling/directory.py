@@ -20,17 +20,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..errors import AlreadyInjectedError, JournalInUseError, RunDirectoryError
 from ..mapping.workplace import EncoderPlace
-from .admission import Kind, Known, admit, admit_retry
+from .admission import Kind, admit, admit_retry
 from .contents import PREVIOUS, bring_back, refuse_planted, to_be_moved
+from .injected import Injected
+from .known import Known, look
 from .lock import locked
 from .mending import mend
 from .opening import Leftovers, Replay, begin, replay, resume
-from .rows import read_counts, read_run
-from .schema import bring_up_to_date, opened_to_read, opened_to_write, sync_directory, translated
+from .schema import opened_to_write, sync_directory, translated
 from .store import FILE_NAME, JournalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
     from ..intake.source import Fingerprint
@@ -60,7 +61,8 @@ class RunPolicy:
     keep_days: int = 31
     """For how many days a run on a queue keeps in its journal what each accepted contact was and
     each message that is done with, at the least. After that the result file of the day has the
-    contacts alone, and the journal their number."""
+    contacts alone, and the journal their number. For so long the runs of a watched folder stay in
+    `previous/`; their files are recognised for good."""
 
     def __post_init__(self) -> None:
         if isinstance(self.keep_days, bool) or self.keep_days not in DAYS:
@@ -130,7 +132,7 @@ class RunDirectory:
         Otherwise raises AlreadyInjectedError where this run is finished, here or put aside. Raises
         RunDirectoryError where another run is unfinished here, or the journal is not one.
         """
-        present = _look(self.path) if (self.path / FILE_NAME).exists() else None
+        present = look(self.path) if (self.path / FILE_NAME).exists() else None
         if again and retry is None:
             kind = Kind.NEW
         else:
@@ -169,7 +171,7 @@ class RunDirectory:
         if not (self.path / FILE_NAME).exists():
             raise RunDirectoryError(f"{self.path} holds no run yet: there is no {FILE_NAME} in it")
 
-        known = _look(self.path).run
+        known = look(self.path).run
         wanted = replace(known.identity, event_definition_key=event_definition_key, rest_host=host)
         if differences := known.identity.differences(wanted):
             raise RunDirectoryError(
@@ -192,7 +194,8 @@ class RunDirectory:
     ) -> Kind:
         if retry is None:
             try:
-                return admit(present, self._previous(), identity, begins_with=begins_with)
+                earlier = Injected(self.path).like(identity, begins_with)
+                return admit(present, earlier, identity, begins_with=begins_with)
             except AlreadyInjectedError as error:
                 here = present is not None and not present.differences(identity)
                 if here and (mended := mend(self.path, clock=self._clock)):
@@ -214,10 +217,12 @@ class RunDirectory:
         )
         return store, replay(store.connection)
 
-    def _previous(self) -> Iterator[Known]:
-        """The runs put aside here, the newest first."""
-        journals = sorted(self.path.glob(f"{PREVIOUS}/*/{FILE_NAME}"), reverse=True)
-        return (_look(journal.parent) for journal in journals)
+    def forget(self, *, before: float, most: int) -> int:
+        """Remove up to so many runs that were put aside and ended before then; returns how many.
+
+        What was injected with them is known as before. Blocks on files.
+        """
+        return Injected(self.path).remove(before=before, now=self._clock(), most=most)
 
     def _put_aside(self, run_id: str) -> Path:
         """Move the run's files to `previous/<run_id>/`, the journal last, as one plain file."""
@@ -243,13 +248,6 @@ class RunDirectory:
 
     def __repr__(self) -> str:
         return f"<RunDirectory {self.path}>"
-
-
-def _look(directory: Path) -> Known:
-    journal = directory / FILE_NAME
-    bring_up_to_date(journal)
-    with closing(opened_to_read(journal)) as connection, translated(journal):
-        return Known(directory=directory, run=read_run(connection), counts=read_counts(connection))
 
 
 def _fold_log(journal: Path) -> None:

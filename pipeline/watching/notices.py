@@ -33,6 +33,7 @@ from ..events import (
     RetryStarted,
     RunHalted,
     RunPutAside,
+    RunsRemoved,
     RunStarted,
     SourceChanged,
     TokenRenewed,
@@ -107,6 +108,11 @@ def _duplicates(event: DuplicatesDecided) -> str:
 def _compacted(event: JournalCompacted) -> str:
     noun = "contact" if event.contacts == 1 else "contacts"
     return f"{event.contacts:,} accepted {noun} left the journal: {event.file} alone has them now"
+
+
+def _removed(event: RunsRemoved) -> str:
+    runs = "1 run" if event.runs == 1 else f"{event.runs:,} runs"
+    return f"{runs} older than run.keep_days left previous/; their files are known as before"
 
 
 def _retry(event: RetryStarted) -> str:
@@ -192,6 +198,7 @@ _LINES: Final = dict(
             lambda event: f"a day is over, and its results lie in {', '.join(event.files)}",
         ),
         _line(JournalCompacted, Tone.NEWS, _compacted),
+        _line(RunsRemoved, Tone.NEWS, _removed),
         _line(ResultsMissed, Tone.WARNING, lambda event: event.detail),
         _line(DuplicatesDecided, Tone.NEWS, _duplicates),
         _line(

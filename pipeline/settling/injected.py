@@ -1,0 +1,211 @@
+"""Injected: what was injected from a run directory before, found without opening every journal.
+
+    injected.db      run       a row for each run that was put aside
+                     content   what each of its sources was, by which it is known again
+
+A run is in here once it lies in `previous/`: whoever asks reads those first that lie there and are
+not in here yet, or were not finished when they were read. So it does not matter when a process is
+killed, and where the file is gone it is made anew from the journals that are there.
+
+Where runs are removed after a while (a watched folder), this file alone knows them: a row of each
+stays for good, so that nothing is sent a second time. A run is removed in two steps:
+
+1. Its lock is taken, its journal is read once more, and its row says that it is removed. That is on
+   disk before anything else is done.
+2. The files that we wrote are removed, the journal first, then the directory, unless there is
+   something in it that is not ours.
+
+Killed in between, the next removal goes on with it. Whoever calls holds the run directory's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from ..errors import RunDirectoryError
+from .contents import PREVIOUS, clear
+from .known import look
+from .lock import locked
+from .noted import APPLICATION_ID, TABLES, fingerprint_of, note, noted
+from .schema import sync_directory, translated
+from .store import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ..intake.source import Fingerprint
+    from .identity import Identity
+    from .known import Known
+
+__all__ = ("INJECTED_NAME", "Injected")
+
+INJECTED_NAME: Final = "injected.db"
+
+_ANY: Final = 1 << 62
+"""Larger than any source."""
+
+
+class Injected:
+    """The runs that were put aside in a run directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._previous = directory / PREVIOUS
+        self._path = directory / INJECTED_NAME
+
+    def like(self, wanted: Identity, begins_with: Callable[[Fingerprint], bool]) -> list[Known]:
+        """The runs that have a source in common with `wanted`, or one of which is the beginning of
+        what is wanted; the newest first. Raises RunDirectoryError.
+        """
+        if not self._previous.is_dir() and not self._path.exists():
+            return []
+
+        with self._opened() as connection:
+            self._catch_up(connection)
+            places = _sharing(connection, wanted) | _begun(connection, wanted, begins_with)
+            return [self._known(connection, place) for place in sorted(places, reverse=True)]
+
+    def remove(self, *, before: float, now: float, most: int) -> int:
+        """Remove up to so many runs that ended before then; how many there were.
+
+        Only what is finished, or of which nothing was read: an unfinished one can be gone on with.
+        What is worked on is left for the next time.
+        """
+        if not self._previous.is_dir():
+            return 0
+
+        with self._opened() as connection:
+            there = self._catch_up(connection)
+            for place in sorted(there - _lying(connection)):
+                self._go_on(connection, place)
+
+            due = connection.execute(
+                "SELECT place FROM run WHERE removed_at IS NULL AND (finished OR untouched)"
+                " AND coalesce(ended_at, started_at) < ? ORDER BY started_at",
+                (before,),
+            ).fetchall()
+            removed = 0
+            for (place,) in due:
+                if place in there and removed < most:
+                    removed += self._removed(connection, place, before=before, now=now)
+
+        return removed
+
+    def _go_on(self, connection: sqlite3.Connection, place: str) -> None:
+        """Go on with a removal in which a process died."""
+        query = "SELECT 1 FROM run WHERE place = ? AND removed_at IS NOT NULL"
+        if connection.execute(query, (place,)).fetchone():
+            clear(self._previous / place)
+
+    def _removed(
+        self, connection: sqlite3.Connection, place: str, *, before: float, now: float
+    ) -> bool:
+        """Remove a run, unless somebody works on it, or has gone on with it."""
+        directory = self._previous / place
+        try:
+            with locked(directory):
+                if not (directory / FILE_NAME).exists():
+                    return False
+
+                known = look(directory)
+                run = known.run
+                over = (run.finished or known.untouched) and run.retrying is None
+                goes = over and (run.ended_at or run.started_at) < before
+                note(connection, place, known, removed_at=now if goes else None)
+                if goes:
+                    clear(directory)
+
+                return goes
+        except RunDirectoryError:
+            return False
+
+    def _catch_up(self, connection: sqlite3.Connection) -> set[str]:
+        """Read the journals that are not in here as they are; the names that lie there."""
+        there = self._names()
+        for place in sorted(there - _lying(connection)):
+            query = "SELECT removed_at FROM run WHERE place = ?"
+            (removed_at,) = connection.execute(query, (place,)).fetchone() or (None,)
+            if removed_at is None and (self._previous / place / FILE_NAME).exists():
+                note(connection, place, look(self._previous / place), removed_at=None)
+
+        return there
+
+    def _names(self) -> set[str]:
+        with suppress(FileNotFoundError), os.scandir(self._previous) as entries:
+            return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+
+        return set()
+
+    def _known(self, connection: sqlite3.Connection, place: str) -> Known:
+        """What its journal says; where that is gone, what was noted."""
+        directory = self._previous / place
+        if (directory / FILE_NAME).exists():
+            return look(directory)
+
+        return noted(connection, directory)
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The file, made where it is not there; raises RunDirectoryError."""
+        with translated(self._path):
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+                self._recognise(connection)
+                yield connection
+
+    def _recognise(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA synchronous = FULL")
+        (mark,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (mark, version, tables) == (0, 0, 0):
+            connection.executescript(f"BEGIN IMMEDIATE; {TABLES} COMMIT")
+            sync_directory(self._path.parent)
+        elif (mark, version) != (APPLICATION_ID, 1):
+            raise RunDirectoryError(
+                f"{self._path} is of another program, or of a later journey-pipeline: it was not "
+                "touched; update the program, or name another run.directory"
+            )
+
+
+def _lying(connection: sqlite3.Connection) -> set[str]:
+    """The finished runs that are known, and were not removed."""
+    rows = connection.execute("SELECT place FROM run WHERE removed_at IS NULL AND finished")
+    return {place for (place,) in rows}
+
+
+def _sharing(connection: sqlite3.Connection, wanted: Identity) -> set[str]:
+    places: set[str] = set()
+    for source in wanted.sources:
+        query = "SELECT place FROM content WHERE digest = ? AND size IS ?"
+        places |= {place for (place,) in connection.execute(query, (source.digest, source.size))}
+
+    return places
+
+
+def _begun(
+    connection: sqlite3.Connection, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
+) -> set[str]:
+    """The runs of which a source is the beginning of one that is wanted."""
+    sizes = [source.size for source in wanted.sources]
+    longest = _ANY if None in sizes else max(size or 0 for size in sizes)
+    rows = connection.execute(
+        "SELECT name, size, digest, reading, place FROM content JOIN run USING (place)"
+        " WHERE event_definition_key = ? AND rest_host = ? AND size > 0 AND size < ?",
+        (wanted.event_definition_key, wanted.rest_host, longest),
+    )
+    asked: dict[tuple[int, str], bool] = {}
+    places = set()
+    for *told, place in rows:
+        known = fingerprint_of(told)
+        content = (known.size or 0, known.digest)
+        if content not in asked:
+            asked[content] = begins_with(known)
+
+        if asked[content]:
+            places.add(place)
+
+    return places

@@ -1,0 +1,53 @@
+"""Known runs: what the journal in a directory says of a run, as far as admission asks for it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .rows import read_counts, read_run
+from .schema import bring_up_to_date, opened_to_read, translated
+from .store import FILE_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .identity import Identity
+    from .rows import Counts, RunRow
+
+__all__ = ("Known", "look")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A run as its journal in `directory` tells it.
+
+    `untouched`: nothing of its sources was read, and nothing sent. `removed_at`: when the journal
+    was removed; what is told is what was noted then (injected.py).
+    """
+
+    directory: Path
+    run: RunRow
+    counts: Counts
+    untouched: bool = False
+    removed_at: float | None = None
+
+    def differences(self, wanted: Identity) -> list[str]:
+        """What sets `wanted` apart from this run."""
+        return self.run.identity.differences(wanted)
+
+
+def look(directory: Path) -> Known:
+    """Read the journal in `directory`. No process may work on it. Raises RunDirectoryError."""
+    journal = directory / FILE_NAME
+    bring_up_to_date(journal)
+    with closing(opened_to_read(journal)) as connection, translated(journal):
+        counts = read_counts(connection)
+        dispatched = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone()
+        return Known(
+            directory=directory,
+            run=read_run(connection),
+            counts=counts,
+            untouched=not (counts.read or counts.settled or counts.batches or dispatched),
+        )

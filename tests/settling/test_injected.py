@@ -1,0 +1,207 @@
+"""Runs that were put aside: found by what they were of, removed when old, known for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
+from pipeline.settling.contents import PREVIOUS
+from pipeline.settling.directory import RunDirectory
+from pipeline.settling.injected import INJECTED_NAME
+from pipeline.settling.lock import locked
+from pipeline.settling.removal import EVERY_SECONDS, MOST, Removal
+from pipeline.settling.state import RunState
+from pipeline.settling.view import viewed
+from tests.fakes.runs import DAY, fingerprint, identity_of, read_away, settlement
+from tests.fakes.sealed import make_batch
+
+ROOT = Path(__file__).parents[2]
+A_DAY = 86_400.0
+
+
+def inject(path: Path, name: str, *, at: float = DAY, state: RunState = RunState.COMPLETED) -> None:
+    """A run of one contact of the source of that name."""
+    with RunDirectory(path, clock=lambda: at) as directory:
+        opened = directory.open(identity_of(fingerprint(name)), endpoint="events")
+        with opened.store.transaction():
+            batch = make_batch(1, [1], source=name)
+            opened.store.dispatched(batch, 1)
+            opened.store.settle([settlement(batch)], (), read_away(1, name))
+            opened.store.ended(state, exhausted=state is RunState.COMPLETED)
+
+
+def forget(path: Path, *, before: float, most: int = 25) -> int:
+    with RunDirectory(path, clock=lambda: before + 31 * A_DAY) as directory:
+        return directory.forget(before=before, most=most)
+
+
+def known(path: Path, name: str) -> bool:
+    """Whether a source is refused as injected already."""
+    try:
+        with RunDirectory(path, clock=lambda: DAY + 99 * A_DAY) as directory:
+            directory.open(identity_of(fingerprint(name)), endpoint="events")
+    except AlreadyInjectedError:
+        return True
+
+    return False
+
+
+def aside(path: Path) -> list[str]:
+    """What lies in previous/, by the names of its sources."""
+    found = []
+    for place in (path / PREVIOUS).iterdir():
+        with viewed(place) as view:
+            found.append(view.run().identity.names)
+
+    return sorted(found)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A directory with the runs of a, b and c, a day after each other, a and b put aside."""
+    for day, name in enumerate("abc"):
+        inject(tmp_path, name, at=DAY + day * A_DAY)
+
+    return tmp_path
+
+
+def test_known_without_opening_every_journal(path: Path) -> None:
+    """Who asks opens the journals of those alone that have something in common with what is asked
+    for: one that cannot be read any more is in nobody's way, but in that of its own source."""
+    assert known(path, "a")
+    for place in (path / PREVIOUS).iterdir():
+        with viewed(place) as view:
+            name = view.run().identity.names
+
+        if name == "a":
+            (place / "journal.db").write_bytes(b"no journal any more")
+
+    assert known(path, "b")
+    with pytest.raises(RunDirectoryError, match="no journal"):
+        known(path, "a")
+
+
+def test_made_anew(path: Path) -> None:
+    """Where the file is gone it is made anew from the journals; one that is another program's is
+    not touched."""
+    assert known(path, "a")
+    (path / INJECTED_NAME).unlink()
+    assert known(path, "a")
+    assert (path / INJECTED_NAME).stat().st_mode & 0o777 == 0o600
+    (path / INJECTED_NAME).write_bytes(b"somebody else's" * 100)
+    with pytest.raises(RunDirectoryError, match=INJECTED_NAME):
+        known(path, "a")
+
+
+def test_what_is_old_is_removed_and_known(path: Path) -> None:
+    """Older than is kept, it is removed; its source is refused for ever, and so is one that begins
+    with it, with the date and the counts of then."""
+    assert forget(path, before=DAY + 1) == 1
+    assert aside(path) == ["b"]
+    assert known(path, "a")
+    with (
+        RunDirectory(path) as directory,
+        pytest.raises(AlreadyInjectedError, match=r"injected on 2026-11-23 .*, removed on "),
+    ):
+        directory.open(identity_of(fingerprint("a")), endpoint="events")
+
+    grown = identity_of(fingerprint("a", size=1_000, digest="of more"))
+    with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="a has grown"):
+        directory.open(grown, endpoint="events", begins_with=lambda each: each.name == "a")
+
+    among = identity_of(fingerprint("a"), fingerprint("new"))
+    with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="among other"):
+        directory.open(among, endpoint="events")
+
+    other_journey = identity_of(fingerprint("a"), journey="APIEvent-2")
+    with RunDirectory(path) as directory:
+        directory.open(other_journey, endpoint="events")
+
+
+def test_what_is_not_removed(tmp_path: Path) -> None:
+    """A run that was left unfinished, one that somebody works on, and what is not ours."""
+    inject(tmp_path, "unfinished", state=RunState.HALTED)
+    with RunDirectory(tmp_path) as directory:
+        directory.open(identity_of(fingerprint("a")), endpoint="events", again=True)
+
+    with RunDirectory(tmp_path) as directory:
+        directory.open(identity_of(fingerprint("b")), endpoint="events")
+
+    inject(tmp_path, "b")
+    inject(tmp_path, "c")
+    assert aside(tmp_path) == ["a", "b", "unfinished"]
+    worked_on = next(
+        place for place in (tmp_path / PREVIOUS).iterdir() if viewed_name(place) == "b"
+    )
+    (worked_on / "mine.csv").touch()
+    with locked(worked_on):
+        assert forget(tmp_path, before=2 * DAY) == 1  # a, of which nothing was read
+
+    assert aside(tmp_path) == ["b", "unfinished"]
+    assert forget(tmp_path, before=2 * DAY) == 1
+    assert [each.name for each in worked_on.iterdir()] == ["mine.csv"]
+    assert forget(tmp_path, before=2 * DAY) == 0
+    assert known(tmp_path, "b")
+    assert not known(tmp_path, "a")
+
+
+def viewed_name(place: Path) -> str:
+    with viewed(place) as view:
+        return view.run().identity.names
+
+
+def test_killed_at_every_step(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whenever a removal is killed: what was injected is known, and the next
+    removal ends it."""
+    directory = tmp_path_factory.mktemp("killed")
+    path.rename(directory / "whole")
+    before = DAY + 1.5 * A_DAY
+    command = [sys.executable, "-m", "tests.fakes.removing", str(directory), str(before)]
+    assert subprocess.run(command, cwd=ROOT, timeout=120, check=False).returncode == 0
+
+    copies = [each for each in directory.iterdir() if each.name != "whole"]
+    states = set()
+    for copy in copies:
+        states.add(sum(len(list(each.iterdir())) for each in (copy / PREVIOUS).iterdir()))
+        assert all(known(copy, name) for name in "abc"), copy.name
+        forget(copy, before=before)
+        assert list((copy / PREVIOUS).iterdir()) == [], copy.name
+        assert all(known(copy, name) for name in "abc"), copy.name
+
+    assert len(copies) > 50
+    assert len(states) > 5, "it was killed among the files as well"
+
+
+def test_some_at_a_time(tmp_path: Path) -> None:
+    """Once an hour, by the clock that is told, and on until nothing is left; a clock that was set
+    back is believed."""
+    for number in range(MOST + 3):
+        inject(tmp_path, str(number), at=DAY + number)
+
+    now = DAY + 10 * A_DAY
+    removal = Removal(tmp_path, keep_seconds=A_DAY, clock=lambda: now)
+    assert [removal.once() for _ in range(3)] == [MOST, 2, 0]
+    inject(tmp_path, "one more", at=DAY)
+    now += EVERY_SECONDS - 1
+    assert removal.once() == 0
+    now += 1
+    assert removal.once() == 1
+    inject(tmp_path, "another", at=DAY)
+    now -= 5 * A_DAY
+    assert removal.once() == 1
+    assert list((tmp_path / PREVIOUS).iterdir()) == []
+
+
+def test_somebody_works_there(path: Path) -> None:
+    """A directory that is in use, or is none yet, is left alone until later."""
+    removal = Removal(path, keep_seconds=0.0, clock=lambda: DAY + 99 * A_DAY)
+    with locked(path):
+        assert removal.once() == 0
+
+    nowhere = Removal(path / "none", keep_seconds=0.0)
+    assert nowhere.once() == 0
+    assert not (path / "none").exists()
