@@ -174,18 +174,13 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     Example:
       journey-pipeline status journey.toml
     """
-    from .settling.live import live_of
-    from .settling.view import viewed
-    from .watching.standing import print_standing, standing
+    from .watching.standing import print_standing, standing_of
 
-    directory = Path(load(config).run.directory)
-    with viewed(directory) as view:
-        live = live_of(directory)
-        found = standing(view, live)
-        if json:
-            terminal.tell(orjson.dumps(found))
-        else:
-            print_standing(found, Console(), live=live, config=str(config))
+    found, live = standing_of(Path(load(config).run.directory))
+    if json:
+        terminal.tell(orjson.dumps(found))
+    else:
+        print_standing(found, Console(), live=live, config=str(config))
 
 
 @app.command()

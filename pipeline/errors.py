@@ -8,7 +8,7 @@
     │   ├── AlreadyInjectedError    the run is finished: `--again` starts a new one
     │   │   └── InjectedInPartError some of what is in the source was injected by another run
     │   └── RunDirectoryError       the run directory is busy, foreign or not writable
-    │       └── JournalInUseError   somebody reads the journal that must be put aside: it passes
+    │       └── JournalInUseError   somebody works on it, or reads what must be put aside: it passes
     ├── HaltError           exit 3  Marketing Cloud will refuse everything: mend, then `run` goes on
     │   ├── CredentialsError        client id, secret or token refused
     │   ├── PermissionDeniedError   403: the package lacks a permission
@@ -90,7 +90,8 @@ class RunDirectoryError(UsageError):
 
 
 class JournalInUseError(RunDirectoryError):
-    """A run cannot be put aside while somebody reads its journal; the same again will do."""
+    """Somebody works on the run, or reads the journal that is to be put aside; the same again will
+    do."""
 
 
 class HaltError(JourneyError):

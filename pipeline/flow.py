@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from anyio import (
@@ -100,7 +101,7 @@ async def accompanied(
     emitter: Emitter,
     companions: Iterable[Companion],
 ) -> Result:
-    """Do `work` while signals are heeded and companions are there."""
+    """Do `work` while signals are heeded, companions are there, and its runs are steered."""
     stop, sight = Stop(emit=emitter.emit), Sight()
     with ungrouped(BrokenResourceError):
         async with create_task_group() as beside:
@@ -109,6 +110,8 @@ async def accompanied(
             for companion in companions:
                 await beside.start(companion, sight)
 
+            steering = partial(steer, Path(config.run.directory), sight=sight, stop=stop)
+            beside.start_soon(partial(steering, emit=emitter.emit))
             result = await work(stop, sight)
             beside.cancel_scope.cancel()
 
@@ -142,7 +145,7 @@ async def run_leg(
         journal = await stack.enter_async_context(Journal(opened.store, tally=tally))
         announce(opened, directory=config.run.directory, emit=emitter.emit)
 
-        # 2. The work; beside it whoever watches or steers. A second signal leaves the whole of it.
+        # 2. The work; beside it whoever watches. A second signal leaves the whole of it.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
         sight.open(directory.path, wiring.pace)
         sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
@@ -151,8 +154,6 @@ async def run_leg(
         )
         with stop.whole():
             async with create_task_group() as beside:
-                steering = partial(steer, wiring.pace, directory.path, sight=sight, stop=stop)
-                beside.start_soon(partial(steering, emit=emitter.emit))
                 if watch is not None:
                     beside.start_soon(watch)
 

@@ -10,7 +10,7 @@ from .company import company_of
 from .emitter import Emitter
 from .errors import InterruptedRunError, JourneyError, UsageError
 from .flow import run
-from .watched import watch_over
+from .folder import watch_over
 from .watching.logs import logging_to
 from .watching.progress import draw
 from .watching.records import Records, log_error, log_event, log_summary, recording_to

@@ -1,5 +1,8 @@
 """Steering: a task beside the run obeys `pace`, `pause` and `resume`, and tells how it stands.
 
+It lives as long as the process. Where a folder is watched that is beside all its runs and between
+them: what is ordered then holds for the file that comes next.
+
 It also sees to it that nobody waits at the end for what will not come: where a run is drained while
 somebody has paused it, or outside its window, what it has taken and not sent is given up.
 """
@@ -22,13 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .events import Emit
-    from .sending.pace import Pace
     from .stop import Stop
     from .watching.sight import Sight
 
 __all__ = ("steer",)
 
 LOOK_SECONDS: Final = 0.25
+BEGINNING_SECONDS: Final = 0.05
 LOOKS_A_TELLING: Final = 4
 """Where nothing has changed it is told how the run stands once a second."""
 
@@ -36,13 +39,14 @@ ENDLESS: Final = frozenset({Limit.PAUSED, Limit.WINDOW})
 """What no drain waits for: it ends when somebody says so, or hours from now."""
 
 
-async def steer(pace: Pace, directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> None:
-    """Obey orders and tell how the pace stands, until cancelled.
+async def steer(directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> None:
+    """Obey orders and tell how the pace in sight stands, until cancelled.
 
     What is ordered is asked of the process, for the runs that follow this one too.
     """
     files = LiveFiles(directory)
     limit: Limit | None = None
+    waiting = False
     looks = 0
     try:
         while True:
@@ -53,14 +57,20 @@ async def steer(pace: Pace, directory: Path, *, sight: Sight, stop: Stop, emit: 
             if order is not None:
                 _obey(order, sight)
 
-            standing = pace.standing()
+            if sight.pace is None:  # nothing is begun
+                await anyio.sleep(BEGINNING_SECONDS)
+                continue
+
+            standing = sight.pace.standing()
             changed = standing.limit is not limit
             if changed:
                 limit = standing.limit
                 emit(LimitChanged(limit=limit.value, since=standing.since))
 
+            changed = changed or sight.waiting is not waiting
+            waiting = sight.waiting
             if changed or order is not None or looks % LOOKS_A_TELLING == 0:
-                await to_thread.run_sync(partial(files.tell, standing))
+                await to_thread.run_sync(partial(files.tell, standing, waiting=waiting))
 
             looks += 1
             await anyio.sleep(LOOK_SECONDS)

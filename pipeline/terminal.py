@@ -155,7 +155,7 @@ def agreed(path: Path, outcome: str, *, yes: bool) -> bool:
 def steer(path: Path, asked: dict[str, Any]) -> None:
     """Ask something of the run that is going on, if anything, and print how it stands then."""
     from .settling.live import command, live_of
-    from .watching.standing import pace_lines
+    from .watching.standing import pace_lines, waiting_line
 
     for name, value in asked.items():
         if not 0 < value < math.inf and not isinstance(value, bool):
@@ -167,7 +167,8 @@ def steer(path: Path, asked: dict[str, Any]) -> None:
         raise UsageError(f"no run is going on in {directory}: there is no pace")
 
     console = Console(highlight=False)
-    for line in pace_lines(live.standing, config=str(path)):
+    lines = pace_lines(live.standing, config=str(path))
+    for line in [waiting_line(live), *lines] if live.waiting else lines:
         console.print(Text(line), soft_wrap=True)
 
     if asked.get("max_in_flight", 0) > (most := live.standing.most_in_flight):

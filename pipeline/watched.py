@@ -42,58 +42,25 @@ from .events import (
     RunsRemoved,
     WatchHeldUp,
 )
-from .flow import accompanied, run_leg
 from .intake.inbox import Inbox, Place
 from .intake.locate import shown
-from .legs import RunOptions
-from .sending.clock import Clock
 from .settling.removal import Removal
 from .settling.store import FILE_NAME
 from .settling.view import viewed
-from .sharing import open_account
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from .config import Config
     from .events import Emit, Event
     from .legs import Ended
     from .stop import Stop
-    from .watching.sight import Companion, Sight
 
     Leg = Callable[[Config, Emitter, Stop], Awaitable[Ended]]
 
-__all__ = ("watch_over",)
+__all__ = ("Watched",)
 
 LOOK_SECONDS: Final = 0.5
-
-
-async def watch_over(
-    config: Config, *, emitter: Emitter, companions: Iterable[Companion] = ()
-) -> Ended | None:
-    """Run each file that comes into the config's folder, until a signal comes or one of them halts.
-
-    Returns how the last one ended; None where there was none. Raises as `flow.run` does.
-    """
-
-    async def work(stop: Stop, sight: Sight) -> Ended | None:
-        async def leg(config: Config, emitter: Emitter, stop: Stop) -> Ended:
-            return await run_leg(config, RunOptions(), emitter=emitter, stop=stop, sight=sight)
-
-        if config.worker.listen is not None:
-            with stop.scope():
-                await _prove_token(config, emit=emitter.emit)
-
-        return await Watched(config, leg, stop=stop, emit=emitter.emit).run()
-
-    return await accompanied(work, config, emitter=emitter, companions=companions)
-
-
-async def _prove_token(config: Config, *, emit: Emit) -> None:
-    """Know before there is work that a token is to be had. Raises HaltError where none is."""
-    clock = Clock()
-    async with open_account(config, clock=clock, emit=emit) as (_, keeper):
-        await keeper.token()
 
 
 class Watched:

@@ -207,9 +207,9 @@ async def test_what_is_asked_holds_for_the_runs_that_follow(tmp_path: Path) -> N
     async def order(asked: dict[str, Any]) -> None:
         """Steer a run, and end it."""
         async with create_task_group() as beside:
-            pace = begun_anew()
+            begun_anew()
             beside.start_soon(
-                partial(steering, pace, tmp_path, sight=sight, stop=stop, emit=events.append)
+                partial(steering, tmp_path, sight=sight, stop=stop, emit=events.append)
             )
             await to_thread.run_sync(_given, tmp_path, asked)
             beside.cancel_scope.cancel()

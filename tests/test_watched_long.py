@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.settling.lock import locked
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.program import Program, eventually
 
@@ -98,3 +99,78 @@ def test_old_runs_leave_and_their_files_are_known(
     assert "has grown since it was injected" in ran.stderr
     assert simulator.summary()["contacts"]["taken"] == 10 * files
     assert simulator.contacts(taken="2+") == []
+
+
+def test_steered_between_two_files(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """A worker that waits tells so, before its first file and after it; one that is paused then is
+    paused when the next file comes, and sends it once it may go on; what is asked of its pace
+    holds."""
+    running = program.start("run", "watch.toml")
+    live = program.directory / "run" / "live.json"
+    eventually(live.exists)
+    shown = program("status", "watch.toml")
+    assert (shown.code, shown.stderr) == (0, "")
+    assert f"the worker (process {running.pid}) waits for files" in shown.stdout
+    found = program("status", "watch.toml", "--json").json
+    assert (found["live"]["waiting"], found["live"]["limit"]) == (True, "source")
+
+    paused = program("pause", "watch.toml")
+    assert "limit: paused, since " in paused.stdout
+    assert "waits for files" in paused.stdout
+    write_contacts(inbox / "a.csv", range(1, 201))
+    eventually(lambda: not program("status", "watch.toml", "--json").json["live"]["waiting"])
+    slower = program("pace", "watch.toml", "--requests-per-second", "50")
+    assert "limit: paused" in slower.stdout
+    assert simulator.summary()["contacts"]["taken"] == 0
+    assert names(inbox) == ["a.csv"]
+
+    resumed = program("resume", "watch.toml")
+    assert (resumed.code, "limit: paused" in resumed.stdout) == (0, False)
+    eventually(lambda: names(inbox / "done") == ["a.csv"])
+    eventually(lambda: program("status", "watch.toml", "--json").json["live"]["waiting"])
+    shown = program("status", "watch.toml")
+    assert "waits for files" in shown.stdout
+    assert program("status", "watch.toml", "--json").json["accepted"] == 200
+    assert "pace: 50 requests a second" in program("pace", "watch.toml").stdout
+
+    program("pause", "watch.toml")
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert ran.code == 0
+    assert ran.stderr.count("nothing is sent until `resume`") >= 2
+    assert not live.exists()
+    gone = program("pause", "watch.toml")
+    assert (gone.code, "no run is going on" in gone.stderr) == (2, True)
+
+
+def test_others_between_two_files(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """While it waits, the last file's run can be verified, and the next file waits for that; no
+    second worker gets into its run directory, whatever folder it watches."""
+    running = program.start("run", "watch.toml")
+    write_contacts(inbox / "a.csv", range(1, 11))
+    eventually((inbox / "done" / "a.csv").exists)
+    eventually(lambda: program("status", "watch.toml", "--json").json["live"]["waiting"])
+    assert program("verify", "watch.toml").code in {0, 1}
+
+    with locked(program.directory / "run"):
+        write_contacts(inbox / "b.csv", range(11, 21))
+        eventually(lambda: "is in use by process" in running.said())
+        assert running.alive()
+
+    eventually((inbox / "done" / "b.csv").exists)
+    (program.directory / "other").mkdir()
+    with Program(
+        program.directory,
+        JOURNEY_SOURCE__WATCH="true",
+        JOURNEY_SOURCE__URL="other",
+    ) as other:
+        refused = other("run", "watch.toml")
+        assert (refused.code, "in use by process" in refused.stderr) == (2, True)
+
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 0
+    assert simulator.summary()["contacts"]["taken"] == 20

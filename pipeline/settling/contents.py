@@ -1,6 +1,6 @@
 """What lies in a run directory.
 
-    run.lock                     who works here (lock.py)
+    run.lock, watch.lock         who works here (lock.py)
     journal.db                   the truth (journal.py), with SQLite's -wal and -shm beside it
     journal.db-count             how much the journal must hold at least (witness.py)
     accepted.ndjson …            derived from it (results.py)
@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import RunDirectoryError
-from .lock import LOCK_NAME
+from .lock import LOCK_NAME, WATCH_LOCK_NAME
 from .results import NAMES
 from .schema import sync_directory, translated
 from .store import FILE_NAME
@@ -51,7 +51,7 @@ OF_A_DAY = re.compile(
 )
 
 WRITTEN = re.compile(
-    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME))
+    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME, WATCH_LOCK_NAME))
     + rf"|{OF_A_DAY.pattern}(?:\.new)?"
     + r"|(?:journal|summary|live|orders|report|injected)\..+"
 )

@@ -101,12 +101,15 @@ class RunDirectory:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        self.prepare()
+        self._stack.enter_context(locked(self.path))
+        return self
+
+    def prepare(self) -> None:
+        """Make it, if it is not there, and see that it is as it should be."""
         with translated(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             refuse_planted(self.path)
-
-        self._stack.enter_context(locked(self.path))
-        return self
 
     def __exit__(
         self,

@@ -4,6 +4,8 @@
                    its session, how it stands, and the number of the last order it has obeyed
     orders.json    written by whoever asks something of it: session, number, and what is asked
 
+A worker that watches a folder tells and obeys between two files as well: it is `waiting` then.
+
 Both are replaced as a whole, mode 0600, so a reader never sees half of one; neither is synced to
 the disk, for neither means anything once the process is gone. A session is one process's work on a
 run: orders for another one are not obeyed, so none outlives the process it was meant for. Who
@@ -13,7 +15,7 @@ What is no plain file of a reasonable size is not read, and what cannot be under
 
 A line of live.json, here in several:
 
-    {"process": 4711, "session": "9f86d081884c7d65", "obeyed": 2,
+    {"process": 4711, "session": "9f86d081884c7d65", "obeyed": 2, "waiting": false,
      "limit": "rate", "since": "2026-11-23T16:43:12.345Z", "until": null,
      "in_flight": 3, "max_in_flight": 16, "most_in_flight": 16,
      "requests_per_second": 5.0, "asked_per_second": 5.0, "contacts_per_hour": null}
@@ -35,7 +37,7 @@ import orjson
 
 from ..errors import RunDirectoryError
 from ..sending.limits import Limit, Standing
-from .lock import holder
+from .lock import WATCH_LOCK_NAME, holder
 from .summary import iso
 from .whole import write_whole
 
@@ -57,12 +59,16 @@ _MOST_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """What a run that is going on tells of itself."""
+    """What a run that is going on tells of itself.
+
+    `waiting`: it is a worker that waits for the next file, and no run is going on.
+    """
 
     process: int
     session: str
     obeyed: int
     standing: Standing
+    waiting: bool = False
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Self | None:
@@ -73,13 +79,14 @@ class Live:
                 session=str(found["session"]),
                 obeyed=int(found["obeyed"]),
                 standing=_standing(found),
+                waiting=found.get("waiting") is True,
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     def told(self) -> dict[str, Any]:
         """The process and how it stands, as JSON has it."""
-        return {"process": self.process, **_told(self.standing)}
+        return {"process": self.process, "waiting": self.waiting, **_told(self.standing)}
 
 
 class LiveFiles:
@@ -103,11 +110,12 @@ class LiveFiles:
         self._obeyed = number
         return order
 
-    def tell(self, standing: Standing) -> None:
+    def tell(self, standing: Standing, *, waiting: bool = False) -> None:
         """Write how the run stands."""
         who = {"process": os.getpid(), "session": self._session, "obeyed": self._obeyed}
+        told = {**who, "waiting": waiting, **_told(standing)}
         with suppress(OSError):
-            write_whole(self._directory / LIVE_NAME, orjson.dumps({**who, **_told(standing)}))
+            write_whole(self._directory / LIVE_NAME, orjson.dumps(told))
 
     def close(self) -> None:
         """The run has ended: what was told and asked of it means nothing any more."""
@@ -120,7 +128,7 @@ def live_of(directory: Path) -> Live | None:
     """What the run that works in `directory` tells of itself; None where none does."""
     path = directory / LIVE_NAME
     live = Live.of(_read(path))
-    if live is None or live.process != holder(directory):
+    if live is None or live.process not in {holder(directory), holder(directory, WATCH_LOCK_NAME)}:
         return None
 
     try:

@@ -3,6 +3,9 @@
 `run.lock` holds the process id of whoever has it, as text and a newline. What locks is `flock`,
 which ends with the process however it ends; the number in it only tells a person whom to look
 for. Readers take no lock.
+
+Who watches a folder holds `watch.lock` as long as it lives, and `run.lock` while it sends a file:
+in between others may work on the run of the last one.
 """
 
 from __future__ import annotations
@@ -12,22 +15,23 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import RunDirectoryError
+from ..errors import JournalInUseError
 from .schema import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ("LOCK_NAME", "holder", "locked")
+__all__ = ("LOCK_NAME", "WATCH_LOCK_NAME", "holder", "locked")
 
 LOCK_NAME = "run.lock"
+WATCH_LOCK_NAME = "watch.lock"
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock; raises RunDirectoryError, naming the process that has it."""
-    path = directory / LOCK_NAME
+def locked(directory: Path, name: str = LOCK_NAME) -> Iterator[None]:
+    """Hold the directory's lock; raises JournalInUseError, naming the process that has it."""
+    path = directory / name
     with translated(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
@@ -41,9 +45,9 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def holder(directory: Path) -> int | None:
+def holder(directory: Path, name: str = LOCK_NAME) -> int | None:
     """The process that works in the directory, as far as its number tells; takes no lock."""
-    process = _written(directory / LOCK_NAME)
+    process = _written(directory / name)
     if process is None:
         return None
 
@@ -63,7 +67,7 @@ def _take(descriptor: int, path: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             process = _written(path)
-            raise RunDirectoryError(
+            raise JournalInUseError(
                 f"{path.parent} is in use by process {process or 'unknown'}: let it end or stop "
                 "it, or name another run.directory"
             ) from error

@@ -25,6 +25,9 @@ class Sight:
     pace: Pace | None = None
     """How fast it may go, and what limits it."""
 
+    idle: Pace | None = None
+    """The pace that is asked for while a worker waits for the next file: nothing goes by it."""
+
     asked: dict[str, Any] = field(default_factory=dict)
     """What was asked of the pace since the process began, for the runs that follow."""
 
@@ -37,6 +40,18 @@ class Sight:
         self.runs += 1
         if self.asked:
             pace.set(**self.asked)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is a worker that waits for the next file."""
+        return self.pace is not None and self.pace is self.idle
+
+    def rest(self) -> None:
+        """No run goes on until the next one begins: what is asked is asked for that."""
+        if self.idle is not None:
+            self.idle.set(**{"paused": False, **self.asked})
+
+        self.pace = self.idle
 
     def ask(self, **asked: Any) -> None:
         """Ask this of the pace of this run, and of those that follow; None: as it is."""

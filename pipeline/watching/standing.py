@@ -8,17 +8,36 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from ..sending.limits import Limit
+from ..settling.live import live_of
+from ..settling.store import FILE_NAME
 from ..settling.summary import iso
+from ..settling.view import viewed
 from .summary import counted, print_summary
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from ..sending.limits import Standing
     from ..settling.live import Live
     from ..settling.view import JournalView
 
-__all__ = ("pace_lines", "print_standing", "standing")
+__all__ = ("pace_lines", "print_standing", "standing", "standing_of", "waiting_line")
+
+
+def standing_of(directory: Path) -> tuple[dict[str, Any], Live | None]:
+    """How the run in `directory` stands, and who works there; raises RunDirectoryError.
+
+    Of a worker that waits for its first file there is `live` alone.
+    """
+    live = live_of(directory)
+    if live is not None and live.waiting and not (directory / FILE_NAME).exists():
+        return {"live": live.told()}, live
+
+    with viewed(directory) as view:
+        live = live_of(directory)
+        return standing(view, live), live
 
 
 def standing(view: JournalView, live: Live | None) -> dict[str, Any]:
@@ -70,6 +89,11 @@ def pace_lines(standing: Standing, *, config: str) -> list[str]:
     return lines
 
 
+def waiting_line(live: Live) -> str:
+    """What a worker does between two files."""
+    return f"the worker (process {live.process}) waits for files"
+
+
 def _most(asked: float | None) -> str:
     return "any number is asked" if asked is None else f"{_number(asked)} are asked"
 
@@ -81,9 +105,11 @@ def _number(number: float) -> str:
 def print_standing(
     found: dict[str, Any], console: Console, *, live: Live | None, config: str
 ) -> None:
-    """Print what `standing` found."""
-    print_summary(console, found, config=config)
-    unsettled = found["unsettled"]
+    """Print what `standing_of` found."""
+    if "state" in found:
+        print_summary(console, found, config=config)
+
+    unsettled = found.get("unsettled")
     if unsettled:
         contacts = sum(batch["contacts"] for batch in unsettled)
         batches = counted(len(unsettled), "batch", plural="batches")
@@ -91,13 +117,16 @@ def print_standing(
         _line(console, f"  {fate}: {batches} of {counted(contacts, 'contact')}")
 
     if live is not None:
+        if live.waiting:
+            _line(console, f"  {waiting_line(live)}")
+
         for line in pace_lines(live.standing, config=config):
             _line(console, f"  {line}")
 
     for missed in found.get("left_out", ()):
         _line(console, f"  {missed}")
 
-    if (error := found["last_error"]) is not None:
+    if (error := found.get("last_error")) is not None:
         _line(console, f"  last trouble, {error['at']}: {error['detail']} ({error['reason']})")
 
 
