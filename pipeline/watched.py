@@ -8,7 +8,8 @@ A finished run is put aside in the run directory by the one that follows. The jo
 that a file is done; that it is moved is for people. So it does not matter when a process is killed:
 a file that lies there although its run is finished is moved, and nothing of it is sent. One that
 was replaced or has grown while its run went on stays, and is taken anew: what is new in it is sent,
-or refused, as if it had come later.
+or refused, as if it had come later. So is one that was replaced before it was opened: its run is
+begun, and as nothing of it was read or sent, it is put aside.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from .events import (
     ReadingEnded,
     ReadingStarted,
     RunEnded,
+    RunHalted,
     RunsRemoved,
     WatchHeldUp,
 )
@@ -79,6 +81,8 @@ class Watched:
         self._removal = Removal(
             Path(config.run.directory), keep_seconds=config.run.keep_days * 86_400.0
         )
+        self._opened = False  # something of the file at hand was read
+        self._halted: RunHalted | None = None  # by what its run was before that
         self._told: int | None = None  # how many files lay there
         self._held_up: set[type[Exception]] = set()  # what has been told of and not passed yet
 
@@ -188,15 +192,31 @@ class Watched:
         config = self._config.model_copy(update={"source": source})
         emitter = Emitter()
         emitter.subscribe(self._pass_on)
+        self._opened, self._halted = False, None
         try:
             ended = await self._leg(config, emitter, self._stop.inner(emit=emitter.emit))
         except InterruptedRunError:
             return None
 
+        if isinstance(ended.error, SourceError) and await to_thread.run_sync(self._replaced, path):
+            self._halted = None
+            return None
+
+        self._tell_halted()
         if ended.completed:
             await self._settle(path, ended)
 
         return ended
+
+    def _replaced(self, path: Path) -> bool:
+        """Whether something else lies there now, and nothing of what lay there was read or sent."""
+        with viewed(Path(self._config.run.directory)) as view:
+            return view.untouched() and self._inbox.changed(path)
+
+    def _tell_halted(self) -> None:
+        if self._halted is not None:
+            self._emit(self._halted)
+            self._halted = None
 
     async def _settle(self, path: Path, ended: Ended | None) -> None:
         place = await to_thread.run_sync(self._inbox.put, path, Place.DONE)
@@ -232,9 +252,8 @@ class Watched:
 
         with viewed(directory) as view:
             run = view.run()
-
-        if run.finished:
-            return None
+            if run.finished or view.untouched():
+                return None
 
         name = run.identity.sources[0].name.partition("/")[0]
         path = self._inbox.find(name)
@@ -251,7 +270,10 @@ class Watched:
         match event:
             case ReadingStarted() | ReadingEnded() | RunEnded():
                 return
+            case RunHalted() if not self._opened:
+                self._halted = event  # told at its end, unless it is another file by then
             case ChunkRead():
+                self._opened = True
                 self._emit(replace(event, share=None))  # more files come
             case _:
                 self._emit(event)

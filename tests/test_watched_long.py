@@ -174,3 +174,33 @@ def test_others_between_two_files(
     running.signal(signal.SIGTERM)
     assert running.ended().code == 0
     assert simulator.summary()["contacts"]["taken"] == 20
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["going on", "killed"])
+def test_replaced_before_it_was_opened(
+    program: Program, simulator: SimulatorProcess, inbox: Path, *, killed: bool
+) -> None:
+    """A file whose run was begun, and that was replaced before anything of it was read or sent, is
+    taken as the file it is now, by this process or the next; nobody of the other is sent."""
+    simulator.set_faults("slow:seconds=2,on=token")
+    write_contacts(inbox / "a.csv", range(1, 201))
+    other = write_contacts(program.directory / "other.csv", range(1001, 1101))
+    run = program.directory / "run"
+    running = program.start("run", "watch.toml")
+    eventually((run / "journal.db").exists)
+    other.rename(inbox / "a.csv")
+    if killed:
+        running.signal(signal.SIGKILL)
+        running.ended()
+        running = program.start("run", "watch.toml")
+
+    eventually((inbox / "done" / "a.csv").exists)
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, "halted" in ran.stderr) == (0, False)
+    assert "a.csv is settled and lies in inbox/done/a.csv now: 100 accepted" in ran.stderr
+    assert "the run that was here before lies in " in ran.stderr
+    taken = {line["contact_key"] for line in simulator.contacts(taken="1+")}
+    assert len(taken) == 100
+    assert "C00001" not in taken
+    assert simulator.contacts(taken="2+") == []

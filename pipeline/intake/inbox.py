@@ -164,6 +164,11 @@ class Inbox:
         self._seen[name] = _Seen(_Looks.of(path.lstat()), math.inf)
         return path
 
+    def changed(self, path: Path) -> bool:
+        """Whether something else lies there, or nothing, than `complete` or `find` gave."""
+        seen = self._seen.get(path.name)
+        return seen is None or seen.looks != _looks(path)
+
     def put(self, path: Path, place: Place) -> Path | None:
         """Move what `complete` or `find` gave, without its mark; returns where it lies now.
 

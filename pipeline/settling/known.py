@@ -11,12 +11,13 @@ from .schema import bring_up_to_date, opened_to_read, translated
 from .store import FILE_NAME
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
     from .identity import Identity
     from .rows import Counts, RunRow
 
-__all__ = ("Known", "look")
+__all__ = ("Known", "look", "nothing_begun")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +45,15 @@ def look(directory: Path) -> Known:
     bring_up_to_date(journal)
     with closing(opened_to_read(journal)) as connection, translated(journal):
         counts = read_counts(connection)
-        dispatched = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone()
         return Known(
             directory=directory,
             run=read_run(connection),
             counts=counts,
-            untouched=not (counts.read or counts.settled or counts.batches or dispatched),
+            untouched=nothing_begun(connection, counts),
         )
+
+
+def nothing_begun(connection: sqlite3.Connection, counts: Counts) -> bool:
+    """Whether nothing of the run's sources was read, and no batch dispatched."""
+    dispatched = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone()
+    return not (counts.read or counts.settled or counts.batches or dispatched)

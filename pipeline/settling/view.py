@@ -16,6 +16,7 @@ import orjson
 from ..errors import RunDirectoryError, UsageError
 from .accepted import accepted_batches, left_out
 from .doubles import read_doubles
+from .known import nothing_begun
 from .lock import holder
 from .rows import (
     contact_rows,
@@ -112,6 +113,11 @@ class JournalView:
             return replace(run, state=RunState.INTERRUPTED)
 
         return run
+
+    def untouched(self) -> bool:
+        """Whether nothing of the run's sources was read, and nothing sent."""
+        with translated(self._path):
+            return nothing_begun(self._connection, read_counts(self._connection))
 
     def summary(self) -> Summary:
         """The run in numbers."""

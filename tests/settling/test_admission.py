@@ -47,6 +47,16 @@ def test_unfinished_goes_on(state: RunState) -> None:
     assert admit(unfinished(state), [FINISHED], identity_of()) is Kind.CONTINUED
 
 
+@pytest.mark.parametrize("state", [RunState.HALTED, RunState.RUNNING])
+def test_of_which_nothing_was_begun(state: RunState) -> None:
+    """An unfinished run of which nothing was read or sent is in nobody's way."""
+    begun = unfinished(state)
+    assert admit(replace(begun, untouched=True), [], OTHER) is Kind.NEW
+    assert admit(replace(begun, untouched=True), [], identity_of()) is Kind.CONTINUED
+    with pytest.raises(RunDirectoryError, match="holds an unfinished run"):
+        admit(begun, [], OTHER)
+
+
 def test_another_reading_is_refused() -> None:
     """Positions of an unfinished run mean other records where the file is cut otherwise."""
     otherwise = identity_of(fingerprint(reading="csv without a header"))
