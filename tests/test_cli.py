@@ -336,7 +336,7 @@ def test_interrupted_and_watched(program: Program, simulator: SimulatorProcess) 
 def test_results_of_a_run_that_is_going_on(program: Program, simulator: SimulatorProcess) -> None:
     """Each outcome is listed meanwhile, safe for a spreadsheet or exactly, and nobody is in two."""
     place = program.directory
-    path = write_contacts(place / "contacts.csv", range(1, 9001))
+    path = write_contacts(place / "contacts.csv", range(1, 60_001))
     bad = path.read_text().replace("C00007,customer.7@example.com,Ann", ",c7@example.com,=1+1")
     path.write_text(bad)
     simulator.set_faults("500:at=2", "slow:seconds=0.3")
