@@ -254,7 +254,9 @@ class Injection:
             beside.start_soon(self._wiring.upkeep(queue).run)
             taker = self._wiring.taker(queue, holder, target=target)
             taker.until(lambda: stop.asked, limit=self._options.limit)
-            await self._flow(taker, client, keeper=keeper, emit=emit)
+            async with taker:
+                await self._flow(taker, client, keeper=keeper, emit=emit)
+
             beside.cancel_scope.cancel()
 
     async def _flow(

@@ -7,6 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .mapping.workbench import Workbench
+from .mapping.workplace import EncoderPlace
 from .outlook import outlook_of
 from .packing.batcher import Batcher
 from .packing.payload import halve, pick
@@ -28,6 +30,7 @@ from .settling.upkeep import Upkeep
 from .sharing import shared_by
 from .taking.holder import Holder
 from .taking.taker import Taker
+from .taking.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -119,11 +122,16 @@ class Wiring:
 
     def taker(self, queue: QueueSource, holder: Holder, *, target: Target | None) -> Taker:
         """What takes messages of a queue."""
-        on_unknown = self._plan.config.delivery.on_unknown
+        config = self._plan.config
+        on_unknown, place = config.delivery.on_unknown, config.run.encoder
+        if place == EncoderPlace.AUTO and config.mapping.python is not None:
+            place = EncoderPlace.PROCESS  # where it finds neither the account's secrets nor us
+
+        bench = Workbench(self._plan.mapper(target), source=queue.name)
         return Taker(
             queue,
             holder,
-            mapper=self._plan.mapper(target),
+            workshop=Workshop(bench, place=place, emit=self._emit),
             journal=self._journal,
             done=self._checkpoint.done(queue.name),
             holds=queue.place.policy.shared and on_unknown == OnUnknown.HOLD,

@@ -18,6 +18,7 @@ from .crossing import Crossing
 
 if TYPE_CHECKING:
     from .encoding import Encoding
+    from .workbench import Workbench
 
 __all__ = ("Child", "spawn")
 
@@ -44,10 +45,10 @@ class Child:
     process: subprocess.Popen[bytes]
     connection: Crossing
 
-    def take(self, encoding: Encoding) -> None:
+    def take(self, work: Encoding | Workbench) -> None:
         """Give it its work. If it is dead, `receive` will tell."""
         with suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send(encoding)
+            self.connection.send(work)
 
     def ready(self) -> bool:
         """Whether it waits for its work, or is dead."""

@@ -49,9 +49,13 @@ class Crossing:
         sizes = array("Q", map(len, views))
         following = len(sizes) * sizes.itemsize + len(packed) + sum(sizes)
         head = _HEAD.pack(following, len(packed), len(sizes))
-        self._end.sendall(b"".join((head, sizes, packed)))
-        for view in views:
-            self._end.sendall(view)
+        try:
+            self._end.sendall(b"".join((head, sizes, packed)))
+            for view in views:
+                self._end.sendall(view)
+        except OSError:
+            self._end.close()
+            raise
 
     def receive(self) -> Any:
         """Wait for the next message. Raises EOFError once the other end is gone."""
@@ -75,9 +79,16 @@ class Crossing:
 
     def waits(self) -> bool:
         """Whether there is something to receive, be it the end."""
+        if self._end.fileno() < 0:
+            return True
+
         poll = select.poll()
         poll.register(self._end, select.POLLIN)
         return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """Close this end; no thread may be in `receive`."""
+        self._end.close()
 
     def __del__(self) -> None:
         self._end.close()

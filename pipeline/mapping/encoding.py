@@ -6,7 +6,8 @@ and nothing else of the program, so that it is small and starts fast.
 Protocol of the connection (crossing.py): the child says READY; the parent sends an `Encoding`,
 before or after; the child answers with lists of `Contacts`, several chunks to a message where they
 are at hand, and last with None, or with the JourneyError that ended it. A connection that closes
-without a last message means that the child died.
+without a last message means that the child died. Where the parent sends a workbench instead, what
+follows is told in workbench.py.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .crossing import Crossing
     from .rules import MappingPolicy
     from .target import Target
+    from .workbench import Workbench
 
 __all__ = ("READY", "Encoding", "Reading", "encode", "main", "serve")
 
@@ -125,9 +127,16 @@ def encode(encoding: Encoding) -> Iterator[Contacts]:
 
 
 def serve(connection: Crossing) -> None:
-    """Be the child: take an Encoding from the connection, send back its contacts."""
+    """Be the child: take an Encoding from the connection, send back its contacts.
+
+    Or take a workbench, and serve the connection with that.
+    """
     connection.send(READY)
-    encoding: Encoding = connection.receive()
+    encoding: Encoding | Workbench = connection.receive()
+    if not isinstance(encoding, Encoding):
+        encoding.serve(connection)
+        return
+
     # What comes from a file is at hand at once; what comes from a pipe may be all for a while.
     room_bytes = MESSAGE_BYTES if all(each.weight is not None for each in encoding.readings) else 0
     gathered: list[Contacts] = []

@@ -1,35 +1,36 @@
 """The taker: takes messages, has their contacts placed in the journal, and maps them.
 
-Once the run is to stop, nothing more is taken; what was taken is worked on to its end.
+While contacts are made of what was taken, the next messages are taken, if more seem to be at hand;
+they are parsed and placed once those contacts are there, so that no more than that is in nobody's
+journal. Once the run is to stop, nothing more is taken; what was taken is worked on to its end.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope
 
-from ..intake.queues.bodies import parse_body
-from ..intake.queues.gathered import Gathered
+from ..mapping.workbench import Portion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
-    from ..intake.queues.bodies import Body
     from ..intake.queues.message import Message
     from ..intake.queues.source import QueueSource
     from ..intake.ranges import Ranges
     from ..mapping.contacts import Contacts
-    from ..mapping.mapper import Mapper
     from ..settling.journal import Journal
     from ..settling.messages import Placed
     from .holder import Holder
+    from .workshop import Workshop
 
 __all__ = ("Taker",)
 
@@ -41,6 +42,16 @@ LARGE_CONTACTS: Final = 500.0
 LARGE_BYTES: Final = 200_000.0
 WAIT_SECONDS: Final = 0.5
 """How long the queue is waited for at a time: so long a stop may take to be noticed."""
+AHEAD_SECONDS: Final = 0.02
+"""The same while contacts are being made of what was taken before, and more seems at hand."""
+
+
+class _Kind(Enum):
+    """What contacts are made for."""
+
+    SENT = auto()
+    DOUBTED = auto()  # another worker may have sent them
+    KNOWN = auto()  # they have an outcome, and the journal has not what they are
 
 
 class Taker:
@@ -51,7 +62,7 @@ class Taker:
         source: QueueSource,
         holder: Holder,
         *,
-        mapper: Mapper,
+        workshop: Workshop,
         journal: Journal,
         done: Ranges,
         holds: bool,
@@ -62,13 +73,16 @@ class Taker:
         """
         self._name = source.name
         self._holder = holder
-        self._mapper = mapper
+        self._workshop = workshop
         self._journal = journal
         self._done = done
         self._holds = holds
         self._left: int | None = None
         self._stopped: Callable[[], bool] = bool
         self._ready: deque[Contacts] = deque()
+        self._begun: list[_Kind] = []  # what the workshop is at
+        self._begun_contacts = 0
+        self._more = False  # whether more is wanted, and the queue seems to have more at hand
         # What is not known yet is taken for large: few are taken at first, more if they are small.
         self._size = LARGE_CONTACTS  # contacts in a message, about
         self._weight = LARGE_BYTES  # bytes of a message, about
@@ -79,6 +93,7 @@ class Taker:
         return self
 
     async def __aenter__(self) -> Self:
+        await self._workshop.__aenter__()
         return self
 
     async def __aexit__(
@@ -87,15 +102,21 @@ class Taker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        return None
+        await self._workshop.__aexit__(kind, error, trace)
 
     async def next(self) -> Contacts | None:
         """The next contacts; None at the end. Raises SourceError where somebody must see to it."""
         while not self._ready:
-            if self._left == 0 or self._stopped():
+            if self._left == 0:
                 return None
 
-            await self._fill()
+            if self._begun and (self._stopped() or not self._more):
+                with CancelScope(shield=True):
+                    await self._collect()
+            elif self._stopped():
+                return None
+            else:
+                await self._fill()
 
         contacts = self._ready.popleft()
         if self._left is not None:
@@ -107,15 +128,21 @@ class Taker:
         return contacts
 
     async def _fill(self) -> None:
-        """Take once, and make of it what there is to be sent."""
+        """Take once, and have made of it what there is to be sent; collect what was begun."""
         wanted = min(CHUNK_CONTACTS / self._size, CHUNK_BYTES / self._weight, MOST_MESSAGES)
-        take = partial(self._holder.queue.take, max(1, int(wanted)), WAIT_SECONDS)
+        most = max(1, int(wanted))
+        wait_seconds = AHEAD_SECONDS if self._begun else WAIT_SECONDS
+        take = partial(self._holder.queue.take, most, wait_seconds)
         with CancelScope(shield=True):
             taken = await self._holder.reached(take)
+            await self._collect()
             if taken:
                 await self._receive(taken)
 
-        if taken is None:
+        at_hand = sum(map(len, self._ready)) + self._begun_contacts
+        enough = self._left is not None and at_hand >= self._left
+        self._more = taken is not None and len(taken) >= most and not enough
+        if taken is None and not self._ready:
             await self._holder.back_off()
 
     async def _receive(self, taken: Sequence[Message]) -> None:
@@ -125,10 +152,10 @@ class Taker:
 
         new, again = self._sorted(taken)
         if new:
-            bodies = await to_thread.run_sync(self._parsed, new)
-            self._weigh(new, bodies)
-            placed = await self._place(new, bodies)
-            await self._encode([*zip(new, bodies, placed, strict=True)])
+            counts = await self._workshop.lay([(each.identity, each.body) for each in new])
+            self._weigh(new, counts)
+            placed = await self._place(new, counts)
+            await self._begin(new, placed)
 
         for message in again:
             if message.identity in custody:
@@ -179,60 +206,75 @@ class Taker:
 
         return list(new.values()), again
 
-    def _parsed(self, messages: Sequence[Message]) -> list[Body]:
-        return [
-            parse_body(each.body, source=self._name, identity=each.identity) for each in messages
-        ]
-
-    def _weigh(self, messages: Sequence[Message], bodies: Sequence[Body]) -> None:
+    def _weigh(self, messages: Sequence[Message], counts: Sequence[int]) -> None:
         """Learn how large messages are: larger ones count at once, smaller ones by and by."""
-        size = max(1.0, sum(body.count for body in bodies) / len(bodies))
+        size = max(1.0, sum(counts) / len(counts))
         weight = max(1.0, sum(len(each.body) for each in messages) / len(messages))
         self._size = max(size, (self._size + size) / 2)
         self._weight = max(weight, (self._weight + weight) / 2)
 
-    async def _place(self, messages: Sequence[Message], bodies: Sequence[Body]) -> list[Placed]:
+    async def _place(self, messages: Sequence[Message], counts: Sequence[int]) -> list[Placed]:
         """Write down what was taken, and learn which positions it has."""
         name = self._name
         wanted = [
-            (each.identity, body.count, each.redelivered)
-            for each, body in zip(messages, bodies, strict=True)
+            (each.identity, count, each.redelivered)
+            for each, count in zip(messages, counts, strict=True)
         ]
         return await self._journal.within(lambda store: store.messages.take(name, wanted))
 
-    async def _encode(self, placed: list[tuple[Message, Body, Placed]]) -> None:
-        sending, doubted, known = Gathered(), Gathered(), Gathered()
-        done = self._done
-        for message, body, place in sorted(placed, key=lambda each: each[2].first):
-            first, left = place.first, body.count
-            touched = place.known and done.touches(first, first + body.count - 1)
-            if touched:
-                left = sum(at not in done for at in range(first, first + body.count))
-                known.add(body, first, wanted=lambda at: at in done)
+    async def _begin(self, messages: Sequence[Message], placed: Sequence[Placed]) -> None:
+        """Have contacts made of what is to be sent, of what is in doubt, of what has an outcome."""
+        sending: list[Portion] = []
+        doubted: list[Portion] = []
+        known: list[Portion] = []
+        for index, place in sorted(enumerate(placed), key=lambda each: each[1].first):
+            positions = range(place.first, place.first + place.records)
+            wanted, settled = None, self._settled(place)
+            if settled:
+                wanted = frozenset(positions) - settled
+                known.append(Portion(index=index, first=place.first, wanted=settled))
 
             doubt = place.doubt and self._holds
-            wanted = (lambda at: at not in done) if touched else None
-            (doubted if doubt else sending).add(body, first, wanted=wanted)
-            self._holder.custody.hold(message, first=first, records=body.count, left=left)
+            portion = Portion(index=index, first=place.first, wanted=wanted)
+            (doubted if doubt else sending).append(portion)
+            left = place.records - len(settled)
+            self._begun_contacts += left
+            self._holder.custody.hold(
+                messages[index], first=place.first, records=place.records, left=left
+            )
 
-        if known.positions:
-            await self._complete(known)
+        kinds = ((known, _Kind.KNOWN), (sending, _Kind.SENT), (doubted, _Kind.DOUBTED))
+        begun = [(portions, kind) for portions, kind in kinds if portions]
+        await self._workshop.begin([portions for portions, _ in begun])
+        self._begun = [kind for _, kind in begun]
 
-        for gathered in (sending, doubted):
-            if gathered:
-                contacts = await self._mapped(gathered)
-                contacts.in_doubt = gathered is doubted
+    async def _collect(self) -> None:
+        """What was begun becomes ready, once it is made."""
+        if not self._begun:
+            return
+
+        begun, self._begun, self._begun_contacts = self._begun, [], 0
+        for kind, contacts in zip(begun, await self._workshop.made(), strict=True):
+            if kind is _Kind.KNOWN:
+                await self._complete(contacts)
+            elif contacts or contacts.rejected:
+                contacts.in_doubt = kind is _Kind.DOUBTED
                 self._ready.append(contacts)
 
-    async def _mapped(self, gathered: Gathered) -> Contacts:
-        return await to_thread.run_sync(self._mapper.map, gathered.chunk(self._name))
+    def _settled(self, place: Placed) -> frozenset[int]:
+        """The positions of a message that have an outcome."""
+        first, last = place.first, place.first + place.records - 1
+        if not (place.known and self._done.touches(first, last)):
+            return frozenset()
 
-    async def _complete(self, known: Gathered) -> None:
+        return frozenset(at for at in range(first, last + 1) if at in self._done)
+
+    async def _complete(self, contacts: Contacts) -> None:
         """Write down what was in flight when a process died: it is here again, and not for long."""
-        contacts = await self._mapped(known)
         name, at = self._name, contacts.positions
         bodies = [*zip(at, (body.decode() for body in contacts.bodies), strict=True)]
-        await self._journal.within(lambda store: store.messages.complete(name, bodies))
+        if bodies:
+            await self._journal.within(lambda store: store.messages.complete(name, bodies))
 
     def __repr__(self) -> str:
         return f"<Taker of {self._name}, about {self._size:,.0f} contacts a message>"

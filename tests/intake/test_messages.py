@@ -85,7 +85,7 @@ def test_a_bad_member_costs_one_contact(raw: bytes) -> None:
     chunk = gathered.chunk("queue")
     assert (chunk.mark.position, chunk.mark.offset) == (13, None)
     wanted = Gathered()
-    wanted.add(parsed, 11, wanted=lambda at: at == 13)
+    wanted.add(parsed, 11, wanted={13})
     assert (wanted.positions, wanted.rejected) == ([13], [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,11 @@ from pipeline.intake.queues.message import Message, known_as
 from pipeline.intake.ranges import Ranges
 from pipeline.mapping.mapper import Mapper
 from pipeline.mapping.rules import MappingPolicy
+from pipeline.mapping.workbench import Workbench
+from pipeline.mapping.workplace import EncoderPlace
 from pipeline.settling.journal import Journal
 from pipeline.taking.taker import Taker
+from pipeline.taking.workshop import Workshop
 from tests.fakes.runs import begun, resumed
 
 if TYPE_CHECKING:
@@ -57,11 +61,12 @@ async def taken(
 ) -> list[tuple[str, bool]]:
     """What a process takes before it is killed: (key, whether it is held), in order."""
     told: list[tuple[str, bool]] = []
+    bench = Workbench(Mapper(MappingPolicy(contact_key="id")), source=SOURCE)
     async with Journal(store) as journal:
         taker = Taker(
             SimpleNamespace(name=SOURCE),  # type: ignore[arg-type]  # all that it is asked
             script,  # type: ignore[arg-type]  # as a holder
-            mapper=Mapper(MappingPolicy(contact_key="id")),
+            workshop=Workshop(bench, place=EncoderPlace.THREAD, emit=lambda _: None),
             journal=journal,
             done=Ranges() if done is None else done,
             holds=holds,
@@ -156,3 +161,12 @@ async def test_few_are_taken_until_it_is_known_how_large_they_are(tmp_path: Path
     assert script.asked[:4] == [8, 15, 31, 63]
     assert script.asked[12] > 3_000
     assert script.asked[13] == 4
+
+
+async def test_contacts_are_made_while_more_is_taken(tmp_path: Path) -> None:
+    """Where a take was full: all come in their order, and at a stop what was begun comes too."""
+    full = [[message(f"m{n}-{each}", f"K{n}-{each}") for each in range(n)] for n in (8, 15, 31)]
+    script = Script(*full)
+    sent = await taken(begun(tmp_path), script)
+    assert [key for key, _ in sent] == [each.identity.replace("m", "K") for each in chain(*full)]
+    assert len(script.custody.held) == sum(script.asked) == 54

@@ -2,7 +2,7 @@
 
 RabbitMQ pushes, and what lies pushed in a client that dies is marked as delivered. So a consumer is
 there only while a chunk is taken, for as many messages as are wanted: what it was given is all
-written into the journal at once, and nothing waits in between.
+written into the journal together, as soon as what was taken before is mapped.
 
 A message has no identity but the one its producer gave it. One without is known by what it holds
 alone, and only where it comes again: because RabbitMQ says so, or because it was held when the line

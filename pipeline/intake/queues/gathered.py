@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..source import Chunk, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from ..source import Rejection
     from .bodies import Body
@@ -28,7 +29,7 @@ class Gathered:
     def __bool__(self) -> bool:
         return bool(self.positions or self.rejected)
 
-    def add(self, body: Body, first: int, *, wanted: Callable[[int], bool] | None = None) -> None:
+    def add(self, body: Body, first: int, *, wanted: AbstractSet[int] | None = None) -> None:
         """Take the records of a message that begins at `first`, those whose position is wanted."""
         rejected = body.rejected_at(first)
         pairs = zip((place + first - 1 for place in body.places), body.records, strict=True)
@@ -40,18 +41,22 @@ class Gathered:
             return
 
         for position, record in pairs:
-            if wanted(position):
+            if position in wanted:
                 self.positions.append(position)
                 self.records.append(record)
 
-        self.rejected += (each for each in rejected if wanted(each.position))
+        self.rejected += (each for each in rejected if each.position in wanted)
 
     def chunk(self, source: str) -> Chunk:
         """All of it, as the mapper takes it."""
+        at: Sequence[int] = self.positions
+        if at and at[-1] - at[0] + 1 == len(at):  # which costs less wherever it goes
+            at = range(at[0], at[-1] + 1)
+
         return Chunk(
             source=source,
             columns=None,
-            positions=self.positions,
+            positions=at,
             records=self.records,
             rejected=self.rejected,
             mark=Mark(self.last, None),
