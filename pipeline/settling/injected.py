@@ -80,7 +80,7 @@ class Injected:
         with self._opened() as connection:
             there = self._catch_up(connection)
             for place in sorted(there - _lying(connection)):
-                self._go_on(connection, place)
+                self._go_on(connection, place, before=before)
 
             due = connection.execute(
                 "SELECT place FROM run WHERE removed_at IS NULL AND (finished OR untouched)"
@@ -94,11 +94,26 @@ class Injected:
 
         return removed
 
-    def _go_on(self, connection: sqlite3.Connection, place: str) -> None:
-        """Go on with a removal in which a process died."""
-        query = "SELECT 1 FROM run WHERE place = ? AND removed_at IS NOT NULL"
-        if connection.execute(query, (place,)).fetchone():
-            clear(self._previous / place)
+    def _go_on(self, connection: sqlite3.Connection, place: str, *, before: float) -> None:
+        """Go on with a removal in which a process died, unless the place is somebody's since."""
+        query = "SELECT run_id, removed_at FROM run WHERE place = ? AND removed_at IS NOT NULL"
+        row = connection.execute(query, (place,)).fetchone()
+        if row is None:
+            return
+
+        run_id, removed_at = row
+        directory = self._previous / place
+        with suppress(RunDirectoryError), locked(directory):
+            if not (directory / FILE_NAME).exists():
+                clear(directory)
+                return
+
+            known = look(directory)
+            if known.run.run_id == run_id:  # another run there is not the one that was removed
+                goes = known.over_before(before)
+                note(connection, place, known, removed_at=removed_at if goes else None)
+                if goes:
+                    clear(directory)
 
     def _removed(
         self, connection: sqlite3.Connection, place: str, *, before: float, now: float
@@ -111,9 +126,7 @@ class Injected:
                     return False
 
                 known = look(directory)
-                run = known.run
-                over = (run.finished or known.untouched) and run.retrying is None
-                goes = over and (run.ended_at or run.started_at) < before
+                goes = known.over_before(before)
                 note(connection, place, known, removed_at=now if goes else None)
                 if goes:
                     clear(directory)
@@ -140,12 +153,15 @@ class Injected:
         return set()
 
     def _known(self, connection: sqlite3.Connection, place: str) -> Known:
-        """What its journal says; where that is gone, what was noted."""
+        """What its journal says; where that is gone, or another run's by now, what was noted."""
         directory = self._previous / place
+        told = noted(connection, directory)
         if (directory / FILE_NAME).exists():
-            return look(directory)
+            known = look(directory)
+            if known.run.run_id == told.run.run_id:
+                return known
 
-        return noted(connection, directory)
+        return told
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

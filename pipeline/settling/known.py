@@ -38,6 +38,12 @@ class Known:
         """What sets `wanted` apart from this run."""
         return self.run.identity.differences(wanted)
 
+    def over_before(self, moment: float) -> bool:
+        """Whether it ended before then, and there is nothing to go on with."""
+        run = self.run
+        over = (run.finished or self.untouched) and run.retrying is None
+        return over and (run.ended_at or run.started_at) < moment
+
 
 def look(directory: Path) -> Known:
     """Read the journal in `directory`. No process may work on it. Raises RunDirectoryError."""

@@ -205,3 +205,34 @@ def test_somebody_works_there(path: Path) -> None:
     nowhere = Removal(path / "none", keep_seconds=0.0)
     assert nowhere.once() == 0
     assert not (path / "none").exists()
+
+
+def test_a_place_that_is_somebodys_since(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal that was killed is not gone on with where somebody works on the run, nor where
+    another run has been begun at its place; and what cannot be removed keeps nothing else."""
+    assert known(path, "a")
+    of_a = next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == "a")
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.settling.injected.clear", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            forget(path, before=DAY + 1)
+
+    with locked(of_a):
+        forget(path, before=DAY + 1)
+        assert viewed_name(of_a) == "a"
+
+    (of_a / "report.d").mkdir()
+    assert forget(path, before=DAY + 1.5 * A_DAY) == 1  # b
+    assert known(path, "a")
+    (of_a / "report.d").rmdir()
+    forget(path, before=DAY + 1)
+    assert not of_a.exists()
+
+    inject(of_a, "new", at=DAY + 40 * A_DAY)
+    forget(path, before=DAY + 1)
+    assert known(of_a, "new")
+    assert known(path, "a")
+
+
+def _killed(_: Path) -> None:
+    raise KeyboardInterrupt
