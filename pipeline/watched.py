@@ -78,9 +78,7 @@ class Watched:
         self._stop = stop
         self._emit = emit
         self._inbox = Inbox.of(config.source)
-        self._removal = Removal(
-            Path(config.run.directory), keep_seconds=config.run.keep_days * 86_400.0
-        )
+        self._removal = Removal(Path(config.run.directory), keep_seconds=config.run.keep_seconds)
         self._opened = False  # something of the file at hand was read
         self._halted: RunHalted | None = None  # by what its run was before that
         self._told: int | None = None  # how many files lay there

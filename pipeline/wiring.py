@@ -107,7 +107,7 @@ class Wiring:
     def upkeep(self, queue: QueueSource) -> Upkeep:
         """What keeps the run directory of a run that lives on small."""
         config = self._plan.config
-        keep_seconds = config.run.keep_days * 86_400.0
+        keep_seconds = config.run.keep_seconds
         # A producer's own name for a message may be meant anew a week later; a broker's never is.
         named = queue.place.kind == "amqp"
         return Upkeep(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.settling.lock import locked
-from tests.fakes.configs import write_config, write_contacts
+from tests.fakes.configs import write_contacts
+from tests.fakes.inboxes import make_inbox, names, watching
 from tests.fakes.program import Program, eventually
 
 if TYPE_CHECKING:
@@ -24,26 +25,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
-    watching = {"JOURNEY_SOURCE__WATCH": "true", "JOURNEY_SOURCE__QUIET_SECONDS": "0.2"}
-    with Program(tmp_path, **watching) as program:
+    with watching(tmp_path) as program:
         yield program
 
 
 @pytest.fixture
 def inbox(program: Program, simulator: SimulatorProcess) -> Path:
-    folder = program.directory / "inbox"
-    folder.mkdir()
-    write_config(
-        program.directory / "watch.toml",
-        url=simulator.url,
-        source="inbox",
-        batch={"max_records": 50},
-    )
-    return folder
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir() if each.is_file())
+    return make_inbox(program.directory, url=simulator.url)
 
 
 def age(run: Path, *, days: float) -> None:

@@ -77,6 +77,11 @@ class RunPolicy:
         if not self.directory.strip() or "\0" in self.directory:
             raise ValueError("run.directory must name a directory")
 
+    @property
+    def keep_seconds(self) -> float:
+        """`keep_days`, as clocks count."""
+        return self.keep_days * 86_400.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:

@@ -110,10 +110,7 @@ class Injected:
 
             known = look(directory)
             if known.run.run_id == run_id:  # another run there is not the one that was removed
-                goes = known.over_before(before)
-                note(connection, place, known, removed_at=removed_at if goes else None)
-                if goes:
-                    clear(directory)
+                _let_go(connection, place, known, before=before, at=removed_at)
 
     def _removed(
         self, connection: sqlite3.Connection, place: str, *, before: float, now: float
@@ -125,13 +122,7 @@ class Injected:
                 if not (directory / FILE_NAME).exists():
                     return False
 
-                known = look(directory)
-                goes = known.over_before(before)
-                note(connection, place, known, removed_at=now if goes else None)
-                if goes:
-                    clear(directory)
-
-                return goes
+                return _let_go(connection, place, look(directory), before=before, at=now)
         except RunDirectoryError:
             return False
 
@@ -185,6 +176,18 @@ class Injected:
                 f"{self._path} is of another program, or of a later journey-pipeline: it was not "
                 "touched; update the program, or name another run.directory"
             )
+
+
+def _let_go(
+    connection: sqlite3.Connection, place: str, known: Known, *, before: float, at: float
+) -> bool:
+    """Remove a run whose lock is held, if it is over; write down what it is in either case."""
+    goes = known.over_before(before)
+    note(connection, place, known, removed_at=at if goes else None)
+    if goes:
+        clear(known.directory)
+
+    return goes
 
 
 def _lying(connection: sqlite3.Connection) -> set[str]:

@@ -111,11 +111,12 @@ class Workshop:
             return made
 
         try:
-            return await to_thread.run_sync(_answer, self._child, work)
+            made = await to_thread.run_sync(_answer, self._child)
         except (EOFError, OSError):
             await self._restart(self._child, 1)
+            return await self._done(work, deaths=1)
 
-        return await self._done(work, deaths=1)
+        return made
 
     async def _done(self, work: partial[Result], *, deaths: int = 0) -> Result:
         while (child := self._child) is not None:
@@ -148,7 +149,7 @@ class Workshop:
         if self._lost and self._laid is not None and work is not self._laid:
             _ask(child, self._laid)
 
-        result = _ask(child, work)
+        result: Result = _ask(child, work)
         self._lost = False
         return result
 
@@ -173,19 +174,18 @@ def _end(child: Child) -> int:
     return status
 
 
-def _ask(child: Child, work: partial[Result]) -> Result:
+def _ask(child: Child, work: partial[Any]) -> Any:
     child.connection.send(work)
-    return _answer(child, work)
+    return _answer(child)
 
 
-def _answer(child: Child, _: partial[Result]) -> Result:
-    """What the child answers to the work; blocks. Raises EOFError or OSError where it is dead."""
-    answer: Any = child.connection.receive()
+def _answer(child: Child) -> Any:
+    """What the child answers to its work; blocks. Raises EOFError or OSError where it is dead."""
+    answer = child.connection.receive()
     if answer == READY:
         answer = child.connection.receive()
 
     if isinstance(answer, JourneyError):
         raise answer
 
-    result: Result = answer
-    return result
+    return answer

@@ -26,6 +26,7 @@ from pipeline.settling.opening import begin, replay, resume
 from pipeline.settling.parts import remember_part
 from pipeline.settling.result_file import holds
 from pipeline.settling.results import NAMES, write_part
+from pipeline.settling.rotation import next_day
 from pipeline.settling.schema import opened_to_read
 from pipeline.settling.store import FILE_NAME
 from pipeline.settling.upkeep import Upkeep
@@ -133,6 +134,16 @@ class Life:
     def rotate(self) -> list[str]:
         with self.store.transaction():
             return self.store.rotation.rotate(self.now)
+
+    def live_days(self, days: int, *, batches: int) -> None:
+        """So many days of so many accepted batches of three, each put aside at its end."""
+        for _ in range(days):
+            for _ in range(batches):
+                self.accept(3)
+
+            self.now = next_day(self.now)
+            self.rotate()
+            self.now += 1.0
 
     def begin_to_compact(self, keep_days: float) -> bool:
         """What upkeep.py does, without its tasks; whether a day is old enough."""

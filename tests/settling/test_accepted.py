@@ -34,13 +34,7 @@ def life(tmp_path: Path) -> Iterator[Life]:
     """Two days of two batches of three, put aside."""
     (tmp_path / "run").mkdir()
     made = Life(tmp_path / "run")
-    for _ in range(2):
-        made.accept(3)
-        made.accept(3)
-        made.now = next_day(made.now)
-        made.rotate()
-        made.now += 1.0
-
+    made.live_days(2, batches=2)
     yield made
     made.store.close()
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import RunDirectoryError
-from pipeline.settling.rotation import next_day
 from pipeline.settling.verdicts import read_verified, write_verification
 from pipeline.verifying.docket import Docket, Judged
 from pipeline.verifying.evidence import evidence_in
@@ -29,12 +28,7 @@ def life(tmp_path: Path) -> Iterator[Life]:
     """Two days of a batch of three, which files alone tell of."""
     (tmp_path / "run").mkdir()
     made = Life(tmp_path / "run")
-    for _ in range(2):
-        made.accept(3)
-        made.now = next_day(made.now)
-        made.rotate()
-        made.now += 1.0
-
+    made.live_days(2, batches=1)
     made.compact(0)
     yield made
     made.store.close()
