@@ -47,16 +47,18 @@ async def watch_over(
             finally:
                 sight.rest()
 
-        if config.worker.listen is not None:
-            with stop.scope():
-                await _prove_token(config, emit=emitter.emit)
+        async def begin() -> None:
+            sight.idle = _idle(config, sight, emit=emitter.emit)
+            sight.rest()
+            if config.worker.listen is not None:
+                with stop.scope():
+                    await _prove_token(config, emit=emitter.emit)
 
         directory = RunDirectory(config.run.directory)
         directory.prepare()
         with locked(directory.path, WATCH_LOCK_NAME):
-            sight.idle = _idle(config, sight, emit=emitter.emit)
-            sight.rest()
-            return await Watched(config, leg, stop=stop, emit=emitter.emit).run()
+            watched = Watched(config, leg, stop=stop, emit=emitter.emit)
+            return await watched.run(begin)
 
     return await accompanied(work, config, emitter=emitter, companions=companions)
 

@@ -94,8 +94,9 @@ async def _injected(
     if options.again or options.limit is not None:
         raise UsageError("a watched folder takes neither --again nor --limit")
 
-    async def shown(_: Sight, *, task_status: TaskStatus[None]) -> None:
+    async def shown(sight: Sight, *, task_status: TaskStatus[None]) -> None:
         task_status.started()
+        await sight.begun.wait()  # a worker that is refused says why, and nothing else
         await watch()
 
     return await watch_over(config, emitter=emitter, companions=[*companions, shown])

@@ -84,8 +84,11 @@ class Watched:
         self._told: int | None = None  # how many files lay there
         self._held_up: set[type[Exception]] = set()  # what has been told of and not passed yet
 
-    async def run(self) -> Ended | None:
+    async def run(self, begin: Callable[[], Awaitable[None]]) -> Ended | None:
         """How the last run ended; None where there was no file.
+
+        `begin` is called once the folder is this process's own: a token that is asked for may end
+        the one that another works with.
 
         Raises:
             UsageError: Nothing of the file at hand was sent, and something must be mended first;
@@ -93,6 +96,7 @@ class Watched:
         """
         await to_thread.run_sync(self._inbox.prepare)
         with self._inbox.held():
+            await begin()
             return await self._run()
 
     async def _run(self) -> Ended | None:

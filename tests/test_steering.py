@@ -193,6 +193,24 @@ def test_a_killed_run(program: Program, simulator: SimulatorProcess) -> None:
     assert "no run is going on in " in refused.stderr
 
 
+def test_a_process_that_is_refused(
+    tmp_path: Path, program: Program, simulator: SimulatorProcess
+) -> None:
+    """It says why, and nothing else; the one at work is steered as before."""
+    running = begun(program, simulator)
+    steer(tmp_path / "journey.toml", {"requests_per_second": 30.0})
+    orders = (tmp_path / "run/orders.json").read_bytes()
+    for refused in (program("run", "journey.toml"), program("run", "journey.toml", "--again")):
+        assert (refused.code, refused.stdout) == (2, "")
+        assert refused.stderr.startswith("error: ")
+        assert f"in use by process {running.pid}: " in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+        assert (tmp_path / "run/orders.json").read_bytes() == orders
+        assert program("status", "journey.toml", "--json").json["live"]["process"] == running.pid
+
+    assert running.alive()
+
+
 async def test_what_is_asked_holds_for_the_runs_that_follow(tmp_path: Path) -> None:
     """The next file of a watched folder is sent as the one before it, until it is said
     otherwise."""

@@ -185,6 +185,7 @@ def test_a_second_worker(program: Program, simulator: SimulatorProcess, inbox: P
         kept_out = other("run", "watch.toml")
         assert kept_out.code == 2
         assert "inbox is watched by another process" in kept_out.stderr
+        assert len(kept_out.stderr.splitlines()) == 1
         assert other("check", "watch.toml", "--offline").code == 0
 
     running.signal(signal.SIGKILL)

@@ -158,7 +158,9 @@ def test_others_between_two_files(
     ) as other:
         refused = other("run", "watch.toml")
         assert (refused.code, "in use by process" in refused.stderr) == (2, True)
+        assert len(refused.stderr.splitlines()) == 1, "it says why, and nothing else"
 
+    assert (program.directory / "run" / "live.json").exists()
     running.signal(signal.SIGTERM)
     assert running.ended().code == 0
     assert simulator.summary()["contacts"]["taken"] == 20

@@ -118,10 +118,15 @@ class LiveFiles:
             write_whole(self._directory / LIVE_NAME, orjson.dumps(told))
 
     def close(self) -> None:
-        """The run has ended: what was told and asked of it means nothing any more."""
+        """The run has ended: what was told and asked of it means nothing any more.
+
+        What another process has told since, or was asked of it, stays.
+        """
         for name in (LIVE_NAME, ORDERS_NAME):
-            with suppress(OSError):
-                (self._directory / name).unlink()
+            path = self._directory / name
+            if _read(path).get("session") == self._session:
+                with suppress(OSError):
+                    path.unlink()
 
 
 def live_of(directory: Path) -> Live | None:

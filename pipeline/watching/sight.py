@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,10 +36,14 @@ class Sight:
     runs: int = 0
     """How many were begun: a watched folder has one for each file."""
 
+    begun: anyio.Event = field(default_factory=anyio.Event)
+    """There is something to be seen: nobody else works where this process does."""
+
     def open(self, directory: Path, pace: Pace) -> None:
         """A run begins: there it is to be seen, and what was asked holds for it."""
         self.directory, self.pace = directory, pace
         self.runs += 1
+        self.begun.set()
         if self.asked:
             pace.set(**self.asked)
 
@@ -52,6 +58,7 @@ class Sight:
             self.idle.set(**{"paused": False, **self.asked})
 
         self.pace = self.idle
+        self.begun.set()
 
     def ask(self, **asked: Any) -> None:
         """Ask this of the pace of this run, and of those that follow; None: as it is."""

@@ -158,6 +158,24 @@ def test_orders_for_another_session(tmp_path: Path) -> None:
     assert former.order() == order
 
 
+def test_what_is_another_ones_stays(tmp_path: Path) -> None:
+    """A process that was refused, or that ends late, takes nothing away from the one at work."""
+    late, files = LiveFiles(tmp_path), LiveFiles(tmp_path)
+    late.tell(STANDING)
+    with locked(tmp_path):
+        files.tell(STANDING)
+        live = live_of(tmp_path)
+        assert live is not None
+        order = {"session": live.session, "number": 1, "paused": True}
+        (tmp_path / "orders.json").write_bytes(orjson.dumps(order))
+        late.close()
+        assert live_of(tmp_path) == live
+        assert files.order() == order
+
+    files.close()
+    assert {file.name for file in tmp_path.iterdir()} == {"run.lock"}
+
+
 RUBBISH = st.one_of(
     st.binary(max_size=200),
     st.recursive(
