@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from .events import LimitChanged
 from .sending.limits import Limit
-from .settling.live import LiveFiles
+from .settling.live import RUN, WORKER, LiveFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ async def steer(directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> Non
 
     What is ordered is asked of the process, for the runs that follow this one too.
     """
-    files = LiveFiles(directory)
+    files: LiveFiles | None = None  # a process that is refused has none
     limit: Limit | None = None
     waiting = False
     looks = 0
@@ -53,13 +53,14 @@ async def steer(directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> Non
             if stop.drained and limit in ENDLESS:  # told a look ago: who paused it knows
                 stop.give_up()
 
-            order = await to_thread.run_sync(files.order)
-            if order is not None:
-                _obey(order, sight)
-
             if sight.pace is None:  # nothing is begun
                 await anyio.sleep(BEGINNING_SECONDS)
                 continue
+
+            files = files or LiveFiles(directory, RUN if sight.idle is None else WORKER)
+            order = await to_thread.run_sync(files.order)
+            if order is not None:
+                _obey(order, sight)
 
             standing = sight.pace.standing()
             changed = standing.limit is not limit
@@ -75,7 +76,9 @@ async def steer(directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> Non
             looks += 1
             await anyio.sleep(LOOK_SECONDS)
     finally:
-        files.close()
+        if files is not None:
+            files.close()
+
         if limit not in {None, Limit.SOURCE}:
             # Nothing limits a run that has ended: so it is told until the next file's begins.
             emit(LimitChanged(limit=Limit.SOURCE.value, since=datetime.now(UTC)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.settling.live import command
 from pipeline.settling.lock import locked
 from tests.fakes.configs import write_contacts
 from tests.fakes.inboxes import make_inbox, names, watching
@@ -96,7 +97,7 @@ def test_steered_between_two_files(
     paused when the next file comes, and sends it once it may go on; what is asked of its pace
     holds."""
     running = program.start("run", "watch.toml")
-    live = program.directory / "run" / "live.json"
+    live = program.directory / "run" / "watch-live.json"
     eventually(live.exists)
     shown = program("status", "watch.toml")
     assert (shown.code, shown.stderr) == (0, "")
@@ -133,6 +134,72 @@ def test_steered_between_two_files(
     assert (gone.code, "no run is going on" in gone.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["to its end", "killed"])
+def test_another_run_is_steered(
+    program: Program, simulator: SimulatorProcess, inbox: Path, *, killed: bool
+) -> None:
+    """Where another process works on a run while the worker waits, that one is looked at, paused
+    and made faster, each within a second, and the worker is not; afterwards it is the worker
+    again."""
+    running = program.start("run", "watch.toml")
+    write_contacts(inbox / "a.csv", range(1, 11))
+    eventually((inbox / "done" / "a.csv").exists)
+    write_contacts(program.directory / "other.csv", range(1001, 3001))
+    slow = {"JOURNEY_BATCH__MAX_RECORDS": "5", "JOURNEY_DELIVERY__REQUESTS_PER_SECOND": "10"}
+    unwatched = {"JOURNEY_SOURCE__WATCH": "false", "JOURNEY_SOURCE__URL": "other.csv"}
+    with Program(program.directory, **slow, **unwatched) as other:
+        another = other.start("run", "watch.toml", "--json")
+        gets_on(simulator)
+        assert looked_at(program) == (another.pid, False)
+        took = []
+        for _ in range(2):
+            paused = program("pause", "watch.toml")
+            assert (paused.stdout.startswith("limit: paused"), paused.code) == (True, 0)
+            time.sleep(0.2)  # for what was under way
+            taken = simulator.summary()["contacts"]["taken"]
+            time.sleep(0.3)
+            assert simulator.summary()["contacts"]["taken"] == taken
+            began = time.monotonic()
+            command(program.directory / "run", {"paused": False})
+            gets_on(simulator)
+            took.append(time.monotonic() - began)
+
+        assert min(took) < 1.0  # a machine that is busy is late once in a while
+        faster = program("pace", "watch.toml", "--requests-per-second", "30")
+        assert faster.stdout.splitlines()[1].startswith("pace: 30 requests a second")
+        if killed:
+            another.signal(signal.SIGKILL)
+            another.ended()
+        else:
+            command(program.directory / "run", {"requests_per_second": 1000.0})
+            ended = another.ended()
+            assert (ended.code, ended.json["accepted"]) == (0, 2000)
+
+    assert looked_at(program) == (running.pid, True)
+    shown = program("pace", "watch.toml").stdout
+    assert ("waits for files" in shown, "limit: paused" in shown) == (True, False)
+    assert "pace: 1,000 requests a second" in shown, "nothing was asked of it"
+    if not killed:
+        write_contacts(inbox / "b.csv", range(11, 21))
+        eventually((inbox / "done" / "b.csv").exists)
+
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, "the pace was changed" in ran.stderr) == (0, False)
+
+
+def looked_at(program: Program) -> tuple[int, bool]:
+    """The process that `status` looks at, and whether it waits for files."""
+    live = program("status", "watch.toml", "--json").json["live"]
+    return live["process"], live["waiting"]
+
+
+def gets_on(simulator: SimulatorProcess) -> None:
+    """Wait until somebody more was taken."""
+    before = simulator.summary()["contacts"]["taken"]
+    eventually(lambda: simulator.summary()["contacts"]["taken"] > before)
+
+
 def test_others_between_two_files(
     program: Program, simulator: SimulatorProcess, inbox: Path
 ) -> None:
@@ -160,7 +227,7 @@ def test_others_between_two_files(
         assert (refused.code, "in use by process" in refused.stderr) == (2, True)
         assert len(refused.stderr.splitlines()) == 1, "it says why, and nothing else"
 
-    assert (program.directory / "run" / "live.json").exists()
+    assert (program.directory / "run" / "watch-live.json").exists()
     running.signal(signal.SIGTERM)
     assert running.ended().code == 0
     assert simulator.summary()["contacts"]["taken"] == 20

@@ -8,6 +8,7 @@
     summary.json                 written when a leg of the run ends
     samples.ndjson, report.html  what the run did from minute to minute; drawn by `report`
     live.json, orders.json       how a run that is going on is looked at and steered (live.py)
+    watch-live.json, …           the same for a worker that watches a folder
     previous/<run_id>/           the same files of an earlier run that was put aside
     injected.db                  what all of those were of, by which it is known again (injected.py)
 
@@ -53,7 +54,7 @@ OF_A_DAY = re.compile(
 WRITTEN = re.compile(
     "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME, WATCH_LOCK_NAME))
     + rf"|{OF_A_DAY.pattern}(?:\.new)?"
-    + r"|(?:journal|summary|live|orders|report|injected)\..+"
+    + r"|(?:journal|summary|live|orders|watch-live|watch-orders|report|injected)\..+"
 )
 """The names of files that are written here, SQLite's and drafts among them."""
 

@@ -4,11 +4,15 @@
                    its session, how it stands, and the number of the last order it has obeyed
     orders.json    written by whoever asks something of it: session, number, and what is asked
 
-A worker that watches a folder tells and obeys between two files as well: it is `waiting` then.
+A worker that watches a folder tells and obeys between two files as well: it is `waiting` then, and
+others may work on the last file's run. So it has files of its own, `watch-live.json` and
+`watch-orders.json`, also while it sends a file. A run's are those of the process that holds
+`run.lock`, a worker's those of the one that holds `watch.lock`; where there are both, the run is
+what is looked at and steered.
 
-Both are replaced as a whole, mode 0600, so a reader never sees half of one; neither is synced to
-the disk, for neither means anything once the process is gone. A session is one process's work on a
-run: orders for another one are not obeyed, so none outlives the process it was meant for. Who
+Each is replaced as a whole, mode 0600, so a reader never sees half of one; none is synced to the
+disk, for none means anything once the process is gone. A session is one process's work on a run:
+orders for another one are not obeyed, so none outlives the process it was meant for. Who
 gives orders holds a lock on the directory meanwhile: they are obeyed one after the other.
 
 What is no plain file of a reasonable size is not read, and what cannot be understood is nothing.
@@ -37,7 +41,7 @@ import orjson
 
 from ..errors import RunDirectoryError
 from ..sending.limits import Limit, Standing
-from .lock import WATCH_LOCK_NAME, holder
+from .lock import LOCK_NAME, WATCH_LOCK_NAME, holder
 from .summary import iso
 from .whole import write_whole
 
@@ -45,10 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ("Live", "LiveFiles", "command", "live_of")
+__all__ = ("LIVE_NAMES", "RUN", "WORKER", "Live", "LiveFiles", "Seat", "command", "live_of")
 
-LIVE_NAME: Final = "live.json"
-ORDERS_NAME: Final = "orders.json"
 LOOK_SECONDS: Final = 0.05
 OBEYED_WITHIN_SECONDS: Final = 10.0
 STALE_SECONDS: Final = 30.0
@@ -58,10 +60,27 @@ _MOST_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Who holds this lock tells and obeys by these files."""
+
+    lock: str
+    live: str
+    orders: str
+
+
+RUN: Final = Seat(lock=LOCK_NAME, live="live.json", orders="orders.json")
+WORKER: Final = Seat(lock=WATCH_LOCK_NAME, live="watch-live.json", orders="watch-orders.json")
+SEATS: Final = (RUN, WORKER)
+"""The one whose process is asked before the other's."""
+
+LIVE_NAMES: Final = tuple(name for seat in SEATS for name in (seat.live, seat.orders))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """What a run that is going on tells of itself.
 
-    `waiting`: it is a worker that waits for the next file, and no run is going on.
+    `waiting`: it is a worker that waits for the next file, and no run of its own is going on.
     """
 
     process: int
@@ -69,9 +88,10 @@ class Live:
     obeyed: int
     standing: Standing
     waiting: bool = False
+    seat: Seat = RUN
 
     @classmethod
-    def of(cls, found: Mapping[str, Any]) -> Self | None:
+    def of(cls, found: Mapping[str, Any], *, seat: Seat = RUN) -> Self | None:
         """None where it was not one of us who wrote that."""
         try:
             return cls(
@@ -80,6 +100,7 @@ class Live:
                 obeyed=int(found["obeyed"]),
                 standing=_standing(found),
                 waiting=found.get("waiting") is True,
+                seat=seat,
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
@@ -92,14 +113,15 @@ class Live:
 class LiveFiles:
     """The run's side. What cannot be read or written is left: the run goes on."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, seat: Seat = RUN) -> None:
+        self._live = directory / seat.live
+        self._orders = directory / seat.orders
         self._session = secrets.token_hex(8)
         self._obeyed = 0
 
     def order(self) -> dict[str, Any] | None:
         """What was asked and is not obeyed yet, if anything; it counts as obeyed from now on."""
-        order = _read(self._directory / ORDERS_NAME)
+        order = _read(self._orders)
         number = order.get("number")
         if order.get("session") != self._session or not isinstance(number, int):
             return None
@@ -115,25 +137,30 @@ class LiveFiles:
         who = {"process": os.getpid(), "session": self._session, "obeyed": self._obeyed}
         told = {**who, "waiting": waiting, **_told(standing)}
         with suppress(OSError):
-            write_whole(self._directory / LIVE_NAME, orjson.dumps(told))
+            write_whole(self._live, orjson.dumps(told))
 
     def close(self) -> None:
         """The run has ended: what was told and asked of it means nothing any more.
 
         What another process has told since, or was asked of it, stays.
         """
-        for name in (LIVE_NAME, ORDERS_NAME):
-            path = self._directory / name
+        for path in (self._live, self._orders):
             if _read(path).get("session") == self._session:
                 with suppress(OSError):
                     path.unlink()
 
 
 def live_of(directory: Path) -> Live | None:
-    """What the run that works in `directory` tells of itself; None where none does."""
-    path = directory / LIVE_NAME
-    live = Live.of(_read(path))
-    if live is None or live.process not in {holder(directory), holder(directory, WATCH_LOCK_NAME)}:
+    """What the run that works in `directory` tells of itself, or else the worker that waits there;
+    None where neither does."""
+    told = (_live_of(directory, seat) for seat in SEATS)
+    return next((live for live in told if live is not None), None)
+
+
+def _live_of(directory: Path, seat: Seat) -> Live | None:
+    path = directory / seat.live
+    live = Live.of(_read(path), seat=seat)
+    if live is None or live.process != holder(directory, seat.lock):
         return None
 
     try:
@@ -151,11 +178,17 @@ def command(directory: Path, asked: Mapping[str, Any]) -> Live:
         RunDirectoryError: No run is going on there, or it does not obey.
     """
     with _alone(directory):
-        live = live_of(directory)
-        if live is None:
-            raise RunDirectoryError(f"no run is going on in {directory}: there is nothing to steer")
+        obeys = None
+        while obeys is None:
+            live = live_of(directory)
+            if live is None:
+                raise RunDirectoryError(
+                    f"no run is going on in {directory}: there is nothing to steer"
+                )
 
-        return _obeyed(directory, live, number=_give(directory, live, asked))
+            obeys = _obeyed(directory, live, number=_give(directory, live, asked))
+
+        return obeys
 
 
 def _told(standing: Standing) -> dict[str, Any]:
@@ -185,7 +218,7 @@ def _number(told: object) -> float | None:
 
 def _give(directory: Path, live: Live, asked: Mapping[str, Any]) -> int:
     """Write an order, those that were not obeyed yet with it; returns its number."""
-    former = _read(directory / ORDERS_NAME)
+    former = _read(directory / live.seat.orders)
     number = former.get("number")
     if former.get("session") != live.session or not isinstance(number, int):
         former, number = {}, 0
@@ -195,18 +228,22 @@ def _give(directory: Path, live: Live, asked: Mapping[str, Any]) -> int:
 
     order = {**former, **asked, "session": live.session, "number": number + 1}
     try:
-        write_whole(directory / ORDERS_NAME, orjson.dumps(order))
+        write_whole(directory / live.seat.orders, orjson.dumps(order))
     except OSError as error:
         raise RunDirectoryError(f"{directory} cannot be written: {error.strerror}") from None
 
     return number + 1
 
 
-def _obeyed(directory: Path, live: Live, *, number: int) -> Live:
-    """Wait until the run has obeyed; returns how it stands then."""
+def _obeyed(directory: Path, live: Live, *, number: int) -> Live | None:
+    """Wait until the run has obeyed; returns how it stands then. None where another one is at work
+    by then, beside a worker that waits: it is what was meant."""
     deadline = time.monotonic() + OBEYED_WITHIN_SECONDS
     while time.monotonic() < deadline:
         now = live_of(directory)
+        if now is not None and live.waiting and now.seat is not live.seat:
+            return None
+
         if now is None or now.session != live.session:
             raise RunDirectoryError(f"the run in {directory} has ended meanwhile")
 
