@@ -6,7 +6,9 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, NoReturn
 
 __all__ = ("main",)
 
@@ -30,7 +32,9 @@ def main() -> None:
         gc.enable()
         command_line()
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED_CODE)
+        _end(_INTERRUPTED_CODE)
+    except SystemExit as ending:
+        _end(ending.code)
 
 
 def _open_what_is_closed() -> None:
@@ -38,6 +42,21 @@ def _open_what_is_closed() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # for good
+
+
+def _end(code: Any) -> NoReturn:
+    """End the process once all it has said has left, without taking it apart first.
+
+    What a run leaves in memory would be freed piece by piece, a fifth of a second after a million
+    contacts; the system takes it back at once. What lasts was closed by whoever opened it.
+    """
+    with suppress(OSError):  # what cannot be said: the ordinary end tells of it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if code is None or isinstance(code, int):
+            os._exit(code or 0)
+
+    sys.exit(code)
 
 
 def _leave(*_: object) -> None:
