@@ -49,8 +49,9 @@ def age(run: Path, *, days: float) -> None:
 def test_old_runs_leave_and_their_files_are_known(
     program: Program, simulator: SimulatorProcess, inbox: Path
 ) -> None:
-    """A month after its end a run is gone from previous/, whenever the worker is killed meanwhile;
-    its file is moved and not sent when it comes again, and refused when it has grown."""
+    """A month after its end a run is gone from previous/, whenever the worker is killed meanwhile,
+    and nothing with it that is somebody else's; its file is moved and not sent when it comes again,
+    and refused when it has grown."""
     files = 8
     for number in range(files):
         write_contacts(inbox / f"{number}.csv", range(10 * number + 1, 10 * number + 11))
@@ -62,6 +63,8 @@ def test_old_runs_leave_and_their_files_are_known(
     run = program.directory / "run"
     (run / "injected.db").unlink()
     age(run, days=32)
+    mine = next((run / "previous").iterdir()) / "report.xlsx"
+    mine.touch()
 
     random = Random(5)
     for _ in range(4):
@@ -71,7 +74,8 @@ def test_old_runs_leave_and_their_files_are_known(
         running.ended()
 
     running = program.start("run", "watch.toml")
-    eventually(lambda: not list((run / "previous").iterdir()))
+    eventually(lambda: list(run.glob("previous/*/*")) == [mine])
+    assert list((run / "previous").iterdir()) == [mine.parent], "somebody's own file stays"
     for number in range(files):
         (inbox / "done" / f"{number}.csv").rename(inbox / f"{number}.csv")
 

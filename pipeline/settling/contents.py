@@ -7,10 +7,13 @@
     accepted-2026-11-29.ndjson   those of days that are over, where a run lives on (rotation.py)
     summary.json                 written when a leg of the run ends
     samples.ndjson, report.html  what the run did from minute to minute; drawn by `report`
+    verify.db                    what a `verify` that is going on was told (evidence.py)
     live.json, orders.json       how a run that is going on is looked at and steered (live.py)
     watch-live.json, …           the same for a worker that watches a folder
     previous/<run_id>/           the same files of an earlier run that was put aside
     injected.db                  what all of those were of, by which it is known again (injected.py)
+
+What is replaced as a whole is written beside it first, as `<name>.new` (whole.py).
 
 Nothing is written outside the directory: where one of these names is a symbolic link, or anything
 else than a file, somebody planted it, and the directory is refused before it is touched.
@@ -24,6 +27,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import RunDirectoryError
+from .live import LIVE_NAMES
 from .lock import LOCK_NAME, WATCH_LOCK_NAME
 from .results import NAMES
 from .schema import sync_directory, translated
@@ -33,9 +37,19 @@ from .witness import ENDING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ("PREVIOUS", "bring_back", "clear", "refuse_planted", "to_be_moved")
+__all__ = (
+    "EVIDENCE_NAME",
+    "INJECTED_NAME",
+    "PREVIOUS",
+    "bring_back",
+    "clear",
+    "refuse_planted",
+    "to_be_moved",
+)
 
 PREVIOUS = "previous"
+INJECTED_NAME = "injected.db"
+EVIDENCE_NAME = "verify.db"
 
 MOVED = (
     *(f"{name}.ndjson" for name in NAMES),
@@ -51,12 +65,19 @@ OF_A_DAY = re.compile(
     rf"(?:{'|'.join(NAMES)})-[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:-[0-9]+)?\.ndjson"
 )
 
-WRITTEN = re.compile(
-    "|".join(re.escape(name) for name in (*MOVED, LOCK_NAME, WATCH_LOCK_NAME))
-    + rf"|{OF_A_DAY.pattern}(?:\.new)?"
-    + r"|(?:journal|summary|live|orders|watch-live|watch-orders|report|injected)\..+"
+_OF_A_RUN = frozenset(
+    {
+        *MOVED,
+        *(f"{FILE_NAME}{end}" for end in ("-wal", "-shm", "-journal", ".new", ".new-journal")),
+        *(f"{name}.new" for name in ("summary.json", "report.html", *LIVE_NAMES)),
+        *(f"{EVIDENCE_NAME}{end}" for end in ("", "-journal")),
+        *(*LIVE_NAMES, LOCK_NAME, WATCH_LOCK_NAME),
+    }
 )
-"""The names of files that are written here, SQLite's and drafts among them."""
+"""The names of files that are written for a run, SQLite's and drafts among them."""
+
+_KEPT = frozenset(f"{INJECTED_NAME}{end}" for end in ("", "-journal"))
+"""Those that are kept when its run is removed: runs were put aside here, too, and are known."""
 
 
 def refuse_planted(directory: Path) -> None:
@@ -66,7 +87,8 @@ def refuse_planted(directory: Path) -> None:
             as_it_should = (
                 entry.is_dir(follow_symlinks=False)
                 if entry.name == PREVIOUS
-                else entry.is_file(follow_symlinks=False) or not WRITTEN.fullmatch(entry.name)
+                else entry.is_file(follow_symlinks=False)
+                or not (_of_a_run(entry.name) or entry.name in _KEPT)
             )
             if not as_it_should:
                 kind = "a symbolic link" if entry.is_symlink() else "not a file of ours"
@@ -99,15 +121,19 @@ def bring_back(directory: Path, run_id: str) -> None:
 
 
 def clear(directory: Path) -> None:
-    """Remove what we wrote there, the journal first; the directory too if nothing else is in it."""
+    """Remove the run's files, the journal first; the directory too if nothing else is in it."""
     with translated(directory):
         names = sorted(path.name for path in directory.iterdir())
         for name in sorted(names, key=lambda name: (name != FILE_NAME, name == LOCK_NAME)):
-            if WRITTEN.fullmatch(name):
+            if _of_a_run(name):
                 (directory / name).unlink(missing_ok=True)
 
         with suppress(OSError):  # not empty: what is there is not ours
             directory.rmdir()
+
+
+def _of_a_run(name: str) -> bool:
+    return name in _OF_A_RUN or OF_A_DAY.fullmatch(name.removesuffix(".new")) is not None
 
 
 def _days(directory: Path) -> list[str]:

@@ -26,7 +26,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RunDirectoryError
-from .contents import PREVIOUS, clear
+from .contents import INJECTED_NAME, PREVIOUS, clear
 from .known import look
 from .lock import locked
 from .noted import APPLICATION_ID, TABLES, fingerprint_of, note, noted
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from .identity import Identity
     from .known import Known
 
-__all__ = ("INJECTED_NAME", "Injected")
-
-INJECTED_NAME: Final = "injected.db"
+__all__ = ("Injected",)
 
 _ANY: Final = 1 << 62
 """Larger than any source."""

@@ -12,6 +12,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ..settling.contents import EVIDENCE_NAME
 from ..settling.schema import translated
 from .reconciliation import Tallied
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ("Evidence", "evidence_in")
 
-FILE_NAME: Final = "verify.db"
 CACHE_KIB: Final = 48 << 10
 
 _TABLES: Final = """
@@ -113,7 +113,7 @@ class Evidence:
 @contextmanager
 def evidence_in(directory: Path) -> Iterator[Evidence]:
     """Make the file in `directory`, readable by its owner alone, and remove it at the end."""
-    path = directory / FILE_NAME
+    path = directory / EVIDENCE_NAME
     with translated(path):
         _remove(path)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

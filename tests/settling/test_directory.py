@@ -101,6 +101,9 @@ PLANTED = [
     "summary.json",
     "summary.json.new",
     "report.html",
+    "verify.db",
+    "injected.db",
+    "accepted-2026-11-29.ndjson.new",
     "previous",
 ]
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
-from pipeline.settling.contents import PREVIOUS
+from pipeline.settling.contents import INJECTED_NAME, PREVIOUS
 from pipeline.settling.directory import RunDirectory
-from pipeline.settling.injected import INJECTED_NAME
 from pipeline.settling.lock import locked
 from pipeline.settling.removal import EVERY_SECONDS, MOST, Removal
 from pipeline.settling.state import RunState
@@ -149,6 +148,39 @@ def test_what_is_not_removed(tmp_path: Path) -> None:
     assert not known(tmp_path, "a")
 
 
+def test_what_is_ours_by_its_name(path: Path) -> None:
+    """With a run go the files that we write, half written ones among them; what others put there
+    stays, however much it is called like ours, and so does what is known of runs put aside there.
+    """
+    assert known(path, "a")
+    place = next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == "a")
+    ours = [
+        *(
+            "run.lock",
+            "watch.lock",
+            "journal.db-journal",
+            "journal.db.new",
+            "journal.db.new-journal",
+        ),
+        *("journal.db-count", "summary.json", "summary.json.new", "report.html", "report.html.new"),
+        *("samples.ndjson", "verify.db", "verify.db-journal"),
+        *("live.json", "live.json.new", "orders.json", "orders.json.new"),
+        *("watch-live.json", "watch-live.json.new", "watch-orders.json", "watch-orders.json.new"),
+        *("accepted-2026-11-29.ndjson", "accepted-2026-11-29-2.ndjson.new"),
+    ]
+    theirs = [
+        *("report.xlsx", "report.html.bak", "summary.docx", "summary.txt", "live.csv"),
+        *("orders.csv", "injected.csv", "journal.txt", "journal.db.bak", "accepted-notes.ndjson"),
+        *("accepted.xlsx", "verify.db.bak", "injected.db", "injected.db-journal"),
+    ]
+    for name in (*ours, *theirs):
+        (place / name).touch()
+
+    assert forget(path, before=DAY + 1) == 1
+    assert sorted(each.name for each in place.iterdir()) == sorted(theirs)
+    assert known(path, "a")
+
+
 def viewed_name(place: Path) -> str:
     with viewed(place) as view:
         return view.run().identity.names
@@ -221,10 +253,10 @@ def test_a_place_that_is_somebodys_since(path: Path, monkeypatch: pytest.MonkeyP
         forget(path, before=DAY + 1)
         assert viewed_name(of_a) == "a"
 
-    (of_a / "report.d").mkdir()
+    (of_a / "report.html.new").mkdir()
     assert forget(path, before=DAY + 1.5 * A_DAY) == 1  # b
     assert known(path, "a")
-    (of_a / "report.d").rmdir()
+    (of_a / "report.html.new").rmdir()
     forget(path, before=DAY + 1)
     assert not of_a.exists()
 

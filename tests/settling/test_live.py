@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from pipeline.errors import RunDirectoryError
 from pipeline.sending.limits import Limit, Standing
 from pipeline.settling.directory import RunDirectory
-from pipeline.settling.live import STALE_SECONDS, Live, LiveFiles, command, live_of
+from pipeline.settling.live import (
+    RUN,
+    STALE_SECONDS,
+    WORKER,
+    Live,
+    LiveFiles,
+    command,
+    live_of,
+)
 from pipeline.settling.lock import locked
 
 if TYPE_CHECKING:
@@ -174,6 +182,29 @@ def test_what_is_another_ones_stays(tmp_path: Path) -> None:
 
     files.close()
     assert {file.name for file in tmp_path.iterdir()} == {"run.lock"}
+
+
+def test_a_run_that_begins_while_an_order_is_given(tmp_path: Path) -> None:
+    """What was asked of a worker that waits is asked of the run, which is what is at work."""
+    worker = LiveFiles(tmp_path, WORKER)
+    found: list[Live] = []
+    asking = threading.Thread(
+        target=lambda: found.append(command(tmp_path, {"requests_per_second": 5.0}))
+    )
+    with locked(tmp_path, "watch.lock"):
+        worker.tell(STANDING, waiting=True)
+        asking.start()
+        while not (tmp_path / WORKER.orders).exists():
+            time.sleep(0.005)
+
+        with obeying(tmp_path) as orders:
+            asking.join(timeout=5)
+            assert [order["requests_per_second"] for order in orders] == [5.0]
+            assert [(live.seat, live.waiting) for live in found] == [(RUN, False)]
+
+        live = live_of(tmp_path)
+        assert live is not None
+        assert (live.seat, live.waiting) == (WORKER, True)
 
 
 RUBBISH = st.one_of(
