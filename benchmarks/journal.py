@@ -4,7 +4,8 @@ Measured beside whole runs, in every round:
 
     the whole run   `run` as a user starts it, all its processes
     the journal     what such a run asks of it, in this process and on the same disk: as many
-                    senders at once, each dispatch on disk before they go on, each outcome, the
+                    senders at once, whose requests take as long as that run's, each dispatch on
+                    disk before they go on, the outcomes that came meanwhile settled together, the
                     result files; less what the senders cost alone
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +22,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.lowlevel
 from anyio import create_task_group, run
 
 from pipeline.intake.source import Fingerprint, Mark
@@ -35,6 +36,8 @@ from .ways import OUR_WAY, OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
     from .rounds import Rounds
 
@@ -80,20 +83,23 @@ def measure_journal(rounds: Rounds, contacts: int, *, times: int) -> JournalCost
     results.check()
 
     costs = JournalCosts(run=[each.cpu_per_million for each in results.of(case, OURS)])
-    for _ in range(times):
-        bare = _spent(contacts, journalled=False)
-        costs.journal.append((_spent(contacts, journalled=True) - bare) / contacts * 1e6)
+    for each in results.of(case, OURS):
+        request_seconds = SENDERS * BATCH / each.contacts_per_second
+        bare = _spent(contacts, request_seconds, journalled=False)
+        kept = _spent(contacts, request_seconds, journalled=True)
+        costs.journal.append((kept - bare) / contacts * 1e6)
 
     return costs
 
 
-def _spent(contacts: int, *, journalled: bool) -> float:
+def _spent(contacts: int, request_seconds: float, *, journalled: bool) -> float:
     """CPU seconds of this process."""
     with TemporaryDirectory(prefix="journey-benchmark-") as name:
         batches = _batches(contacts)
         began = time.process_time()
         options = {"use_uvloop": find_spec("uvloop") is not None}  # as `run` does
-        run(_keep, Path(name) if journalled else None, batches, backend_options=options)
+        place = Path(name) if journalled else None
+        run(_keep, place, batches, request_seconds, backend_options=options)
         return time.process_time() - began
 
 
@@ -116,31 +122,53 @@ def _batches(contacts: int) -> Iterator[Batch]:
     return iter(batches)
 
 
-async def _keep(directory: Path | None, batches: Iterator[Batch]) -> None:
+async def _keep(directory: Path | None, batches: Iterator[Batch], request_seconds: float) -> None:
     if directory is None:
-        await _send_all(batches, None)
+        await _send_all(batches, None, request_seconds)
         return
 
     identity = Identity(event_definition_key="APIEvent-1", rest_host="mc", sources=(SOURCE,))
     store = begin(directory, run_id="benchmark", identity=identity, endpoint="batchcontactevents")
     store.catch_up()
     async with Journal(store) as journal:
-        await _send_all(batches, journal)
+        await _send_all(batches, journal, request_seconds)
 
 
-async def _send_all(batches: Iterator[Batch], journal: Journal | None) -> None:
+async def _send_all(
+    batches: Iterator[Batch], journal: Journal | None, request_seconds: float
+) -> None:
+    outcomes, settled = anyio.create_memory_object_stream[Settlement](SENDERS * 2)
     async with create_task_group() as tasks:
-        for _ in range(SENDERS):
-            tasks.start_soon(_send, batches, journal)
+        tasks.start_soon(_settle, settled, journal)
+        async with outcomes, create_task_group() as senders:
+            for _ in range(SENDERS):
+                senders.start_soon(_send, batches, journal, outcomes, request_seconds)
 
 
-async def _send(batches: Iterator[Batch], journal: Journal | None) -> None:
+async def _send(
+    batches: Iterator[Batch],
+    journal: Journal | None,
+    outcomes: MemoryObjectSendStream[Settlement],
+    request_seconds: float,
+) -> None:
     for batch in batches:
         if journal is not None:
             await journal.dispatched(batch, 1)
 
-        await anyio.lowlevel.checkpoint()
-        settlement = Settlement(batch=batch, outcome=Accepted(event_instance_id="1"), attempt=1)
+        await anyio.sleep(request_seconds)
+        await outcomes.send(
+            Settlement(batch=batch, outcome=Accepted(event_instance_id="1"), attempt=1)
+        )
+
+
+async def _settle(outcomes: MemoryObjectReceiveStream[Settlement], journal: Journal | None) -> None:
+    """Write down everything that has come up since the last time, in one go, as the run does."""
+    async for settlement in outcomes:
+        group = [settlement]
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while True:
+                group.append(outcomes.receive_nowait())
+
         if journal is not None:
-            last = batch.spans[0].positions[-1]
-            await journal.settle([settlement], [], {SOURCE.name: Mark(last, None)})
+            last = max(each.batch.spans[0].positions[-1] for each in group)
+            await journal.settle(group, [], {SOURCE.name: Mark(last, None)})
