@@ -94,6 +94,43 @@ def test_old_runs_leave_and_their_files_are_known(
     assert simulator.contacts(taken="2+") == []
 
 
+def test_the_place_of_a_run_that_is_gone(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """Where the run directory is named that a removed run had, its file is refused as in the one it
+    lay in; a folder's worker moves it and sends nothing."""
+    for number in range(2):
+        write_contacts(inbox / f"{number}.csv", range(10 * number + 1, 10 * number + 11))
+
+    run = program.directory / "run"
+    running = program.start("run", "watch.toml")
+    eventually(lambda: not names(inbox))
+    running.signal(signal.SIGTERM)
+    running.ended()
+    (place,) = (run / "previous").iterdir()
+    age(run, days=32)
+    running = program.start("run", "watch.toml")
+    eventually(lambda: not place.exists())
+
+    there = {"JOURNEY_RUN__DIRECTORY": f"run/previous/{place.name}"}
+    for name in ("0.csv", "1.csv"):
+        source = {"JOURNEY_SOURCE__WATCH": "false", "JOURNEY_SOURCE__URL": f"inbox/done/{name}"}
+        with Program(program.directory, **there, **source) as other:
+            refused = other("run", "watch.toml")
+            assert (refused.code, "already injected on" in refused.stderr) == (2, True)
+
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 0
+    (inbox / "done" / "0.csv").rename(inbox / "0.csv")
+    program.environment |= there
+    running = program.start("run", "watch.toml")
+    eventually(lambda: not names(inbox))
+    running.signal(signal.SIGTERM)
+    assert "0.csv was injected already" in running.ended().stderr
+    assert simulator.summary()["contacts"]["taken"] == 20
+    assert simulator.contacts(taken="2+") == []
+
+
 def test_steered_between_two_files(
     program: Program, simulator: SimulatorProcess, inbox: Path
 ) -> None:

@@ -4,10 +4,10 @@
     the same                 refused: already injected      gone on with
     another                  put aside, the new one begun   refused: it would be lost from sight
 
-A new run is refused all the same if one that was put aside here is the same: finished, it was
-already injected; unfinished, a part of its contacts was sent. An unfinished run of which nothing
-was read or sent is put aside as a finished one is: its source was replaced before it was opened.
-`--again` overrules all of it.
+A new run is refused all the same if one that was put aside here is the same, or one of the run
+directory that this one was put aside in: finished, it was already injected; unfinished, a part of
+its contacts was sent. An unfinished run of which nothing was read or sent is put aside as a
+finished one is: its source was replaced before it was opened. `--again` overrules all of it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ def admit(
     for known in earlier:
         if not known.differences(wanted):
             _refuse_once_more(known)
-            break
 
     for known in [present, *earlier] if present is not None else earlier:
         _refuse_parts(known, wanted, begins_with)
@@ -133,9 +132,9 @@ def _refuse_once_more(known: Known) -> None:
     if known.counts.settled:
         raise RunDirectoryError(
             f"{known.directory} holds an unfinished run of {known.run.identity.names} into "
-            f"{known.run.identity.event_definition_key} that was put aside, with "
-            f"{known.counts.settled:,} contacts settled: move its files back into the run "
-            "directory to go on with it; --again starts a new run, which sends them once more"
+            f"{known.run.identity.event_definition_key}, with {known.counts.settled:,} contacts "
+            "settled: name that as run.directory to go on with it; --again starts a new run, which "
+            "sends them once more"
         )
 
 

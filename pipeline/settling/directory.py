@@ -22,7 +22,7 @@ from ..errors import AlreadyInjectedError, JournalInUseError, RunDirectoryError
 from ..mapping.workplace import EncoderPlace
 from .admission import Kind, admit, admit_retry
 from .contents import PREVIOUS, bring_back, refuse_planted, to_be_moved
-from .injected import Injected
+from .injected import Injected, earlier
 from .known import Known, look
 from .lock import locked
 from .mending import mend
@@ -202,8 +202,8 @@ class RunDirectory:
     ) -> Kind:
         if retry is None:
             try:
-                earlier = Injected(self.path).like(identity, begins_with)
-                return admit(present, earlier, identity, begins_with=begins_with)
+                previous = earlier(self.path, identity, begins_with)  # asked where it matters
+                return admit(present, previous, identity, begins_with=begins_with)
             except AlreadyInjectedError as error:
                 here = present is not None and not present.differences(identity)
                 if here and (mended := mend(self.path, clock=self._clock)):

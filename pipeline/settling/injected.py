@@ -16,6 +16,9 @@ stays for good, so that nothing is sent a second time. A run is removed in two s
    something in it that is not ours.
 
 Killed in between, the next removal goes on with it. Whoever calls holds the run directory's lock.
+
+Who begins a run in a directory in `previous/` asks the run directory that it lies in as well: the
+run that was there may be removed, and known there alone.
 """
 
 from __future__ import annotations
@@ -41,10 +44,39 @@ if TYPE_CHECKING:
     from .identity import Identity
     from .known import Known
 
-__all__ = ("Injected",)
+__all__ = ("Injected", "earlier")
 
 _ANY: Final = 1 << 62
 """Larger than any source."""
+
+
+def earlier(
+    directory: Path, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
+) -> Iterator[Known]:
+    """The runs that `Injected.like` finds; where the directory lies in another one's `previous/`,
+    those that it finds there too, and the one that is there now.
+
+    Raises RunDirectoryError: that one is locked meanwhile.
+    """
+    yield from Injected(directory).like(wanted, begins_with)
+    above = _above(directory)
+    if above is not None:
+        with locked(above):
+            if (above / FILE_NAME).exists():
+                yield look(above)
+
+            yield from earlier(above, wanted, begins_with)
+
+
+def _above(directory: Path) -> Path | None:
+    """The run directory in whose `previous/` this one lies."""
+    path = directory.resolve()
+    while path.parent.name == PREVIOUS:
+        path = path.parent.parent
+        if any((path / name).exists() for name in (INJECTED_NAME, FILE_NAME)):
+            return path
+
+    return None
 
 
 class Injected:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
+from pipeline.errors import (
+    AlreadyInjectedError,
+    InjectedInPartError,
+    JournalInUseError,
+    RunDirectoryError,
+)
 from pipeline.settling.contents import INJECTED_NAME, PREVIOUS
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.lock import locked
@@ -119,6 +124,38 @@ def test_what_is_old_is_removed_and_known(path: Path) -> None:
     other_journey = identity_of(fingerprint("a"), journey="APIEvent-2")
     with RunDirectory(path) as directory:
         directory.open(other_journey, endpoint="events")
+
+
+def test_asked_where_it_was_put_aside(path: Path) -> None:
+    """In the place of a run that was removed its source is refused as in the run directory itself,
+    and so are one that has grown and what is in the run directory now; another one is injected."""
+    assert known(path, "a")
+    place = next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == "a")
+    assert forget(path, before=DAY + 1) == 1
+    assert not place.exists()
+    with pytest.raises(AlreadyInjectedError, match=r"on 2026-11-23 .*, removed on "):
+        inject(place, "a")
+
+    with pytest.raises(AlreadyInjectedError):
+        inject(place, "c")
+
+    inside = place / PREVIOUS / "further"
+    (path / "link").symlink_to(inside)
+    grown = identity_of(fingerprint("a", size=1_000, digest="of more"))
+    for way in (place, inside, path / "link"):
+        with (
+            RunDirectory(way) as directory,
+            pytest.raises(InjectedInPartError, match="a has grown"),
+        ):
+            directory.open(grown, endpoint="events", begins_with=lambda each: each.name == "a")
+
+    with locked(path), pytest.raises(JournalInUseError):
+        inject(place, "new")
+
+    inject(place, "new")
+    assert known(place, "a")
+    assert not known(place, "another")
+    assert viewed_name(place) == "another"
 
 
 def test_what_is_not_removed(tmp_path: Path) -> None:
