@@ -10,8 +10,8 @@ killed, and where the file is gone it is made anew from the journals that are th
 Where runs are removed after a while (a watched folder), this file alone knows them: a row of each
 stays for good, so that nothing is sent a second time. A run is removed in two steps:
 
-1. Its lock is taken, its journal is read once more, and its row says that it is removed. That is on
-   disk before anything else is done.
+1. Its locks are taken, its journal is read once more, and its row says that it is removed. That is
+   on disk before anything else is done.
 2. The files that we wrote are removed, the journal first, then the directory, unless there is
    something in it that is not ours.
 
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import RunDirectoryError
 from .contents import INJECTED_NAME, PREVIOUS, clear
 from .known import look
-from .lock import locked
+from .lock import WATCH_LOCK_NAME, locked
 from .noted import APPLICATION_ID, TABLES, fingerprint_of, note, noted
 from .schema import sync_directory, translated
 from .store import FILE_NAME
@@ -133,7 +133,7 @@ class Injected:
 
         run_id, removed_at = row
         directory = self._previous / place
-        with suppress(RunDirectoryError), locked(directory):
+        with suppress(RunDirectoryError), _alone_in(directory):
             if not (directory / FILE_NAME).exists():
                 clear(directory)
                 return
@@ -148,7 +148,7 @@ class Injected:
         """Remove a run, unless somebody works on it, or has gone on with it."""
         directory = self._previous / place
         try:
-            with locked(directory):
+            with _alone_in(directory):
                 if not (directory / FILE_NAME).exists():
                     return False
 
@@ -206,6 +206,13 @@ class Injected:
                 f"{self._path} is of another program, or of a later journey-pipeline: it was not "
                 "touched; update the program, or name another run.directory"
             )
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Nobody works on its run, and no worker waits there for files. Raises RunDirectoryError."""
+    with locked(directory), locked(directory, WATCH_LOCK_NAME):
+        yield
 
 
 def _let_go(

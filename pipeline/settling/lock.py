@@ -4,6 +4,10 @@
 which ends with the process however it ends; the number in it only tells a person whom to look
 for. Readers take no lock.
 
+A lock's file is removed with its directory's run, by who holds it (contents.py). So who has locked
+a file looks whether that still lies there: it may have been opened before, and would keep nobody
+out.
+
 Who watches a folder holds `watch.lock` as long as it lives, and `run.lock` while it sends a file:
 in between others may work on the run of the last one.
 """
@@ -32,17 +36,20 @@ WATCH_LOCK_NAME = "watch.lock"
 def locked(directory: Path, name: str = LOCK_NAME) -> Iterator[None]:
     """Hold the directory's lock; raises JournalInUseError, naming the process that has it."""
     path = directory / name
-    with translated(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    held = False
+    while not held:
+        with translated(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
-    try:
-        _take(descriptor, path)
         try:
-            yield
+            held = _take(descriptor, path)
+            if held:
+                try:
+                    yield
+                finally:
+                    os.ftruncate(descriptor, 0)
         finally:
-            os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
+            os.close(descriptor)
 
 
 def holder(directory: Path, name: str = LOCK_NAME) -> int | None:
@@ -61,7 +68,8 @@ def holder(directory: Path, name: str = LOCK_NAME) -> int | None:
     return process
 
 
-def _take(descriptor: int, path: Path) -> None:
+def _take(descriptor: int, path: Path) -> bool:
+    """Lock the file; False where it does not lie at `path` any more."""
     with translated(path):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,8 +80,19 @@ def _take(descriptor: int, path: Path) -> None:
                 "it, or name another run.directory"
             ) from error
 
+        if not _lies_at(path, os.fstat(descriptor)):
+            return False
+
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return True
+
+
+def _lies_at(path: Path, known: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), known)
+    except FileNotFoundError:
+        return False
 
 
 def _written(path: Path) -> int | None:

@@ -266,11 +266,18 @@ def test_some_at_a_time(tmp_path: Path) -> None:
 
 
 def test_somebody_works_there(path: Path) -> None:
-    """A directory that is in use, or is none yet, is left alone until later."""
+    """A directory that is in use, or is none yet, is left alone until later; so is a run in whose
+    place a worker waits for files."""
     removal = Removal(path, keep_seconds=0.0, clock=lambda: DAY + 99 * A_DAY)
     with locked(path):
         assert removal.once() == 0
 
+    place = next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == "a")
+    with locked(place, "watch.lock"):
+        assert forget(path, before=DAY + 1) == 0
+        assert (place / "watch.lock").exists()
+
+    assert forget(path, before=DAY + 1) == 1
     nowhere = Removal(path / "none", keep_seconds=0.0)
     assert nowhere.once() == 0
     assert not (path / "none").exists()
