@@ -12,13 +12,14 @@ import orjson
 import typer
 from rich.console import Console
 
-from . import __version__, feeding, helm, terminal
-from .aftermath import AsJson, ConfigFile, verbs
+from . import __version__
 from .config import load
 from .errors import JourneyError, UsageError
-from .legs import INTERRUPTED_CODE, RunOptions
+from .running.legs import INTERRUPTED_CODE, RunOptions
 from .sending.endpoint import EndpointName
 from .simulator.command import simulate
+from .verbs import feeding, helm, terminal
+from .verbs.aftermath import AsJson, ConfigFile, verbs
 
 # The verbs but `run` import what they need when they are called: a run starts sooner for it.
 
@@ -84,7 +85,7 @@ def demo(
     Example:
       journey-pipeline demo --contacts 20000
     """
-    from .demo import demonstrate
+    from .verbs.demo import demonstrate
 
     show = partial(demonstrate, contacts, console=terminal.stderr())
     raise typer.Exit(terminal.in_loop(show, broken_off="the demo was broken off"))
@@ -205,8 +206,8 @@ def results(
       journey-pipeline results journey.toml --of unknown --format ndjson -o unknown.ndjson
       journey-pipeline results journey.toml --of missing -o missing.csv
     """
-    from .listing import COLUMNS, ensure_all, rows_of
     from .settling.view import viewed
+    from .verbs.listing import COLUMNS, ensure_all, rows_of
     from .watching.export import write_csv, write_ndjson
 
     loaded = load(config)

@@ -24,37 +24,37 @@ from anyio import (
     to_thread,
 )
 
-from .ending import Ending
 from .errors import InterruptedRunError, JourneyError, ungrouped
 from .events import RunEnded, SourceChanged
-from .legs import announce, open_leg, plan_leg
 from .mapping.contacts import Contacts
 from .packing.batch import Batch
+from .running.ending import Ending
+from .running.legs import announce, open_leg, plan_leg
+from .running.sifting import Sifter
+from .running.stages import Packer, Reader, hand, send, settle
+from .running.steering import steer
+from .running.stop import Stop, heed_signals
+from .running.wiring import Wiring
 from .sending.client import open_client
 from .settling.directory import RunDirectory
 from .settling.journal import Journal
 from .settling.settler import Item
 from .settling.tally import Tally
-from .sifting import Sifter
-from .stages import Packer, Reader, hand, send, settle
-from .steering import steer
-from .stop import Stop, heed_signals
 from .taking.lookout import Lookout
 from .watching.sight import Sight
-from .wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from typing import Any
 
     from .config import Config
-    from .emitter import Emitter
     from .events import Emit
+    from .events.emitter import Emitter
     from .intake.queues.source import QueueSource
-    from .legs import Ended, RunOptions
     from .mapping.encoder import Encoder
     from .mapping.target import Target
-    from .plan import Plan
+    from .running.legs import Ended, RunOptions
+    from .running.plan import Plan
     from .sending.client import Client
     from .sending.token import TokenKeeper
     from .settling.opening import Replay

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from pipeline.config import json_schema, load
-from pipeline.preflight import Finding, check
+from pipeline.verbs.preflight import Finding, check
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"

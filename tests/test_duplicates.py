@@ -11,9 +11,9 @@ import pytest
 from pipeline.config import load
 from pipeline.errors import UsageError
 from pipeline.events import DuplicatesDecided
-from pipeline.legs import RunOptions
-from pipeline.rehearsal import rehearse
+from pipeline.running.legs import RunOptions
 from pipeline.settling.view import viewed
+from pipeline.verbs.rehearsal import rehearse
 from tests.fakes.audit import audit
 from tests.fakes.configs import write_config
 from tests.fakes.injection import standing

@@ -11,7 +11,7 @@ import stamina
 
 from pipeline.errors import EndpointError, EventDefinitionError
 from pipeline.events import AttemptFailed, DoubtSettled
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 from pipeline.simulator.fault_spec import parse_fault
 from pipeline.simulator.schedule import Schedule
 from tests.fakes.configs import write_contacts

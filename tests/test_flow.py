@@ -30,7 +30,7 @@ from pipeline.events import (
     RequestStarted,
     TokenRenewed,
 )
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 from tests.fakes.configs import CLIENT_SECRET, write_contacts, zstd_compressed
 from tests.fakes.injection import standing
 from tests.fakes.loopback import Exchange, Loopback

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import AlreadyInjectedError, RunDirectoryError
 from pipeline.events import RetryStarted
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 from tests.fakes.audit import settled_so_far
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.injection import standing

@@ -18,7 +18,7 @@ from pipeline.intake.locate import locate
 from pipeline.intake.origin import PathOrigin
 from pipeline.intake.ranges import Ranges
 from pipeline.intake.source import SourcePolicy
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 from tests.fakes.configs import write_contacts
 from tests.fakes.injection import standing
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.config import load
-from pipeline.emitter import Emitter
 from pipeline.events import Event, RequestStarted, WindowClosed
+from pipeline.events.emitter import Emitter
 from pipeline.flow import run
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 from pipeline.sending.clock import Clock
 from pipeline.settling.schema import opened_to_read
 from tests.fakes.configs import write_config, write_contacts
@@ -53,7 +53,7 @@ class HurriedClock(Clock):
 async def test_nothing_goes_outside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that meets the end of its window waits for the next one, and sends the rest then."""
     clock = HurriedClock()
-    monkeypatch.setattr("pipeline.wiring.Clock", lambda: clock)
+    monkeypatch.setattr("pipeline.running.wiring.Clock", lambda: clock)
     went: list[datetime] = []
     closings: list[WindowClosed] = []
 

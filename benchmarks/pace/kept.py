@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import load
-from pipeline.emitter import Emitter
 from pipeline.events import RequestStarted
+from pipeline.events.emitter import Emitter
 from pipeline.flow import run
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 
 from ..server import best_server
 from ..ways.journey_pipeline import config

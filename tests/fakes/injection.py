@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import load
-from pipeline.emitter import Emitter
+from pipeline.events.emitter import Emitter
 from pipeline.flow import run
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 from pipeline.simulator.options import SimulatorOptions
 from pipeline.simulator.serving import running
 from tests.fakes.audit import audit

@@ -18,7 +18,7 @@ from pipeline.intake.ranges import Ranges
 from pipeline.mapping.encoder import ChildEncoder, MovingEncoder, ThreadEncoder, open_encoder
 from pipeline.mapping.encoding import encode
 from pipeline.mapping.workplace import EncoderPlace, Workplace
-from pipeline.plan import Plan
+from pipeline.running.plan import Plan
 from tests.fakes.configs import write_config
 from tests.fakes.processes import alive, kill
 

@@ -33,6 +33,7 @@ from pipeline.events import (
     RequestEnded,
     RequestStarted,
 )
+from pipeline.running.stop import Stop
 from pipeline.sending.account import Account
 from pipeline.sending.client import open_client
 from pipeline.sending.clock import Clock
@@ -56,7 +57,6 @@ from pipeline.sending.verdict import (
     TryLater,
     Verdict,
 )
-from pipeline.stop import Stop
 from tests.fakes.batches import BatchMaker
 from tests.fakes.books import Books
 from tests.fakes.clock import FakeClock

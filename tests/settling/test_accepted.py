@@ -12,12 +12,12 @@ import orjson
 import pytest
 
 from pipeline.errors import RunDirectoryError
-from pipeline.listing import ensure_all
 from pipeline.settling.accepted import accepted_batches, left_out
 from pipeline.settling.result_file import holds
 from pipeline.settling.rotation import next_day
 from pipeline.settling.verdicts import Verdict, read_verified, write_verification
 from pipeline.settling.view import viewed
+from pipeline.verbs.listing import ensure_all
 from tests.fakes.living import Life
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pipeline.errors import RunDirectoryError
 from pipeline.events import JournalCompacted, ResultFilesRotated, ResultsMissed
 from pipeline.intake.ranges import Ranges
-from pipeline.listing import ensure_all
 from pipeline.settling import compaction
 from pipeline.settling.compaction import FEWEST, LONGEST_SECONDS, MOST, Stride, shrink
 from pipeline.settling.doubles import count_doubles
@@ -31,6 +30,7 @@ from pipeline.settling.rotation import next_day
 from pipeline.settling.upkeep import Upkeep
 from pipeline.settling.verdicts import Verdict, missing_places, read_verified, write_verification
 from pipeline.settling.view import viewed
+from pipeline.verbs.listing import ensure_all
 from tests.fakes.living import DAYS_A_SECOND, Life, told_in_files, told_in_journal
 from tests.fakes.runs import ACCEPTED, REFUSED, UNHEARD, survivors
 

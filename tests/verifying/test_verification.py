@@ -12,13 +12,13 @@ import pytest
 
 from pipeline.config import load
 from pipeline.errors import PermissionDeniedError, RunDirectoryError, UsageError
-from pipeline.legs import RunOptions
+from pipeline.running.legs import RunOptions
 from pipeline.settling.lock import locked
 from pipeline.settling.view import viewed
 from pipeline.simulator.fault_spec import parse_fault
 from pipeline.simulator.faults import Scope
 from pipeline.simulator.schedule import Schedule
-from pipeline.verification import VerifyOptions, verify
+from pipeline.verbs.verification import VerifyOptions, verify
 from tests.fakes.configs import write_contacts
 from tests.fakes.injection import standing
 from tests.fakes.runs import lines_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pipeline.verification import Verified
+    from pipeline.verbs.verification import Verified
     from tests.fakes.injection import Stand
 
 NEVER = "SingleEntryAcrossAllVersions"

@@ -1,0 +1,132 @@
+"""Legs: what one process is asked to do for a run, how the run is opened for it, how it ended.
+
+A run has as many legs as processes worked on it: one that begins it, others that go on with it or
+send contacts of it again (a retry).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..events import LeftoversFound, RetryStarted, RunPutAside, RunStarted
+from ..intake.queues.place import is_queue
+from ..settling.directory import Kind
+from ..settling.opening import Leftovers
+from ..settling.retrying import RetryOrder
+from ..settling.view import viewed
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..errors import JourneyError
+    from ..events import Emit
+    from ..settling.directory import Opened, RunDirectory
+    from ..settling.summary import Summary
+
+__all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "announce", "open_leg", "plan_leg")
+
+INTERRUPTED_CODE = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked beyond its config."""
+
+    again: bool = False
+    """Begin anew although the run is finished, or another one is unfinished in the directory."""
+
+    retry: str | None = None
+    """Send the contacts that have this outcome again, and nobody else."""
+
+    limit: int | None = None
+    """Stop after so many contacts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a leg ended: the run's books, and the error that halted it, if one did.
+
+    `completed`: all that was asked for is done. After a retry that need not be all of the run.
+    `drained`: a worker was told to end, which otherwise it never does.
+    """
+
+    summary: Summary
+    error: JourneyError | None
+    completed: bool
+    drained: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """What the process says at its end (CONTRACT: exit codes)."""
+        if self.error is not None:
+            return self.error.exit_code
+
+        if self.drained:
+            return 0
+
+        if not self.completed:
+            return INTERRUPTED_CODE
+
+        return 1 if self.summary.rejected or self.summary.unknown else 0
+
+
+def plan_leg(config: Config, options: RunOptions) -> Plan:
+    """Look at the sources; of what came through a pipe or from a queue a retry has only what the
+    journal holds.
+
+    Raises as `Plan.of` does, and RunDirectoryError where there is no run to retry.
+    """
+    if options.retry is None or not (config.source.url == "-" or is_queue(config.source.url)):
+        return Plan.of(config)
+
+    directory = Path(config.run.directory)
+    with viewed(directory) as view:
+        return Plan.recalling(config, view.run().identity.sources)
+
+
+def open_leg(directory: RunDirectory, plan: Plan, options: RunOptions) -> Opened:
+    """Open the run for what is asked; raises as `RunDirectory.open` does."""
+    order = None
+    if options.retry is not None:
+        order = RetryOrder(outcome=options.retry, recalled=plan.recalled)
+
+    return directory.open(
+        plan.identity,
+        endpoint=plan.config.journey.endpoint,
+        again=options.again,
+        retry=order,
+        leftovers=Leftovers(plan.config.delivery.on_unknown),
+        begins_with=plan.begins_with,
+    )
+
+
+def announce(opened: Opened, *, directory: str, emit: Emit) -> None:
+    """Report what was found in the run directory, and what is about to be done."""
+    replay, retry = opened.replay, opened.replay.retry
+    emit(
+        RunStarted(
+            run_id=opened.run_id,
+            resumed=opened.kind is Kind.CONTINUED,
+            settled=replay.counts.settled if retry is None else 0,
+            total=None if retry is None else retry.contacts,
+            directory=directory,
+        )
+    )
+    if opened.put_aside is not None:
+        emit(RunPutAside(directory=str(opened.put_aside)))
+
+    if replay.leftover_batches:
+        emit(LeftoversFound(batches=replay.leftover_batches, contacts=replay.leftover_contacts))
+
+    if retry is not None:
+        emit(
+            RetryStarted(
+                run_id=opened.run_id,
+                outcome=retry.outcome,
+                contacts=retry.contacts,
+                lost=retry.lost,
+                continued=retry.continued,
+            )
+        )

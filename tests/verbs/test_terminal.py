@@ -1,0 +1,77 @@
+"""What the verbs print, where what they print quotes somebody's data."""
+
+from __future__ import annotations
+
+import stat
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from pipeline.verbs import terminal
+from tests.fakes.configs import write_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config for a file whose cells and column names a terminal, or rich, would obey."""
+    source = tmp_path / "contacts.csv"
+    source.write_text("customer_id,EmailAddress,[/b]\x1b[31m\n1,[/nope]\x1b[31m,x\n2,a@b.co,x\n")
+    return write_config(
+        tmp_path / "journey.toml",
+        url="http://127.0.0.1:1",
+        source=str(source),
+        journey={"check_fields": False},
+        mapping={"fields": {"Age": {"column": "EmailAddress", "type": "number"}}},
+    )
+
+
+def test_a_dry_run_quotes_data_as_it_stands(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Square brackets in a cell are no markup."""
+    assert anyio.run(partial(terminal.rehearse, config, limit=None, json=False)) == 1
+    told = capsys.readouterr().err
+    assert "2 records would be rejected" in told
+    assert "[/nope]" in told
+    assert "\x1b" not in told
+
+
+def test_a_check_prints_nothing_a_terminal_obeys(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A column's name may hold anything."""
+    assert not anyio.run(partial(terminal.check, config, offline=True))
+    told = capsys.readouterr().out
+    assert "[/b]" in told
+    assert "\x1b" not in told
+
+
+def test_an_error_prints_nothing_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may quote a file's name; its lines stay lines."""
+    terminal.say("one\x1b[31m\ntwo\x9b[/b]")
+    assert capsys.readouterr().err == "one [31m\ntwo [/b]\n"
+
+
+def test_results_are_private_from_their_first_byte(tmp_path: Path) -> None:
+    """A new file is its owner's alone, and one that was open to others is closed to them."""
+    old = tmp_path / "old.csv"
+    old.touch(mode=0o644)
+    for path in (old, tmp_path / "new.csv"):
+        with terminal.output(path) as file:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            file.write("a")
+
+
+def test_what_is_no_file_keeps_its_rights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`-o /dev/null` leaves /dev/null to everybody."""
+    changed: list[int] = []
+    monkeypatch.setattr("os.fchmod", lambda _, mode: changed.append(mode))
+    with terminal.output(tmp_path / "file"), terminal.output(type(tmp_path)("/dev/null")):
+        pass
+
+    assert changed == [0o600]
