@@ -4,7 +4,9 @@
       ▲                                                                          │
       └───────────────── positions that are done, and need no second reading ◀───┘
 
-Read the folders top to bottom and you have read the program; `flow.py` tells the whole run.
+These folders are the stages, in the data's order; `flow.py` tells the whole run. `events/` is what
+it reports, `running/` what it is made of, `worker/` the process around it, `verbs/` what else the
+command line does.
 """
 
 from __future__ import annotations
