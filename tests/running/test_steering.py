@@ -198,7 +198,7 @@ def test_a_process_that_is_refused(
 ) -> None:
     """It says why, and nothing else; the one at work is steered as before."""
     running = begun(program, simulator)
-    steer(tmp_path / "journey.toml", {"requests_per_second": 30.0})
+    steer(tmp_path / "journey.toml", {"requests_per_second": 2.0})
     orders = (tmp_path / "run/orders.json").read_bytes()
     for refused in (program("run", "journey.toml"), program("run", "journey.toml", "--again")):
         assert (refused.code, refused.stdout) == (2, "")
