@@ -22,10 +22,11 @@ from ..errors import AlreadyInjectedError, JournalInUseError, RunDirectoryError
 from ..mapping.workplace import EncoderPlace
 from .admission import Kind, admit, admit_retry
 from .contents import PREVIOUS, bring_back, refuse_planted, to_be_moved
-from .injected import Injected, earlier
+from .injected import Injected
 from .known import Known, look
 from .lock import locked
 from .mending import mend
+from .nested import earlier, give_place
 from .opening import Leftovers, Replay, begin, replay, resume
 from .schema import opened_to_write, sync_directory, translated
 from .store import FILE_NAME, JournalStore
@@ -149,6 +150,7 @@ class RunDirectory:
         put_aside = None
         if kind is Kind.NEW:
             if present is not None:
+                give_place(present)
                 put_aside = self._put_aside(present.run.run_id)
 
             store, replayed = self._begin(identity, endpoint)

@@ -16,9 +16,6 @@ stays for good, so that nothing is sent a second time. A run is removed in two s
    something in it that is not ours.
 
 Killed in between, the next removal goes on with it. Whoever calls holds the run directory's lock.
-
-Who begins a run in a directory in `previous/` asks the run directory that it lies in as well: the
-run that was there may be removed, and known there alone.
 """
 
 from __future__ import annotations
@@ -32,7 +29,16 @@ from ..errors import RunDirectoryError
 from .contents import INJECTED_NAME, PREVIOUS, clear
 from .known import look
 from .lock import WATCH_LOCK_NAME, locked
-from .noted import APPLICATION_ID, TABLES, fingerprint_of, note, noted
+from .noted import (
+    APPLICATION_ID,
+    TABLES,
+    UPGRADE,
+    VERSION,
+    fingerprint_of,
+    note,
+    noted,
+    removed_at,
+)
 from .schema import sync_directory, translated
 from .store import FILE_NAME
 
@@ -43,40 +49,12 @@ if TYPE_CHECKING:
     from ..intake.source import Fingerprint
     from .identity import Identity
     from .known import Known
+    from .noted import Key
 
-__all__ = ("Injected", "earlier")
+__all__ = ("Injected",)
 
 _ANY: Final = 1 << 62
 """Larger than any source."""
-
-
-def earlier(
-    directory: Path, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
-) -> Iterator[Known]:
-    """The runs that `Injected.like` finds; where the directory lies in another one's `previous/`,
-    those that it finds there too, and the one that is there now.
-
-    Raises RunDirectoryError: that one is locked meanwhile.
-    """
-    yield from Injected(directory).like(wanted, begins_with)
-    above = _above(directory)
-    if above is not None:
-        with locked(above):
-            if (above / FILE_NAME).exists():
-                yield look(above)
-
-            yield from earlier(above, wanted, begins_with)
-
-
-def _above(directory: Path) -> Path | None:
-    """The run directory in whose `previous/` this one lies."""
-    path = directory.resolve()
-    while path.parent.name == PREVIOUS:
-        path = path.parent.parent
-        if any((path / name).exists() for name in (INJECTED_NAME, FILE_NAME)):
-            return path
-
-    return None
 
 
 class Injected:
@@ -95,8 +73,16 @@ class Injected:
 
         with self._opened() as connection:
             self._catch_up(connection)
-            places = _sharing(connection, wanted) | _begun(connection, wanted, begins_with)
-            return [self._known(connection, place) for place in sorted(places, reverse=True)]
+            keys = _sharing(connection, wanted) | _begun(connection, wanted, begins_with)
+            newest_first = sorted(keys, key=lambda key: key[::-1], reverse=True)
+            return [self._known(connection, key) for key in newest_first]
+
+    def begin_anew(self, known: Known) -> None:
+        """Another run is about to be begun in the place of this one, which was put aside to it."""
+        with self._opened() as connection:
+            note(connection, known.directory.name, known, removed_at=None)
+            query = "INSERT OR IGNORE INTO begun_anew VALUES (?)"
+            connection.execute(query, (known.directory.name,))
 
     def remove(self, *, before: float, now: float, most: int) -> int:
         """Remove up to so many runs that ended before then; how many there were.
@@ -109,29 +95,23 @@ class Injected:
 
         with self._opened() as connection:
             there = self._catch_up(connection)
-            for place in sorted(there - _lying(connection)):
+            for place in sorted(there & _gone(connection)):
                 self._go_on(connection, place, before=before)
 
             due = connection.execute(
-                "SELECT place FROM run WHERE removed_at IS NULL AND (finished OR untouched)"
+                "SELECT place, run_id FROM run WHERE removed_at IS NULL AND (finished OR untouched)"
                 " AND coalesce(ended_at, started_at) < ? ORDER BY started_at",
                 (before,),
             ).fetchall()
             removed = 0
-            for (place,) in due:
-                if place in there and removed < most:
-                    removed += self._removed(connection, place, before=before, now=now)
+            for key in due:
+                if key[0] in there and removed < most:
+                    removed += self._removed(connection, key, before=before, now=now)
 
         return removed
 
     def _go_on(self, connection: sqlite3.Connection, place: str, *, before: float) -> None:
         """Go on with a removal in which a process died, unless the place is somebody's since."""
-        query = "SELECT run_id, removed_at FROM run WHERE place = ? AND removed_at IS NOT NULL"
-        row = connection.execute(query, (place,)).fetchone()
-        if row is None:
-            return
-
-        run_id, removed_at = row
         directory = self._previous / place
         with suppress(RunDirectoryError), _alone_in(directory):
             if not (directory / FILE_NAME).exists():
@@ -139,31 +119,36 @@ class Injected:
                 return
 
             known = look(directory)
-            if known.run.run_id == run_id:  # another run there is not the one that was removed
-                _let_go(connection, place, known, before=before, at=removed_at)
+            at = removed_at(connection, (place, known.run.run_id))
+            if at is not None:  # another run there is not the one that was removed
+                _let_go(connection, place, known, before=before, at=at)
 
     def _removed(
-        self, connection: sqlite3.Connection, place: str, *, before: float, now: float
+        self, connection: sqlite3.Connection, key: Key, *, before: float, now: float
     ) -> bool:
-        """Remove a run, unless somebody works on it, or has gone on with it."""
+        """Remove a run, unless somebody works on it, or has gone on with it or begun another."""
+        place, run_id = key
         directory = self._previous / place
         try:
             with _alone_in(directory):
                 if not (directory / FILE_NAME).exists():
                     return False
 
-                return _let_go(connection, place, look(directory), before=before, at=now)
+                known = look(directory)
+                mine = known.run.run_id == run_id
+                return mine and _let_go(connection, place, known, before=before, at=now)
         except RunDirectoryError:
             return False
 
     def _catch_up(self, connection: sqlite3.Connection) -> set[str]:
         """Read the journals that are not in here as they are; the names that lie there."""
         there = self._names()
-        for place in sorted(there - _lying(connection)):
-            query = "SELECT removed_at FROM run WHERE place = ?"
-            (removed_at,) = connection.execute(query, (place,)).fetchone() or (None,)
-            if removed_at is None and (self._previous / place / FILE_NAME).exists():
-                note(connection, place, look(self._previous / place), removed_at=None)
+        anew = {place for (place,) in connection.execute("SELECT place FROM begun_anew")}
+        for place in sorted(there - (_lying(connection) - anew)):
+            if (self._previous / place / FILE_NAME).exists():
+                known = look(self._previous / place)
+                if removed_at(connection, (place, known.run.run_id)) is None:
+                    note(connection, place, known, removed_at=None)
 
         return there
 
@@ -173,16 +158,16 @@ class Injected:
 
         return set()
 
-    def _known(self, connection: sqlite3.Connection, place: str) -> Known:
+    def _known(self, connection: sqlite3.Connection, key: Key) -> Known:
         """What its journal says; where that is gone, or another run's by now, what was noted."""
+        place, run_id = key
         directory = self._previous / place
-        told = noted(connection, directory)
         if (directory / FILE_NAME).exists():
             known = look(directory)
-            if known.run.run_id == told.run.run_id:
+            if known.run.run_id == run_id:
                 return known
 
-        return told
+        return noted(connection, directory, run_id)
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -201,7 +186,9 @@ class Injected:
         if (mark, version, tables) == (0, 0, 0):
             connection.executescript(f"BEGIN IMMEDIATE; {TABLES} COMMIT")
             sync_directory(self._path.parent)
-        elif (mark, version) != (APPLICATION_ID, 1):
+        elif (mark, version) == (APPLICATION_ID, 1):
+            connection.executescript(f"BEGIN IMMEDIATE; {UPGRADE} COMMIT")
+        elif (mark, version) != (APPLICATION_ID, VERSION):
             raise RunDirectoryError(
                 f"{self._path} is of another program, or of a later journey-pipeline: it was not "
                 "touched; update the program, or name another run.directory"
@@ -233,35 +220,42 @@ def _lying(connection: sqlite3.Connection) -> set[str]:
     return {place for (place,) in rows}
 
 
-def _sharing(connection: sqlite3.Connection, wanted: Identity) -> set[str]:
-    places: set[str] = set()
-    for source in wanted.sources:
-        query = "SELECT place FROM content WHERE digest = ? AND size IS ?"
-        places |= {place for (place,) in connection.execute(query, (source.digest, source.size))}
+def _gone(connection: sqlite3.Connection) -> set[str]:
+    """The places of runs that were removed."""
+    rows = connection.execute("SELECT place FROM run WHERE removed_at IS NOT NULL")
+    return {place for (place,) in rows}
 
-    return places
+
+def _sharing(connection: sqlite3.Connection, wanted: Identity) -> set[Key]:
+    keys: set[Key] = set()
+    for source in wanted.sources:
+        query = "SELECT place, run_id FROM content WHERE digest = ? AND size IS ?"
+        keys |= set(connection.execute(query, (source.digest, source.size)))
+
+    return keys
 
 
 def _begun(
     connection: sqlite3.Connection, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
-) -> set[str]:
+) -> set[Key]:
     """The runs of which a source is the beginning of one that is wanted."""
     sizes = [source.size for source in wanted.sources]
     longest = _ANY if None in sizes else max(size or 0 for size in sizes)
     rows = connection.execute(
-        "SELECT name, size, digest, reading, place FROM content JOIN run USING (place)"
+        "SELECT name, size, digest, reading, place, run_id FROM content JOIN run"
+        " USING (place, run_id)"
         " WHERE event_definition_key = ? AND rest_host = ? AND size > 0 AND size < ?",
         (wanted.event_definition_key, wanted.rest_host, longest),
     )
     asked: dict[tuple[int, str], bool] = {}
-    places = set()
-    for *told, place in rows:
+    keys = set()
+    for *told, place, run_id in rows:
         known = fingerprint_of(told)
         content = (known.size or 0, known.digest)
         if content not in asked:
             asked[content] = begins_with(known)
 
         if asked[content]:
-            places.add(place)
+            keys.add((place, run_id))
 
-    return places
+    return keys

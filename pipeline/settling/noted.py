@@ -1,4 +1,8 @@
-"""Notes of runs that were put aside: their rows in `injected.db` (injected.py)."""
+"""Notes of runs that were put aside: their rows in `injected.db` (injected.py).
+
+A place may have had several runs: where one that was put aside is named as run.directory, `--again`
+begins another there.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,29 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-__all__ = ("APPLICATION_ID", "TABLES", "fingerprint_of", "note", "noted")
+__all__ = (
+    "APPLICATION_ID",
+    "TABLES",
+    "UPGRADE",
+    "VERSION",
+    "Key",
+    "fingerprint_of",
+    "note",
+    "noted",
+    "removed_at",
+)
+
+Key = tuple[str, str]
+"""A run by its place, the directory's name in previous/, and its id."""
 
 APPLICATION_ID: Final = 0x4A504931
 """`JPI1`: SQLite's mark of whose file it is."""
 
+VERSION: Final = 2
+
 TABLES: Final = f"""
 CREATE TABLE run (
-    place TEXT PRIMARY KEY,               -- its directory's name in previous/
+    place TEXT NOT NULL,                  -- its directory's name in previous/
     run_id TEXT NOT NULL,
     event_definition_key TEXT NOT NULL,
     rest_host TEXT NOT NULL,
@@ -38,22 +57,42 @@ CREATE TABLE run (
     rejected INTEGER NOT NULL,
     unknown INTEGER NOT NULL,
     batches INTEGER NOT NULL,
-    removed_at REAL                       -- NULL: it lies there, and its journal has the last word
+    removed_at REAL,                      -- NULL: it lies there, and its journal has the last word
+    PRIMARY KEY (place, run_id)
 ) WITHOUT ROWID;
 CREATE TABLE content (
-    place TEXT NOT NULL REFERENCES run,
+    place TEXT NOT NULL,
+    run_id TEXT NOT NULL,
     ordinal INTEGER NOT NULL,
     name TEXT NOT NULL,
     size INTEGER,
     digest TEXT NOT NULL,
     reading TEXT NOT NULL,
-    PRIMARY KEY (place, ordinal)
+    PRIMARY KEY (place, run_id, ordinal),
+    FOREIGN KEY (place, run_id) REFERENCES run
+) WITHOUT ROWID;
+CREATE TABLE begun_anew (                 -- where another run lies by now than was put aside there
+    place TEXT PRIMARY KEY
 ) WITHOUT ROWID;
 CREATE INDEX content_by_digest ON content (digest);
 CREATE INDEX run_by_age ON run (started_at) WHERE removed_at IS NULL;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = 1;
+PRAGMA user_version = {VERSION};
 """
+
+UPGRADE: Final = f"""
+ALTER TABLE run RENAME TO former_run;
+ALTER TABLE content RENAME TO former_content;
+DROP INDEX content_by_digest;
+DROP INDEX run_by_age;
+{TABLES}
+INSERT INTO run SELECT * FROM former_run;
+INSERT INTO content SELECT place, run_id, ordinal, name, size, digest, reading
+    FROM former_content JOIN former_run USING (place);
+DROP TABLE former_content;
+DROP TABLE former_run;
+"""  # noqa: S608  # no value of anybody is in it
+"""From format 1, in which a place had one run alone."""
 
 COLUMNS: Final = (
     "place, run_id, event_definition_key, rest_host, endpoint, state, finished, retrying,"
@@ -73,15 +112,16 @@ def note(
         *(removed_at, known.untouched),
     )
     contents = [
-        (place, ordinal, one.name, one.size, one.digest, one.reading)
+        (place, run.run_id, ordinal, one.name, one.size, one.digest, one.reading)
         for ordinal, one in enumerate(run.identity.sources)
     ]
     marks = ", ".join("?" * len(values))
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         connection.execute(f"INSERT OR REPLACE INTO run ({COLUMNS}) VALUES ({marks})", values)  # noqa: S608
-        connection.execute("DELETE FROM content WHERE place = ?", (place,))
-        connection.executemany("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?)", contents)
+        of = (place, run.run_id)
+        connection.execute("DELETE FROM content WHERE place = ? AND run_id = ?", of)
+        connection.executemany("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?)", contents)
 
 
 def fingerprint_of(told: Any) -> Fingerprint:
@@ -90,12 +130,21 @@ def fingerprint_of(told: Any) -> Fingerprint:
     return Fingerprint(name=name, size=size, digest=digest, reading=reading)
 
 
-def noted(connection: sqlite3.Connection, directory: Path) -> Known:
+def removed_at(connection: sqlite3.Connection, key: Key) -> float | None:
+    """When the run was removed; None where it was not, or is not noted."""
+    query = "SELECT removed_at FROM run WHERE place = ? AND run_id = ?"
+    (found,) = connection.execute(query, key).fetchone() or (None,)
+    return None if found is None else float(found)
+
+
+def noted(connection: sqlite3.Connection, directory: Path, run_id: str) -> Known:
     """What was noted of a run that was put aside to `directory`."""
-    place = (directory.name,)
-    row = connection.execute(f"SELECT {COLUMNS} FROM run WHERE place = ?", place)  # noqa: S608
+    key = (directory.name, run_id)
+    row = connection.execute(f"SELECT {COLUMNS} FROM run WHERE place = ? AND run_id = ?", key)  # noqa: S608
     sources = connection.execute(
-        "SELECT name, size, digest, reading FROM content WHERE place = ? ORDER BY ordinal", place
+        "SELECT name, size, digest, reading FROM content WHERE place = ? AND run_id = ?"
+        " ORDER BY ordinal",
+        key,
     )
     return _known_of(directory, row.fetchone(), tuple(map(fingerprint_of, sources)))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,10 +29,18 @@ ROOT = Path(__file__).parents[2]
 A_DAY = 86_400.0
 
 
-def inject(path: Path, name: str, *, at: float = DAY, state: RunState = RunState.COMPLETED) -> None:
+def inject(
+    path: Path,
+    name: str,
+    *,
+    at: float = DAY,
+    state: RunState = RunState.COMPLETED,
+    again: bool = False,
+) -> None:
     """A run of one contact of the source of that name."""
     with RunDirectory(path, clock=lambda: at) as directory:
-        opened = directory.open(identity_of(fingerprint(name)), endpoint="events")
+        identity = identity_of(fingerprint(name))
+        opened = directory.open(identity, endpoint="events", again=again)
         with opened.store.transaction():
             batch = make_batch(1, [1], source=name)
             opened.store.dispatched(batch, 1)
@@ -124,6 +134,62 @@ def test_what_is_old_is_removed_and_known(path: Path) -> None:
     other_journey = identity_of(fingerprint("a"), journey="APIEvent-2")
     with RunDirectory(path) as directory:
         directory.open(other_journey, endpoint="events")
+
+
+def test_another_run_begun_in_its_place(path: Path) -> None:
+    """`--again` in a run's place begins another there: both are known for what they are, also when
+    that one leaves."""
+    assert known(path, "a")
+    place = next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == "a")
+    inject(place, "new", at=DAY + 5 * A_DAY, again=True)
+    assert viewed_name(place) == "new"
+    assert all(known(path, name) for name in ("a", "b", "c", "new"))
+
+    assert forget(path, before=DAY + 1) == 0, "what lies there is not as old"
+    assert viewed_name(place) == "new"
+    assert forget(path, before=DAY + 6 * A_DAY) == 2  # and b
+    assert [each.name for each in place.iterdir()] == [PREVIOUS]
+    assert all(known(path, name) for name in ("a", "b", "c", "new"))
+    assert forget(path, before=DAY + 6 * A_DAY) == 0
+
+
+FORMER = """
+ALTER TABLE run RENAME TO latter_run;
+ALTER TABLE content RENAME TO latter_content;
+DROP INDEX content_by_digest;
+DROP INDEX run_by_age;
+CREATE TABLE run (
+    place TEXT PRIMARY KEY, run_id TEXT NOT NULL, event_definition_key TEXT NOT NULL,
+    rest_host TEXT NOT NULL, endpoint TEXT NOT NULL, state TEXT NOT NULL,
+    finished INTEGER NOT NULL, untouched INTEGER NOT NULL, retrying TEXT, started_at REAL NOT NULL,
+    ended_at REAL, read INTEGER NOT NULL, accepted INTEGER NOT NULL, rejected INTEGER NOT NULL,
+    unknown INTEGER NOT NULL, batches INTEGER NOT NULL, removed_at REAL
+) WITHOUT ROWID;
+CREATE TABLE content (
+    place TEXT NOT NULL REFERENCES run, ordinal INTEGER NOT NULL, name TEXT NOT NULL, size INTEGER,
+    digest TEXT NOT NULL, reading TEXT NOT NULL, PRIMARY KEY (place, ordinal)
+) WITHOUT ROWID;
+CREATE INDEX content_by_digest ON content (digest);
+CREATE INDEX run_by_age ON run (started_at) WHERE removed_at IS NULL;
+INSERT INTO run SELECT * FROM latter_run;
+INSERT INTO content SELECT place, ordinal, name, size, digest, reading FROM latter_content;
+DROP TABLE begun_anew;
+DROP TABLE latter_content;
+DROP TABLE latter_run;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_format_before(path: Path) -> None:
+    """What it knows is known as before, and what is put aside from now on with it."""
+    assert forget(path, before=DAY + 1) == 1
+    with closing(sqlite3.connect(path / INJECTED_NAME)) as connection:
+        connection.executescript(FORMER)
+
+    assert all(known(path, name) for name in "abc")
+    inject(path, "d", at=DAY + 3 * A_DAY)
+    assert forget(path, before=DAY + 9 * A_DAY) == 2
+    assert all(known(path, name) for name in "abcd")
 
 
 def test_asked_where_it_was_put_aside(path: Path) -> None:

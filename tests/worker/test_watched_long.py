@@ -131,6 +131,48 @@ def test_the_place_of_a_run_that_is_gone(
     assert simulator.contacts(taken="2+") == []
 
 
+def test_begun_anew_in_its_place(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """`run --again` in the place of a run that was put aside sends another file from there; both
+    are known to the worker, also once that run has left."""
+    for number in range(2):
+        write_contacts(inbox / f"{number}.csv", range(10 * number + 1, 10 * number + 11))
+
+    run = program.directory / "run"
+    running = program.start("run", "watch.toml")
+    eventually(lambda: not names(inbox))
+    running.signal(signal.SIGTERM)
+    running.ended()
+    (place,) = (run / "previous").iterdir()
+    other = write_contacts(program.directory / "other.csv", range(101, 111))
+    there = {"JOURNEY_RUN__DIRECTORY": f"run/previous/{place.name}"}
+    source = {"JOURNEY_SOURCE__WATCH": "false", "JOURNEY_SOURCE__URL": "other.csv"}
+    with Program(program.directory, **there, **source) as another:
+        assert another("run", "watch.toml", "--again").code == 0
+
+    running = program.start("run", "watch.toml")
+    other.rename(inbox / "other.csv")
+    eventually(lambda: not names(inbox))
+    running.signal(signal.SIGTERM)
+    running.ended()
+    assert (place / "journal.db").exists()
+
+    age(run, days=32)
+    running = program.start("run", "watch.toml")
+    eventually(lambda: not (place / "journal.db").exists())
+    for name in ("0.csv", "1.csv", "other.csv"):
+        (inbox / "done" / name).rename(inbox / name)
+
+    eventually(lambda: not names(inbox))
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert ran.code == 0
+    assert ran.stderr.count("was injected already") == 3, ran.stderr
+    assert simulator.summary()["contacts"]["taken"] == 30
+    assert simulator.contacts(taken="2+") == []
+
+
 def test_steered_between_two_files(
     program: Program, simulator: SimulatorProcess, inbox: Path
 ) -> None:
