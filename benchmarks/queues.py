@@ -40,6 +40,7 @@ MOST_CONTACTS = {"sqs": 10_000}
 _Spent = list[tuple[float, float]]
 
 _OUT = Console(width=max(Console().width, 100), highlight=False)
+_ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def queues(
@@ -52,6 +53,9 @@ def queues(
     ] = None,
 ) -> None:
     """Contacts a second from a queue, at a hundred a message, against those from a file."""
+    if unknown := set(only or ()) - set(BROKERS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: one of {', '.join(BROKERS)}")
+
     table = Table(title=f"{contacts:,} contacts, medians of {rounds}", title_justify="left")
     for column in ("from", "contacts/s", "of the file's", "CPU s / M", "at least a half"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -66,6 +70,7 @@ def queues(
             if name in MOST_CONTACTS:
                 verdict = f"stand-in; {most:,}"
 
+            _ERR.print(f"{name}: {share:.2f} of the file's throughput, {verdict}")
             missed = missed or verdict == "MISSED"
             for label, spent in ((f"file, beside {name}", file), (name, queue)):
                 seconds, cpu = median(s for s, _ in spent), median(c for _, c in spent)
