@@ -62,11 +62,13 @@ class Ending:
     async def closed(self) -> Ended:
         """How it ended, the books being closed."""
         summary = await self.close_books()
+        barred = isinstance(self._stop.error, SourceError)
         return Ended(
             summary=summary,
             error=self._stop.error,
             completed=self.completed,
             drained=self._lives_on and self._stop.drained,
+            untouched=barred and await self._settler.untouched(),
         )
 
     async def close_books(self) -> Summary:

@@ -49,13 +49,15 @@ class Ended:
     """How a leg ended: the run's books, and the error that halted it, if one did.
 
     `completed`: all that was asked for is done. After a retry that need not be all of the run.
-    `drained`: a worker was told to end, which otherwise it never does.
+    `drained`: a worker was told to end, which otherwise it never does. `untouched`: a source halted
+    it, and nothing was read or sent by then.
     """
 
     summary: Summary
     error: JourneyError | None
     completed: bool
     drained: bool = False
+    untouched: bool = False
 
     @property
     def exit_code(self) -> int:

@@ -6,18 +6,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .rows import read_counts, read_run
+from .rows import nothing_begun, read_counts, read_run
 from .schema import bring_up_to_date, opened_to_read, translated
 from .store import FILE_NAME
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
     from .identity import Identity
     from .rows import Counts, RunRow
 
-__all__ = ("Known", "look", "nothing_begun")
+__all__ = ("Known", "look")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +56,3 @@ def look(directory: Path) -> Known:
             counts=counts,
             untouched=nothing_begun(connection, counts),
         )
-
-
-def nothing_begun(connection: sqlite3.Connection, counts: Counts) -> bool:
-    """Whether nothing of the run's sources was read, and no batch dispatched."""
-    dispatched = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone()
-    return not (counts.read or counts.settled or counts.batches or dispatched)

@@ -29,6 +29,7 @@ __all__ = (
     "contact_records",
     "contact_rows",
     "done_ranges",
+    "nothing_begun",
     "read_counts",
     "read_result_files",
     "read_run",
@@ -235,3 +236,9 @@ def done_ranges(connection: sqlite3.Connection) -> dict[str, Ranges]:
             ranges.add(first, last)
 
     return {source.fingerprint.name: done[source.ordinal] for source in sources}
+
+
+def nothing_begun(connection: sqlite3.Connection, counts: Counts) -> bool:
+    """Whether nothing of the run's sources was read, and no batch dispatched."""
+    dispatched = connection.execute("SELECT 1 FROM batch LIMIT 1").fetchone()
+    return not (counts.read or counts.settled or counts.batches or dispatched)

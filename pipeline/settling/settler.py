@@ -131,6 +131,10 @@ class Settler:
         """The run in numbers."""
         return await self._journal.summary()
 
+    async def untouched(self) -> bool:
+        """Whether nothing of the sources was read, and nothing sent."""
+        return await self._journal.within(lambda store: store.untouched())
+
     def _report(self, settlements: Sequence[Settlement], rejections: Sequence[Rejection]) -> None:
         for settlement in settlements:
             self._emit(_settled(settlement))

@@ -22,7 +22,7 @@ from .messages import Messages
 from .results import ResultFiles, mend_parts
 from .retrying import begin_round
 from .rotation import Rotation
-from .rows import read_counts, read_run
+from .rows import nothing_begun, read_counts, read_run
 from .schema import opened_to_write, translated
 from .summary import Summary
 from .verdicts import read_verified
@@ -206,6 +206,10 @@ class JournalStore:
             verified=read_verified(self.connection),
             duplicates=read_doubles(self.connection),
         )
+
+    def untouched(self) -> bool:
+        """Whether nothing of the run's sources was read, and nothing sent."""
+        return nothing_begun(self.connection, read_counts(self.connection))
 
     def catch_up(self) -> None:
         """Bring the result files to what the tables say: cut, append, or write anew."""

@@ -16,11 +16,11 @@ import orjson
 from ..errors import RunDirectoryError, UsageError
 from .accepted import accepted_batches, left_out
 from .doubles import read_doubles
-from .known import nothing_begun
 from .lock import holder
 from .rows import (
     contact_rows,
     done_ranges,
+    nothing_begun,
     read_counts,
     read_result_files,
     read_run,

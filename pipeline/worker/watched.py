@@ -200,7 +200,7 @@ class Watched:
         except InterruptedRunError:
             return None
 
-        if isinstance(ended.error, SourceError) and await to_thread.run_sync(self._replaced, path):
+        if ended.untouched and await to_thread.run_sync(self._inbox.changed, path):
             self._halted = None
             return None
 
@@ -209,11 +209,6 @@ class Watched:
             await self._settle(path, ended)
 
         return ended
-
-    def _replaced(self, path: Path) -> bool:
-        """Whether something else lies there now, and nothing of what lay there was read or sent."""
-        with viewed(Path(self._config.run.directory)) as view:
-            return view.untouched() and self._inbox.changed(path)
 
     def _tell_halted(self) -> None:
         if self._halted is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.errors import JournalInUseError
 from pipeline.settling.live import command
 from pipeline.settling.lock import locked
 from tests.fakes.configs import write_contacts
@@ -344,3 +345,41 @@ def test_replaced_before_it_was_opened(
     assert len(taken) == 100
     assert "C00001" not in taken
     assert simulator.contacts(taken="2+") == []
+
+
+def test_replaced_while_others_wait_for_the_run(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """What was read and sent of a file is looked at while its run is this process's own: another
+    that takes the run directory in the next moment, and its journal with it, is waited for."""
+    simulator.set_faults("slow:seconds=2,on=token")
+    write_contacts(inbox / "a.csv", range(1, 201))
+    other = write_contacts(program.directory / "other.csv", range(1001, 1101))
+    run = program.directory / "run"
+    running = program.start("run", "watch.toml")
+    eventually((run / "journal.db").exists)
+    other.rename(inbox / "a.csv")
+    with taken(run):
+        (run / "journal.db").rename(run / "away.db")
+        time.sleep(1.0)
+        (run / "away.db").rename(run / "journal.db")
+
+    eventually((inbox / "done" / "a.csv").exists)
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, "halted" in ran.stderr) == (0, False)
+    assert "is in use by process" in ran.stderr
+    assert len(simulator.contacts(taken="1")) == 100
+    assert simulator.contacts(taken="2+") == []
+
+
+@contextmanager
+def taken(run: Path) -> Iterator[None]:
+    """The run directory, in the moment in which it is free."""
+    with ExitStack() as stack:
+        while True:
+            with suppress(JournalInUseError):
+                stack.enter_context(locked(run))
+                break
+
+        yield
