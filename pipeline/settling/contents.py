@@ -12,6 +12,7 @@
     watch-live.json, …           the same for a worker that watches a folder
     previous/<run_id>/           the same files of an earlier run that was put aside
     injected.db                  what all of those were of, by which it is known again (injected.py)
+    injected.db-count            how many it must know at least (noted.py)
 
 What is replaced as a whole is written beside it first, as `<name>.new` (whole.py).
 
@@ -76,7 +77,7 @@ _OF_A_RUN = frozenset(
 )
 """The names of files that are written for a run, SQLite's and drafts among them."""
 
-_KEPT = frozenset(f"{INJECTED_NAME}{end}" for end in ("", "-journal"))
+_KEPT = frozenset(f"{INJECTED_NAME}{end}" for end in ("", "-journal", ENDING, f"{ENDING}.new"))
 """Those that are kept when its run is removed: runs were put aside here, too, and are known."""
 
 

@@ -5,7 +5,8 @@
 
 A run is in here once it lies in `previous/`: whoever asks reads those first that lie there and are
 not in here yet, or were not finished when they were read. So it does not matter when a process is
-killed, and where the file is gone it is made anew from the journals that are there.
+killed, and where the file is gone it is made anew from the journals that are there. Where it knew
+more than those, nothing is begun (noted.py).
 
 Where runs are removed after a while (a watched folder), this file alone knows them: a row of each
 stays for good, so that nothing is sent a second time. A run is removed in two steps:
@@ -38,9 +39,11 @@ from .noted import (
     note,
     noted,
     removed_at,
+    witnessed,
 )
 from .schema import sync_directory, translated
 from .store import FILE_NAME
+from .witness import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +71,8 @@ class Injected:
         """The runs that have a source in common with `wanted`, or one of which is the beginning of
         what is wanted; the newest first. Raises RunDirectoryError.
         """
-        if not self._previous.is_dir() and not self._path.exists():
+        witness = self._path.with_name(self._path.name + ENDING)
+        if not any(path.exists() for path in (self._previous, self._path, witness)):
             return []
 
         with self._opened() as connection:
@@ -141,7 +145,10 @@ class Injected:
             return False
 
     def _catch_up(self, connection: sqlite3.Connection) -> set[str]:
-        """Read the journals that are not in here as they are; the names that lie there."""
+        """Read the journals that are not in here as they are; the names that lie there.
+
+        Raises RunDirectoryError where more runs were known than that.
+        """
         there = self._names()
         anew = {place for (place,) in connection.execute("SELECT place FROM begun_anew")}
         for place in sorted(there - (_lying(connection) - anew)):
@@ -150,6 +157,7 @@ class Injected:
                 if removed_at(connection, (place, known.run.run_id)) is None:
                     note(connection, place, known, removed_at=None)
 
+        witnessed(connection, self._path)
         return there
 
     def _names(self) -> set[str]:

@@ -136,6 +136,34 @@ def test_what_is_old_is_removed_and_known(path: Path) -> None:
         directory.open(other_journey, endpoint="events")
 
 
+@pytest.mark.parametrize("older", [False, True], ids=["gone", "an older copy"])
+def test_what_is_not_known_any_more(path: Path, *, older: bool) -> None:
+    """Where the file is gone, or is as it was before a run was put aside, and that has left since:
+    nothing is begun, until it is put back or somebody says that he knows."""
+    assert known(path, "a")
+    copy = (path / INJECTED_NAME).read_bytes()
+    inject(path, "d", at=DAY + 3 * A_DAY)
+    inject(path, "e", at=DAY + 4 * A_DAY)
+    assert forget(path, before=DAY + 9 * A_DAY) == 4
+    whole = (path / INJECTED_NAME).read_bytes()
+    (path / INJECTED_NAME).unlink()
+    (path / PREVIOUS).rmdir()
+    if older:
+        (path / INJECTED_NAME).write_bytes(copy)
+
+    lost = 2 if older else 4
+    for name in ("d", "new"):
+        with pytest.raises(RunDirectoryError, match=f"does not know {lost} of the 4 runs any more"):
+            known(path, name)
+
+    (path / INJECTED_NAME).write_bytes(whole)
+    assert all(known(path, name) for name in "abcde")
+    (path / INJECTED_NAME).unlink()
+    (path / "injected.db-count").unlink()
+    assert known(path, "e")
+    assert not known(path, "d")
+
+
 def test_another_run_begun_in_its_place(path: Path) -> None:
     """`--again` in a run's place begins another there: both are known for what they are, also when
     that one leaves."""

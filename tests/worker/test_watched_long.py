@@ -173,6 +173,14 @@ def test_begun_anew_in_its_place(
     assert simulator.summary()["contacts"]["taken"] == 30
     assert simulator.contacts(taken="2+") == []
 
+    (run / "injected.db").unlink()
+    (inbox / "done" / "other.csv").rename(inbox / "other.csv")
+    refused = program("run", "watch.toml")
+    assert refused.code == 2
+    assert "injected.db does not know 2 of the 2 runs any more that it knew" in refused.stderr
+    assert names(inbox) == ["other.csv"]
+    assert simulator.contacts(taken="2+") == []
+
 
 def test_steered_between_two_files(
     program: Program, simulator: SimulatorProcess, inbox: Path
