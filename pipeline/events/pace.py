@@ -78,10 +78,10 @@ class WindowClosed:
 class PaceChanged:
     """Somebody has asked for another pace, or a pause or its end; None: that is as it was."""
 
-    requests_per_second: float | None
-    contacts_per_hour: float | None
-    max_in_flight: int | None
-    paused: bool | None
+    requests_per_second: float | None = None
+    contacts_per_hour: float | None = None
+    max_in_flight: int | None = None
+    paused: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

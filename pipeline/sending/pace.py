@@ -145,28 +145,31 @@ class Pace:
         paused: bool | None = None,
     ) -> None:
         """Change what is asked, for as long as this process lives; None: as it is."""
-        if requests_per_second is not None:
-            self._keep(requests_per_second)
+        asked = PaceChanged(
+            requests_per_second=requests_per_second,
+            contacts_per_hour=contacts_per_hour,
+            max_in_flight=max_in_flight,
+            paused=paused,
+        )
+        self.follow(asked)
+        self._emit(asked)
+
+    def follow(self, asked: PaceChanged) -> None:
+        """Keep to what was asked of another pace before, and is told of already."""
+        if asked.requests_per_second is not None:
+            self._keep(asked.requests_per_second)
             self._queueing.cancel()
 
-        if contacts_per_hour is not None:
-            self.control.contacts.change(contacts_per_hour, self._clock.now())
+        if asked.contacts_per_hour is not None:
+            self.control.contacts.change(asked.contacts_per_hour, self._clock.now())
 
-        if max_in_flight is not None:
-            self.control.concurrency.let(max_in_flight)
+        if asked.max_in_flight is not None:
+            self.control.concurrency.let(asked.max_in_flight)
 
-        if paused is not None:
-            self.control.paused = paused
+        if asked.paused is not None:
+            self.control.paused = asked.paused
 
         self._wake()
-        self._emit(
-            PaceChanged(
-                requests_per_second=requests_per_second,
-                contacts_per_hour=contacts_per_hour,
-                max_in_flight=max_in_flight,
-                paused=paused,
-            )
-        )
 
     def standing(self) -> Standing:
         """How it stands just now."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
+from ..events import PaceChanged
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,7 +47,7 @@ class Sight:
         self.runs += 1
         self.begun.set()
         if self.asked:
-            pace.set(**self.asked)
+            pace.follow(PaceChanged(**self.asked))
 
     @property
     def waiting(self) -> bool:
@@ -55,7 +57,7 @@ class Sight:
     def rest(self) -> None:
         """No run goes on until the next one begins: what is asked is asked for that."""
         if self.idle is not None:
-            self.idle.set(**{"paused": False, **self.asked})
+            self.idle.follow(PaceChanged(**{"paused": False, **self.asked}))
 
         self.pace = self.idle
         self.begun.set()

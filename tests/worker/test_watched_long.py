@@ -220,7 +220,9 @@ def test_steered_between_two_files(
     running.signal(signal.SIGTERM)
     ran = running.ended()
     assert ran.code == 0
-    assert ran.stderr.count("nothing is sent until `resume`") >= 2
+    assert ran.stderr.count("nothing is sent until `resume`") == 2, "once each time it is asked"
+    assert ran.stderr.count("sending goes on") == 1
+    assert ran.stderr.count("50 requests a second") == 1
     assert not live.exists()
     gone = program("pause", "watch.toml")
     assert (gone.code, "no run is going on" in gone.stderr) == (2, True)
