@@ -261,7 +261,7 @@ def schema() -> None:
     Example:
       journey-pipeline schema > journey.schema.json
     """
-    from .config import json_schema
+    from .config.schema import json_schema
 
     terminal.tell(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2))
 

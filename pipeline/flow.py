@@ -40,7 +40,6 @@ from .settling.directory import RunDirectory
 from .settling.journal import Journal
 from .settling.settler import Item
 from .settling.tally import Tally
-from .taking.lookout import Lookout
 from .watching.sight import Sight
 
 if TYPE_CHECKING:
@@ -250,7 +249,7 @@ class Injection:
         stop = self._stop
         async with self._wiring.holder(queue) as holder, create_task_group() as beside:
             beside.start_soon(holder.keep, stop.halt)
-            beside.start_soon(Lookout(queue.place, emit=emit).keep)
+            beside.start_soon(self._wiring.lookout(queue).keep)
             beside.start_soon(self._wiring.upkeep(queue).run)
             taker = self._wiring.taker(queue, holder, target=target)
             taker.until(lambda: stop.asked, limit=self._options.limit)

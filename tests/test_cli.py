@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 import termios
 from contextlib import ExitStack
@@ -111,6 +112,41 @@ def test_run(program: Program, config: Path, simulator: SimulatorProcess, tmp_pa
     assert (again.code, again.stdout) == (0, "")
     assert set(taken(simulator).values()) == {2}
     assert [path.name for path in (tmp_path / "run/previous").iterdir()] == [ran.json["run_id"]]
+
+
+LOADED = """
+import sys
+from pipeline.cli import main
+try:
+    main()
+finally:
+    print("\\n".join(sys.modules))
+"""
+
+UNNEEDED = {
+    *("pipeline.config.findings", "pipeline.config.schema", "pipeline.worker.folder"),
+    *("pipeline.intake.json", "pipeline.intake.ndjson", "pipeline.intake.parquet"),
+    *("pipeline.intake.objects", "pipeline.intake.remote", "pipeline.intake.queues.source"),
+    *("pipeline.worker.reloading", "pipeline.sending.inquiry", "pipeline.sending.shared"),
+    *("pipeline.settling.mending", "pipeline.settling.view", "pipeline.taking"),
+    "pipeline.watching.records",
+}
+"""What a plain file's run has no use for, each behind one choice of its config."""
+
+
+def test_a_plain_run_loads_what_it_needs(config: Path, tmp_path: Path) -> None:
+    """The run of a CSV file starts without the other readers, queues, stores and displays."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADED, "run", "journey.toml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(ran.stdout.splitlines())
+    assert "pipeline.intake.csv" in loaded
+    assert not loaded & UNNEEDED
 
 
 def test_nothing_secret_and_nobody_elses(program: Program, config: Path, tmp_path: Path) -> None:

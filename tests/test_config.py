@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from pipeline.config import Config, CoordinationPolicy, WorkerPolicy, json_schema, load
+from pipeline.config import Config, CoordinationPolicy, WorkerPolicy, load
+from pipeline.config.schema import json_schema
 from pipeline.errors import ConfigError
 from pipeline.mapping.rules import FieldRule, MappingPolicy
 from pipeline.sending.account import Account, AuthVersion

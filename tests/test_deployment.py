@@ -15,7 +15,8 @@ import anyio
 import pytest
 import yaml
 
-from pipeline.config import json_schema, load
+from pipeline.config import load
+from pipeline.config.schema import json_schema
 from pipeline.verbs.preflight import Finding, check
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Config, json_schema, load
+from pipeline.config import Config, load
+from pipeline.config.schema import json_schema
 from pipeline.errors import SourceError, UsageError
 from pipeline.sending.endpoint import EndpointName
 from pipeline.starter import starter_config, write_starter

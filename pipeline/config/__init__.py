@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from ..sending.coordination import CoordinationPolicy
 from .loading import load
-from .schema import json_schema
 from .sections import Config, WorkerPolicy
 
-__all__ = ("Config", "CoordinationPolicy", "WorkerPolicy", "json_schema", "load")
+__all__ = ("Config", "CoordinationPolicy", "WorkerPolicy", "load")

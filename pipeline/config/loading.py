@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from .findings import findings_of
 from .layers import Origin, Overrides, read_file
-from .schema import json_schema
 from .sections import Config
 
 if TYPE_CHECKING:
@@ -44,6 +42,10 @@ def load(path: Path | str, env: Mapping[str, str] = os.environ) -> Config:
     try:
         config = Config.model_validate(origin.merged)
     except ValidationError as error:
+        # To say what is wrong takes the schema, which few configs need.
+        from .findings import findings_of
+        from .schema import json_schema
+
         found = findings_of(error, origin, schema=json_schema())
         raise _error([*overrides.problems, *found], origin) from None
 

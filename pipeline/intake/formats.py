@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from ..errors import SourceError
-from .csv import CsvSource
-from .json import JsonSource
-from .ndjson import NdjsonSource
 from .opening import Compression
-from .parquet import ParquetSource
 from .source import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from .origin import Origin
     from .source import FileSource, SourcePolicy
 
@@ -31,6 +26,17 @@ _FORMATS: Final = {
     ".json": Format.JSON,
     ".parquet": Format.PARQUET,
 }
+
+_READERS: Final = {
+    Format.CSV: ("csv", "CsvSource"),
+    Format.TSV: ("csv", "CsvSource"),
+    Format.NDJSON: ("ndjson", "NdjsonSource"),
+    Format.JSON: ("json", "JsonSource"),
+    Format.PARQUET: ("parquet", "ParquetSource"),
+}
+"""Format -> the module of its reader, imported when one is wanted, and its class."""
+
+_SELF_DESCRIBING: Final = {Format.NDJSON: "NDJSON", Format.JSON: "JSON", Format.PARQUET: "Parquet"}
 
 ENDINGS: Final = ", ".join(_FORMATS)
 """The endings that tell a format, for messages."""
@@ -51,33 +57,26 @@ def source_of(name: str, origin: Origin, policy: SourcePolicy) -> FileSource:
     Raises SourceError where neither tells the format, or a setting does not fit it.
     """
     written = policy.format or format_of(origin.label)
-    match written:
-        case None:
-            raise SourceError(
-                f"the name {origin.label} does not tell its format: {ENDINGS} do. "
-                'Set [source] format to "csv", "tsv", "ndjson", "json" or "parquet".'
-            )
-        case Format.CSV:
-            return CsvSource(name=name, origin=origin, policy=policy)
-        case Format.TSV:
-            tabbed = replace(policy, delimiter=policy.delimiter or "\t")
-            return CsvSource(name=name, origin=origin, policy=tabbed)
+    if written is None:
+        raise SourceError(
+            f"the name {origin.label} does not tell its format: {ENDINGS} do. "
+            'Set [source] format to "csv", "tsv", "ndjson", "json" or "parquet".'
+        )
 
-    if policy.columns or policy.delimiter:
+    if written in _SELF_DESCRIBING and (policy.columns or policy.delimiter):
         raise SourceError(
             f"[source] columns and delimiter are for delimited text: {name} is "
-            f"{_TITLES[written]}, which names its own fields. Leave them out."
+            f"{_SELF_DESCRIBING[written]}, which names its own fields. Leave them out."
         )
 
     if policy.encoding and written is Format.PARQUET:
         raise SourceError(f"[source] encoding is for text: {name} is Parquet. Leave it out.")
 
-    return _SELF_DESCRIBING[written](name=name, origin=origin, policy=policy)
+    if written is Format.TSV:
+        policy = replace(policy, delimiter=policy.delimiter or "\t")
 
-
-_SELF_DESCRIBING: Final[Mapping[Format, Callable[..., FileSource]]] = {
-    Format.NDJSON: NdjsonSource,
-    Format.JSON: JsonSource,
-    Format.PARQUET: ParquetSource,
-}
-_TITLES: Final = {Format.NDJSON: "NDJSON", Format.JSON: "JSON", Format.PARQUET: "Parquet"}
+    module, reader = _READERS[written]
+    made: FileSource = getattr(import_module(f"{__package__}.{module}"), reader)(
+        name=name, origin=origin, policy=policy
+    )
+    return made

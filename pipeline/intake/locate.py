@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -14,11 +15,8 @@ from urllib.parse import unquote, urlsplit
 from ..errors import SourceError
 from .archive import ENDING, members_of
 from .formats import ENDINGS, format_of, source_of
-from .objects import SCHEMES, ObjectStore
 from .origin import PathOrigin, StdinOrigin
 from .queues.place import is_queue
-from .queues.source import QueueSource
-from .remote import RemoteOrigin, matching
 from .source import Format
 
 if TYPE_CHECKING:
@@ -30,6 +28,14 @@ if TYPE_CHECKING:
     from .source import FileSource, SourcePolicy
 
 __all__ = ("is_data", "is_remote", "locate", "shown")
+
+_STORES: Final = {
+    "s3": ("objects", "objects_of"),
+    "gs": ("objects", "objects_of"),
+    "az": ("objects", "objects_of"),
+    "sftp": ("sftp", "sftp_of"),
+}
+"""Scheme -> the module of its store, imported when one is wanted, and what makes it."""
 
 _NO_DATA: Final = f"holds no file ending in {ENDINGS} or {ENDING} (.gz and .zst allowed)"
 
@@ -44,6 +50,8 @@ def locate(policy: SourcePolicy) -> list[FileSource]:
         return [source_of("stdin", StdinOrigin(), policy)]
 
     if is_queue(policy.url):
+        from .queues.source import QueueSource
+
         return [QueueSource.of(policy)]
 
     places = _remote(policy) if _is_far(policy.url) else _on_this_machine(policy.url)
@@ -60,7 +68,7 @@ def is_remote(url: str) -> bool:
 
 
 def _is_far(url: str) -> bool:
-    return _scheme(url) in (*SCHEMES, "sftp")
+    return _scheme(url) in _STORES
 
 
 def _sources(name: str, origin: Origin, policy: SourcePolicy) -> list[FileSource]:
@@ -82,6 +90,8 @@ def _sources(name: str, origin: Origin, policy: SourcePolicy) -> list[FileSource
 
 def _remote(policy: SourcePolicy) -> list[tuple[PurePath, Origin]]:
     """The files that a URL names on another machine."""
+    from .remote import RemoteOrigin, matching
+
     store, place = _store(policy)
     files, is_folder = matching(store, place)
     if not files:
@@ -96,18 +106,9 @@ def _remote(policy: SourcePolicy) -> list[tuple[PurePath, Origin]]:
 
 
 def _store(policy: SourcePolicy) -> tuple[Store, str]:
-    scheme = _scheme(policy.url)
-    if scheme == "sftp":
-        from .sftp import sftp_of  # noqa: PLC0415  # asyncio is not for those who read files
-
-        return sftp_of(policy)
-
-    # An object's key is taken as it stands, percent signs and all.
-    bucket, _, key = policy.url.partition("://")[2].partition("/")
-    if not bucket:
-        raise SourceError(f"[source] url names no bucket: write {scheme}://bucket/key")
-
-    return ObjectStore(scheme, bucket), key
+    module, maker = _STORES[_scheme(policy.url)]
+    found: tuple[Store, str] = getattr(import_module(f"{__package__}.{module}"), maker)(policy)
+    return found
 
 
 def _scheme(url: str) -> str:

@@ -22,9 +22,11 @@ from .remote import RemoteFile, changed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ("SCHEMES", "ObjectStore")
+    from .source import SourcePolicy
 
-SCHEMES: Final = {
+__all__ = ("ObjectStore", "objects_of")
+
+_SCHEMES: Final = {
     "s3": ("Amazon S3", "S3Store", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION"),
     "gs": ("Google Cloud Storage", "GCSStore", "GOOGLE_APPLICATION_CREDENTIALS"),
     "az": (
@@ -49,6 +51,16 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TIMEOUTS: Final = {"connect_timeout": "10s", "timeout": "120s"}
 _PATIENCE: Final = {True: (10, 180), False: (3, 20)}
 """How often, and for how many seconds, a request is made again: while reading, while looking."""
+
+
+def objects_of(policy: SourcePolicy) -> tuple[ObjectStore, str]:
+    """The bucket that scheme://bucket/key names, and the key, which is taken as it stands."""
+    scheme, _, rest = policy.url.partition("://")
+    bucket, _, key = rest.partition("/")
+    if not bucket:
+        raise SourceError(f"[source] url names no bucket: write {scheme.lower()}://bucket/key")
+
+    return ObjectStore(scheme.lower(), bucket), key
 
 
 class ObjectStore:
@@ -109,7 +121,7 @@ class ObjectStore:
         return getattr(self._library("obstore"), function)(client, *arguments, **options)
 
     def _connected(self, *, patient: bool) -> Any:
-        _, kind, _ = SCHEMES[self._scheme]
+        _, kind, _ = _SCHEMES[self._scheme]
         most, seconds = _PATIENCE[patient]
         endpoint = urlsplit(_endpoint(self._scheme))
         is_near = endpoint.hostname in _LOOPBACK
@@ -138,7 +150,7 @@ class ObjectStore:
         try:
             yield
         except (exceptions.BaseError, OSError, ValueError) as error:
-            title, _, names = SCHEMES[self._scheme]
+            title, _, names = _SCHEMES[self._scheme]
             text = _sentence(error)
             if "/latest/api/token" in text or "credential" in text.lower():
                 text = f"there are no credentials for {title}"

@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import select
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from ..errors import SourceError
 from .recognised import HEAD_BYTES, RecognisedFile, digest_of, read_up_to
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-__all__ = ("Origin", "PathOrigin", "StdinOrigin")
+__all__ = ("Growing", "Origin", "PathOrigin", "StdinOrigin")
 
 _PATIENCE_SECONDS: Final = 0.05  # how long a half-filled block waits for more of a live stdin
 
@@ -53,6 +53,14 @@ class Origin(Protocol):
 
     def fingerprint(self, name: str) -> Fingerprint:
         """Recognise what it holds; `name` is the source's."""
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """An origin to which something may have been appended since it was recognised."""
+
+    def begins_with(self, known: Fingerprint) -> bool:
+        """Whether it is what `known` was of, and something appended."""
 
 
 class PathOrigin:

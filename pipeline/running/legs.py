@@ -15,7 +15,6 @@ from ..intake.queues.place import is_queue
 from ..settling.directory import Kind
 from ..settling.opening import Leftovers
 from ..settling.retrying import RetryOrder
-from ..settling.view import viewed
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ def plan_leg(config: Config, options: RunOptions) -> Plan:
     """
     if options.retry is None or not (config.source.url == "-" or is_queue(config.source.url)):
         return Plan.of(config)
+
+    from ..settling.view import viewed  # a retry's alone
 
     directory = Path(config.run.directory)
     with viewed(directory) as view:

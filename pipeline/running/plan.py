@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..errors import MappingError, UsageError
 from ..intake.locate import locate
-from ..intake.origin import PathOrigin
+from ..intake.origin import Growing, PathOrigin
 from ..intake.queues.place import is_queue
-from ..intake.queues.source import QueueSource
 from ..intake.ranges import Ranges
-from ..intake.remote import RemoteOrigin
 from ..intake.source import START
 from ..mapping.encoding import Encoding, Reading
 from ..mapping.mapper import Mapper
@@ -27,6 +25,7 @@ from ..settling.store import FILE_NAME
 
 if TYPE_CHECKING:
     from ..config import Config
+    from ..intake.queues.source import QueueSource
     from ..intake.source import FileSource, Fingerprint
     from ..mapping.target import Target
     from ..packing.payload import Envelope
@@ -82,8 +81,11 @@ class Plan:
     @property
     def queue(self) -> QueueSource | None:
         """The queue that is taken from, if it is one."""
-        (source, *_) = self.sources
-        return source if isinstance(source, QueueSource) else None
+        if self.recalled or not is_queue(self.config.source.url):
+            return None
+
+        (source,) = self.sources
+        return cast("QueueSource", source)
 
     @property
     def recalled(self) -> bool:
@@ -93,8 +95,7 @@ class Plan:
     def begins_with(self, known: Fingerprint) -> bool:
         """Whether a source is what `known` was of, and something appended."""
         return any(
-            isinstance(origin, PathOrigin | RemoteOrigin) and origin.begins_with(known)
-            for origin in self._origins()
+            isinstance(origin, Growing) and origin.begins_with(known) for origin in self._origins()
         )
 
     def changes(self) -> list[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..sending.client import open_client
 from ..sending.patience import ATTEMPTS
-from ..sending.shared import Shared
 from ..sending.token import keeper_of
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from ..events import Emit
     from ..sending.client import Client
     from ..sending.clock import Clock
+    from ..sending.shared import Shared
     from ..sending.token import TokenKeeper
 
 __all__ = ("open_account", "shared_by")
@@ -26,6 +26,8 @@ def shared_by(config: Config, *, clock: Clock, emit: Emit) -> Shared | None:
     """What this process shares with other workers; None where it works for itself."""
     if config.coordination.url is None:
         return None
+
+    from ..sending.shared import Shared  # most work for themselves
 
     return Shared(
         config.coordination,

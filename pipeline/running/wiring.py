@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..mapping.workbench import Workbench
 from ..mapping.workplace import EncoderPlace
 from ..packing.batcher import Batcher
 from ..packing.payload import halve, pick
@@ -25,10 +24,6 @@ from ..settling.budget import Budget
 from ..settling.checkpoint import Checkpoint
 from ..settling.doubles import count_doubles
 from ..settling.settler import Settler
-from ..settling.upkeep import Upkeep
-from ..taking.holder import Holder
-from ..taking.taker import Taker
-from ..taking.workshop import Workshop
 from .outlook import outlook_of
 from .sharing import shared_by
 
@@ -46,8 +41,14 @@ if TYPE_CHECKING:
     from ..sending.token import TokenKeeper
     from ..settling.journal import Journal
     from ..settling.opening import Replay
+    from ..settling.upkeep import Upkeep
+    from ..taking.holder import Holder
+    from ..taking.lookout import Lookout
+    from ..taking.taker import Taker
     from .plan import Plan
     from .stop import Stop
+
+# What only a queue needs is imported where it is made: the run of a file starts sooner for it.
 
 __all__ = ("Wiring",)
 
@@ -94,6 +95,8 @@ class Wiring:
 
     def holder(self, queue: QueueSource) -> Holder:
         """What holds messages of a queue until the settler has told it of all their contacts."""
+        from ..taking.holder import Holder
+
         holder = Holder(
             queue.place,
             worker=self._replay.run_id,
@@ -104,8 +107,16 @@ class Wiring:
         self.settler.acknowledge = holder.settled
         return holder
 
+    def lookout(self, queue: QueueSource) -> Lookout:
+        """What looks at what lies on a queue."""
+        from ..taking.lookout import Lookout
+
+        return Lookout(queue.place, emit=self._emit)
+
     def upkeep(self, queue: QueueSource) -> Upkeep:
         """What keeps the run directory of a run that lives on small."""
+        from ..settling.upkeep import Upkeep
+
         config = self._plan.config
         keep_seconds = config.run.keep_seconds
         # A producer's own name for a message may be meant anew a week later; a broker's never is.
@@ -122,6 +133,10 @@ class Wiring:
 
     def taker(self, queue: QueueSource, holder: Holder, *, target: Target | None) -> Taker:
         """What takes messages of a queue."""
+        from ..mapping.workbench import Workbench
+        from ..taking.taker import Taker
+        from ..taking.workshop import Workshop
+
         config = self._plan.config
         on_unknown, place = config.delivery.on_unknown, config.run.encoder
         if place == EncoderPlace.AUTO and config.mapping.python is not None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from ..events import DoubtSettled, RequestEnded, RequestStarted
 from .answers import classify
 from .endpoint import batch_url, bearer
-from .inquiry import Inquiry
 from .reply import Reply
 from .retry import http_date
 from .verdict import Ambiguous
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from .client import Client
     from .clock import Clock
     from .endpoint import JourneyPolicy
+    from .inquiry import Inquiry
     from .verdict import Verdict
 
 __all__ = ("Courier",)
@@ -45,9 +45,16 @@ class Courier:
         self._client = client
         self._emit = emit
         self._clock = clock
-        path = journey.profile.status_path
-        self._inquiry = None if path is None else Inquiry(address, path, client=client, clock=clock)
+        self._inquiry = self._inquiry_at(journey.profile.status_path)
         self._last: tuple[str, datetime] | None = None  # the server's date, and when it was told
+
+    def _inquiry_at(self, path: str | None) -> Inquiry | None:
+        if path is None:
+            return None
+
+        from .inquiry import Inquiry  # two endpoints of three cannot be asked
+
+        return Inquiry(self._address, path, client=self._client, clock=self._clock)
 
     async def post(self, batch: Batch, token: str) -> Verdict:
         """Send the batch's payload once, and ask where the answer leaves it in doubt.

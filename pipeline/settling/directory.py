@@ -25,7 +25,6 @@ from .contents import PREVIOUS, bring_back, refuse_planted, to_be_moved
 from .injected import Injected
 from .known import Known, look
 from .lock import locked
-from .mending import mend
 from .nested import earlier, give_place
 from .opening import Leftovers, Replay, begin, replay, resume
 from .schema import opened_to_write, sync_directory, translated
@@ -207,6 +206,8 @@ class RunDirectory:
                 previous = earlier(self.path, identity, begins_with)  # asked where it matters
                 return admit(present, previous, identity, begins_with=begins_with)
             except AlreadyInjectedError as error:
+                from .mending import mend  # only what is finished is mended
+
                 here = present is not None and not present.differences(identity)
                 if here and (mended := mend(self.path, clock=self._clock)):
                     told = f"{error}. {', '.join(mended)} did not hold what the journal says: "

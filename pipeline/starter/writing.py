@@ -8,7 +8,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from ..config import json_schema
+from ..config.schema import json_schema
 from ..errors import UsageError
 from ..sending.endpoint import PROFILES, EndpointName
 from .guessing import contact_key, email_column, rule_for

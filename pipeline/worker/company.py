@@ -10,7 +10,6 @@ from ..intake.extras import need
 from ..watching.pulse import Pulse
 from ..watching.systemd import Notifier
 from ..watching.vitals import Vitals
-from .reloading import Reloader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,4 +52,6 @@ def _companions(
     # A terminal that is closed ends a run as ever, and `nohup` still ignores that.
     served = address is not None or notifier is not None
     if served and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        from .reloading import Reloader
+
         yield Reloader(path, config, emit=emitter.emit)

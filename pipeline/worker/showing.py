@@ -11,12 +11,9 @@ from ..events.emitter import Emitter
 from ..flow import run
 from ..watching.logs import logging_to
 from ..watching.progress import draw
-from ..watching.records import Records, log_error, log_event, log_summary, recording_to
-from ..watching.showing import show
 from ..watching.summary import print_summary
 from ..watching.tally import Tally
 from .company import company_of
-from .folder import watch_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -58,6 +55,9 @@ async def recorded(
 
     Raises SystemExit where the run cannot be made, or ends early: why is told already.
     """
+    from ..watching.records import Records, log_error, log_event, log_summary, recording_to
+    from ..watching.showing import show
+
     emitter, tally = Emitter(), Tally()
     for subscriber in (tally.note, log_event):
         emitter.subscribe(subscriber)
@@ -93,6 +93,8 @@ async def _injected(
 
     if options.again or options.limit is not None:
         raise UsageError("a watched folder takes neither --again nor --limit")
+
+    from .folder import watch_over
 
     async def shown(sight: Sight, *, task_status: TaskStatus[None]) -> None:
         task_status.started()

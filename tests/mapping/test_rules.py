@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import json_schema
+from pipeline.config.schema import json_schema
 from pipeline.mapping.rules import FieldRule, MappingPolicy
 
 POLICY: TypeAdapter[MappingPolicy] = TypeAdapter(MappingPolicy)
