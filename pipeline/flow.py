@@ -277,7 +277,7 @@ class Injection:
             settling.start_soon(partial(settle, items_out, wiring.settler, stop=stop))
             async with items_in, create_task_group() as others:  # closed when the last has settled
                 others.start_soon(reader.run)
-                others.start_soon(packer.run)
+                others.start_soon(self._pack, packer, reader)
                 for _ in range(in_flight):
                     others.start_soon(
                         partial(send, batches_out.clone(), sender, stop=stop, scope=wiring.scope)
@@ -292,3 +292,8 @@ class Injection:
             await self.ending.come(reader.contacts, probation=wiring.probation)
             for change in await to_thread.run_sync(self._plan.changes):
                 emit(SourceChanged(detail=change))
+
+    async def _pack(self, packer: Packer, reader: Reader) -> None:
+        await packer.run()
+        if reader.ended and self._options.limit is None:
+            await self._wiring.compare_keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from ..sending.token import keeper_of
 from ..settling.beginning import note_beginning
 from ..settling.budget import Budget
 from ..settling.checkpoint import Checkpoint
-from ..settling.doubles import count_doubles
+from ..settling.doubles import KeyOrder, count_doubles
 from ..settling.settler import Settler
 from .outlook import outlook_of
 from .sharing import shared_by
@@ -66,6 +67,7 @@ class Wiring:
         self._next_id = count(replay.next_batch_id).__next__
         self._replay = replay
         self._checkpoint = Checkpoint(None if replay.retry else replay.done)
+        self._order = KeyOrder()
         self.scope = stop.scope if plan.queue is None else stop.last_scope
         """Makes a scope for waits that are left when the run stops."""
         self.clock = Clock()
@@ -207,11 +209,23 @@ class Wiring:
             clock=self.clock,
         )
 
+    async def compare_keys(self) -> None:
+        """Begin to find out whether contacts share their key, while answers are waited for."""
+        if self._replay.retry is not None or self._plan.queue is not None:
+            return
+
+        order = self._order
+        while not self._stop.asked:
+            if not await self._journal.within(lambda store: order.look(store.connection)):
+                return
+
     async def count_doubles(self) -> None:
         """Note how many contacts of the run share their key; its sources have ended."""
         if self._replay.retry is None:
-            directory = Path(self._plan.config.run.directory)
-            await self._journal.within(lambda store: count_doubles(store.connection, directory))
+            count = partial(
+                count_doubles, directory=Path(self._plan.config.run.directory), order=self._order
+            )
+            await self._journal.within(lambda store: count(store.connection))
 
     def _halve(self, batch: Batch) -> tuple[Batch, Batch]:
         ids = (self._next_id(), self._next_id())

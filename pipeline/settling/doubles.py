@@ -6,10 +6,11 @@ unknown contacts, as far as they have a key. Kept in a table that is there where
     duplicate_count  one row: contacts
 
 Most files are in the order of their keys, as a database gave them out. That is seen by comparing
-neighbours, and then nobody has a key twice. Otherwise the keys' 64-bit hashes lie in temporary
-files without a name by their lowest bits, and one file is looked at after the other, so that
-memory is bounded. That two keys share a hash is one chance in a million for millions of contacts,
-and costs no contact anything: it is a number for people. A dry run counts in the latter way.
+neighbours, and then nobody has a key twice; most of them are compared while the last answers are
+waited for. Otherwise the keys' 64-bit hashes lie in temporary files without a name by their lowest
+bits, and one file is looked at after the other, so that memory is bounded. That two keys share a
+hash is one chance in a million for millions of contacts, and costs no contact anything: it is a
+number for people. A dry run counts in the latter way.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ("Doubles", "count_doubles", "read_doubles")
+__all__ = ("Doubles", "KeyOrder", "count_doubles", "read_doubles")
 
 PARTS = 256
 HELD_HASHES = 250_000
 KEYS_AT_ONCE = 500
+BATCHES_AT_ONCE = 50
 MOST_FAILED = 100_000
 """So many keys of contacts that were not accepted are looked for among the others at once."""
 
@@ -44,6 +46,11 @@ _FAILED = "SELECT contact_key FROM contact WHERE superseded IS NULL AND contact_
 _AS_PACKED = (
     "SELECT keys FROM settlement JOIN batch USING (batch_id)"
     " WHERE outcome = 'accepted' ORDER BY batch_id"
+)
+_SETTLED = "SELECT count(*) FROM settlement WHERE outcome = 'accepted'"
+_FROM_THERE_ON = (
+    "SELECT batch_id, keys, outcome FROM batch LEFT JOIN settlement USING (batch_id)"
+    " WHERE batch_id > ? ORDER BY batch_id"
 )
 
 
@@ -80,15 +87,60 @@ class Doubles(NamelessFiles):
         self._holding = 0
 
 
-def count_doubles(connection: sqlite3.Connection, directory: Path) -> int | None:
+class KeyOrder:
+    """Whether accepted contacts came in the order of their keys, each once; looked at in parts."""
+
+    def __init__(self) -> None:
+        self._batches = 0  # that were looked at
+        self._last = 0  # the number of the last one
+        self._key = ""  # and its last key
+        self._broken = False
+
+    def look(self, connection: sqlite3.Connection) -> bool:
+        """Look at some more batches, while others are under way; whether there are more to look at.
+
+        None is passed over that may get its outcome later.
+        """
+        before = self._batches
+        rows = connection.execute(_FROM_THERE_ON, (self._last,))
+        for batch_id, packed, outcome in islice(rows, BATCHES_AT_ONCE):
+            if self._broken or outcome is None or batch_id != self._last + 1:
+                return False
+
+            self._take(batch_id, packed, outcome)
+
+        return self._batches == before + BATCHES_AT_ONCE
+
+    def holds(self, connection: sqlite3.Connection) -> bool:
+        """Whether it holds for all batches. Where a contact was not accepted, it does not."""
+        for batch_id, packed, outcome in connection.execute(_FROM_THERE_ON, (self._last,)):
+            if self._broken:
+                return False
+
+            self._take(batch_id, packed, outcome)
+
+        (settled,) = connection.execute(_SETTLED).fetchone()  # it may have passed over some
+        return not self._broken and settled == self._batches
+
+    def _take(self, batch_id: int, packed: bytes, outcome: str | None) -> None:
+        keys = orjson.loads(packed)
+        self._broken = outcome != "accepted" or not all(map(lt, (self._key, *keys), keys))
+        self._batches += 1
+        self._last, self._key = batch_id, keys[-1]
+
+
+def count_doubles(
+    connection: sqlite3.Connection, directory: Path, order: KeyOrder | None = None
+) -> int | None:
     """Count, and write it down within the transaction that the connection is in.
 
-    None, and nothing is written down, where nobody knows all keys any more.
+    None, and nothing is written down, where nobody knows all keys any more. `order` may know
+    already that none is there twice.
     """
     if left_out(connection):
         return None
 
-    doubles = None if compacted_counts(connection).batches else _of_ordered(connection)
+    doubles = None if compacted_counts(connection).batches else _of_ordered(connection, order)
     if doubles is None:
         doubles = _of_any(connection, directory)
 
@@ -98,12 +150,15 @@ def count_doubles(connection: sqlite3.Connection, directory: Path) -> int | None
     return doubles
 
 
-def _of_ordered(connection: sqlite3.Connection) -> int | None:
+def _of_ordered(connection: sqlite3.Connection, order: KeyOrder | None) -> int | None:
     """The count where accepted contacts came in the order of their keys, each once; else None."""
     (overtaken,) = connection.execute("SELECT count(*) FROM overtaken").fetchone()
     failed = [key for (key,) in islice(connection.execute(_FAILED), MOST_FAILED + 1)]
     if overtaken or len(failed) > MOST_FAILED:
         return None
+
+    if order is not None and not failed and order.holds(connection):
+        return 0
 
     several = set(failed)
     doubles = len(failed) - len(several)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.settling import doubles, nameless
-from pipeline.settling.doubles import count_doubles, read_doubles
+from pipeline.settling.doubles import KeyOrder, count_doubles, read_doubles
 from tests.fakes.runs import ACCEPTED, UNHEARD, begun, settlement
 from tests.fakes.sealed import make_batch
 
@@ -65,3 +65,50 @@ def test_ordered_keys_need_no_files(tmp_path: Path) -> None:
 
             with patch.object(nameless, "TemporaryFile", side_effect=AssertionError):
                 assert count_doubles(store.connection, tmp_path) == 0
+
+
+@settings(max_examples=60)  # each a journal on a disk
+@given(keys=KEYS | ORDERED, data=st.data())
+def test_a_count_that_begins_early(keys: list[str], data: st.DataObject) -> None:
+    """What was looked at while batches were under way changes nothing of the count."""
+    batches = [
+        replace(make_batch(number, [number]), keys=[key]) for number, key in enumerate(keys, 1)
+    ]
+    order = KeyOrder()
+    with tempfile.TemporaryDirectory() as place, closing(begun(Path(place))) as store:
+        store.catch_up()
+        with store.transaction(), patch.object(doubles, "BATCHES_AT_ONCE", 2):
+            under_way: list[Batch] = []
+            while batches or under_way:
+                if data.draw(st.booleans()) and batches:
+                    under_way.append(
+                        batches.pop(data.draw(st.integers(0, min(1, len(batches) - 1))))
+                    )
+                    store.dispatched(under_way[-1], 1)
+                elif under_way:
+                    batch = under_way.pop(data.draw(st.integers(0, len(under_way) - 1)))
+                    store.settle([settlement(batch, data.draw(OUTCOMES))], [], {})
+
+                if data.draw(st.booleans()):
+                    order.look(store.connection)
+
+            count = count_doubles(store.connection, Path(place), order)
+            assert count == len(keys) - len(set(keys))
+
+
+def test_what_was_compared_is_not_compared_again(tmp_path: Path) -> None:
+    """Only what got its outcome since is read at the end, and what was passed over is noticed."""
+    order, early = KeyOrder(), [make_batch(number, [number]) for number in range(1, 5)]
+    with closing(begun(tmp_path)) as store:
+        store.catch_up()
+        with store.transaction():
+            for batch in early:
+                store.dispatched(batch, 1)
+
+            for batch in early[:3]:
+                store.settle([settlement(batch)], [], {})
+
+            assert not order.look(store.connection)  # the fourth is under way
+            store.settle([settlement(early[3])], [], {})
+            store.connection.execute("UPDATE batch SET keys = 'none' WHERE batch_id <= 3")
+            assert count_doubles(store.connection, tmp_path, order) == 0
