@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,13 @@ from pipeline.intake.queues.kafka_topic import YIELD_SECONDS, KafkaTopic
 from pipeline.intake.queues.message import QueueLostError
 from pipeline.intake.queues.place import place_of
 from pipeline.intake.source import SourcePolicy
+from tests.fakes.brokers import BROKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from pipeline.intake.queues.message import Message
 
 Partition = confluent_kafka.TopicPartition
 
@@ -56,6 +61,7 @@ class Scripted:
 
     script: list[list[Raw] | Exception | Callable[[], Coroutine[Any, Any, list[Raw]]]]
     offsets: dict[int, int] = field(default_factory=dict)
+    low: int = 0  # what lies before it was deleted
 
     async def consume(self, most: int, timeout: float) -> list[Raw]:  # noqa: ASYNC109  # its name
         following = self.script.pop(0) if self.script else []
@@ -76,6 +82,13 @@ class Scripted:
     async def list_topics(self, topic: str, timeout: float) -> Any:  # noqa: ASYNC109
         told = SimpleNamespace(error=None, partitions={0: None, 1: None, 2: None})
         return SimpleNamespace(topics={topic: told})
+
+    async def get_watermark_offsets(
+        self,
+        place: Any,
+        timeout: float,  # noqa: ASYNC109
+    ) -> tuple[int, int]:
+        return self.low, 100
 
     async def assignment(self) -> list[Any]:
         return []
@@ -191,3 +204,62 @@ async def test_what_comes_while_extending_is_kept_and_an_error_is_told() -> None
         await topic.extend([])
 
     assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("committed", "low", "gone"),
+    [(5, 8, "3 messages of partition 0 (offsets 5 to 7)"), (5, 20, "4 messages"), (5, 5, None)],
+)
+async def test_what_was_deleted_before_it_was_taken_is_told(
+    committed: int, low: int, gone: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once; and a gap that compaction or a transaction has left is none of it."""
+    first = 9 if low == 20 else 8
+    topic = await topic_of(Scripted([[Raw(first)], [Raw(first + 1)]], {0: committed}, low), 0)
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, first)]
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, first + 1)]
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (gone is not None)
+    assert gone is None or gone in told[0]
+
+
+async def test_a_topic_that_was_there_before_the_group(caplog: pytest.LogCaptureFixture) -> None:
+    """What was deleted then was never the group's."""
+    topic = await topic_of(Scripted([[Raw(8)]], low=8), 0)
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 8)]
+    assert not caplog.records
+
+
+async def test_a_broker_that_deletes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A real one: it keeps five megabytes a partition."""
+    with BROKERS["kafka"](tmp_path) as broker:
+        broker.make("old")
+        producer = confluent_kafka.Producer({"bootstrap.servers": broker.url("old").split("/")[2]})
+        topic = KafkaTopic(place_of(SourcePolicy(url=broker.url("old"))))
+        await topic.open("me", fresh=True)
+        try:
+            producer.produce("old", b"{}", partition=0)
+            producer.flush(10)
+            assert [each.handle for each in await _all(topic, 1)] == [(0, 0)]
+            for _ in range(30):
+                producer.produce("old", b" " * 300_000, partition=0)
+
+            producer.flush(10)
+            taken = await _all(topic, 10)
+        finally:
+            await topic.close()
+
+    first = taken[0].handle[1]
+    assert first > 10
+    (told,) = [each.getMessage() for each in caplog.records if each.name.startswith("pipeline")]
+    assert f"has deleted {first - 1} messages of partition 0 (offsets 1 to {first - 1})" in told
+
+
+async def _all(topic: KafkaTopic, most: int) -> list[Message]:
+    """What comes within a minute, as soon as something does."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if taken := await topic.take(most, 1.0):
+            return taken
+
+    return []

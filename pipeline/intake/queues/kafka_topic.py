@@ -8,6 +8,9 @@ order, because a worker came or went, what was taken of it is first settled and 
 The client is asked again and again whether there is anything, or it would lose its partitions;
 where no more messages are wanted, they are paused meanwhile. A worker that dies loses them after
 `claim_idle_seconds`, but no sooner than 6 and no later than 45 seconds, as brokers have it.
+
+Kafka deletes messages by their age, whoever has read them or not. What is gone that way before this
+group has taken it is told in a warning: nobody can send it any more.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, reading
 from .kafka_offsets import Offsets
-from .kafka_view import KafkaView, check_remembered, committed_of
+from .kafka_view import KafkaView, check_remembered, committed_of, warn_of_deleted
 from .message import Backlog, Message, QueueLostError, known_as
 
 if TYPE_CHECKING:
@@ -126,6 +129,8 @@ class KafkaTopic:
 
     async def _pass_on(self) -> list[Message]:
         """Commit that these are taken, and by whom; then they may be passed on."""
+        expected = {partition: told.taken for partition, told in self._offsets.items()}
+        await warn_of_deleted(self._consumer, self._place, self._stash, expected=expected)
         received = self._stash
         messages = [self._message(raw) for raw in received]
         await self._commit({raw.partition() for raw in received})

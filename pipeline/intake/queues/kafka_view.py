@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from .kafka_line import ANSWER_SECONDS, Translated, reading
 from .message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .place import Place
 
-__all__ = ("KafkaView", "check_remembered", "committed_of")
+__all__ = ("KafkaView", "check_remembered", "committed_of", "warn_of_deleted")
+
+_log = logging.getLogger(__name__)
 
 
 class KafkaView:
@@ -113,6 +116,35 @@ async def check_remembered(consumer: Any, place: Place, committed: Iterable[Any]
             f"them where it is to go on: kafka-consumer-groups --group {place.group} "
             f"--topic {place.queue} --reset-offsets --to-datetime TIME --execute"
         )
+
+
+async def warn_of_deleted(
+    consumer: Any, place: Place, received: Iterable[Any], *, expected: Mapping[int, int]
+) -> None:
+    """Warn of messages that the broker deleted before the group had taken them.
+
+    `expected`: the offset that each partition was to go on at. Not every gap is one of them:
+    compaction and transactions leave some too.
+    """
+    kafka = need("confluent_kafka", extra="kafka", what=place.label)
+    firsts: dict[int, int] = {}
+    for raw in received:
+        firsts.setdefault(raw.partition(), raw.offset())
+
+    for partition, first in firsts.items():
+        begin = expected[partition]
+        if not 0 < begin < first:  # at 0 the group may be new, and the topic old
+            continue
+
+        where = kafka.TopicPartition(place.queue, partition)
+        low, _ = await consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS)
+        if (gone := min(low, first) - begin) > 0:
+            _log.warning(
+                "%s has deleted %d messages of partition %d (offsets %d to %d) before group %s had "
+                "taken them: their contacts are not sent; see to retention.ms and retention.bytes "
+                "of the topic, and enqueue those contacts once more",
+                *(place.label, gone, partition, begin, begin + gone - 1, place.group),
+            )
 
 
 async def _partitions_of(consumer: Any, place: Place) -> list[int]:
