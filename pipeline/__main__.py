@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 __all__ = ("main",)
@@ -25,6 +26,7 @@ def main() -> None:
     _open_what_is_closed()
     try:
         gc.disable()  # what is loaded stays: a sixth of the start would go into looking for more
+        Thread(target=_load_client, name="loading", daemon=True).start()
         # Not at the top: the package may be imported for its version alone.
         from .cli import main as command_line  # noqa: PLC0415
 
@@ -35,6 +37,15 @@ def main() -> None:
         _end(_INTERRUPTED_CODE)
     except SystemExit as ending:
         _end(ending.code)
+
+
+def _load_client() -> None:
+    """Load the HTTP client beside the rest: it reads the system's certificates, which need no GIL.
+
+    Whoever imports it meanwhile waits for it. Trouble it has is theirs to tell.
+    """
+    with suppress(ImportError):
+        import aiohttp  # noqa: F401, PLC0415  # as above
 
 
 def _open_what_is_closed() -> None:
