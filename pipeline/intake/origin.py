@@ -14,13 +14,16 @@ import select
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from ..errors import SourceError
-from .recognised import HEAD_BYTES, RecognisedFile, digest_of, read_up_to
+from .recognised import HEAD_BYTES, RecognisedFile, beginnings_of, digest_of, read_up_to
 from .source import Fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from _typeshed import WriteableBuffer
+
+    from .recognised import Content
 
 __all__ = ("Growing", "Origin", "PathOrigin", "StdinOrigin")
 
@@ -59,8 +62,11 @@ class Origin(Protocol):
 class Growing(Protocol):
     """An origin to which something may have been appended since it was recognised."""
 
-    def begins_with(self, known: Fingerprint) -> bool:
-        """Whether it is what `known` was of, and something appended."""
+    def beginnings(self, sizes: Iterable[int]) -> Iterator[Content]:
+        """What it was when it had so many bytes, for each of the sizes that are less than it has.
+
+        It is opened once for all of them. Raises SourceError where it cannot be read.
+        """
 
 
 class PathOrigin:
@@ -128,13 +134,12 @@ class PathOrigin:
         except OSError as error:
             raise self._unreadable(error) from error
 
-    def begins_with(self, known: Fingerprint) -> bool:
-        """Whether it is what `known` was of, and something appended."""
+    def beginnings(self, sizes: Iterable[int]) -> Iterator[Content]:
+        """What it was when it had so many bytes, for each of the sizes that are less than it has
+        now."""
         try:
             with io.FileIO(self._path) as raw:
-                size = known.size or 0
-                grown = 0 < size < raw.seek(0, os.SEEK_END)
-                return grown and digest_of(raw, size) == known.digest
+                yield from beginnings_of(raw, sizes)
         except OSError as error:
             raise self._unreadable(error) from error
 

@@ -8,18 +8,34 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from _typeshed import WriteableBuffer
 
-__all__ = ("HEAD_BYTES", "RecognisedFile", "digest_of", "read_up_to")
+__all__ = (
+    "HEAD_BYTES",
+    "Beginnings",
+    "Content",
+    "RecognisedFile",
+    "beginnings_of",
+    "digest_of",
+    "read_up_to",
+)
 
 HEAD_BYTES: Final = 64 * 1024
+
+Content = tuple[int, str]
+"""By which what a file holds is recognised: its size, and the digest of its head and its tail."""
+
+Beginnings = Callable[[Iterable[int]], Iterable[Content]]
+"""Told sizes, it tells what sources were if they had so many bytes and something was appended."""
 
 
 class RecognisedFile(io.FileIO):
@@ -99,6 +115,37 @@ def digest_of(raw: io.RawIOBase, size: int) -> str:
         digest.update(read_up_to(raw, end - begin))
 
     return digest.hexdigest()
+
+
+def beginnings_of(raw: io.RawIOBase, sizes: Iterable[int]) -> Iterator[Content]:
+    """What an open file was when it had so many bytes, for each of the sizes that are less than it
+    has now, ascending: the digest is what `digest_of` gives, however many are asked for.
+
+    Each byte is read once at most, and the head hashed once; what no tail needs is not read.
+    """
+    end = raw.seek(0, os.SEEK_END)
+    wanted = {size for size in sizes if 0 < size < end}
+    if not wanted:
+        return
+
+    head, tail, at = hashlib.blake2b(digest_size=20), bytearray(), raw.seek(0)
+    for size in sorted(wanted | {HEAD_BYTES}):  # the whole head before anything is leapt over
+        if size - HEAD_BYTES > at:
+            at = raw.seek(size - HEAD_BYTES)
+            tail.clear()
+
+        piece = read_up_to(raw, size - at)
+        head.update(piece[: max(0, HEAD_BYTES - at)])
+        tail += piece
+        del tail[:-HEAD_BYTES]
+        at += len(piece)
+        if at < size:  # it has been cut meanwhile
+            return
+
+        if size in wanted:
+            whole = head.copy()
+            whole.update(tail)
+            yield size, whole.hexdigest()
 
 
 def read_up_to(raw: io.RawIOBase, size: int) -> bytes:

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import SourceError
-from .recognised import HEAD_BYTES, digest_of
+from .recognised import HEAD_BYTES, beginnings_of, digest_of
 from .source import Fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from _typeshed import WriteableBuffer
+
+    from .recognised import Content
 
 __all__ = ("RemoteFile", "RemoteOrigin", "Store", "changed", "matching")
 
@@ -104,10 +106,11 @@ class RemoteOrigin:
 
         return Fingerprint(name=name, size=self.size, digest=self._digest)
 
-    def begins_with(self, known: Fingerprint) -> bool:
-        """Whether it is what `known` was of, and something appended."""
-        size = known.size or 0
-        return 0 < size < self.size and self._digest_of(size) == known.digest
+    def beginnings(self, sizes: Iterable[int]) -> Iterator[Content]:
+        """What it was when it had so many bytes, for each of the sizes that are less than it has
+        now."""
+        with self.open() as raw:
+            yield from beginnings_of(raw, sizes)
 
     def _digest_of(self, size: int) -> str:
         with self.open() as raw:

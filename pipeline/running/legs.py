@@ -101,7 +101,7 @@ def open_leg(directory: RunDirectory, plan: Plan, options: RunOptions) -> Opened
         again=options.again,
         retry=order,
         leftovers=Leftovers(plan.config.delivery.on_unknown),
-        begins_with=plan.begins_with,
+        beginnings=plan.beginnings,
     )
 
 

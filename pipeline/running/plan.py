@@ -24,8 +24,11 @@ from ..settling.recalled import RecalledSource
 from ..settling.store import FILE_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from ..config import Config
     from ..intake.queues.source import QueueSource
+    from ..intake.recognised import Content
     from ..intake.source import FileSource, Fingerprint
     from ..mapping.target import Target
     from ..packing.payload import Envelope
@@ -92,11 +95,15 @@ class Plan:
         """Whether the sources are what the journal holds of them."""
         return any(isinstance(source, RecalledSource) for source in self.sources)
 
-    def begins_with(self, known: Fingerprint) -> bool:
-        """Whether a source is what `known` was of, and something appended."""
-        return any(
-            isinstance(origin, Growing) and origin.begins_with(known) for origin in self._origins()
-        )
+    def beginnings(self, sizes: Iterable[int]) -> Iterator[Content]:
+        """What the sources were when they had so many bytes, if something was appended since.
+
+        Each is opened once. Raises SourceError where one cannot be read.
+        """
+        asked = frozenset(sizes)
+        for origin in self._origins():
+            if isinstance(origin, Growing):
+                yield from origin.beginnings(asked)
 
     def changes(self) -> list[str]:
         """What happened to the sources since the plan was made, a sentence each."""

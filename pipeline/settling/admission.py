@@ -21,9 +21,9 @@ from ..errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryErro
 from .known import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Container, Iterable
 
-    from ..intake.source import Fingerprint
+    from ..intake.recognised import Beginnings, Content
     from .identity import Identity
     from .rows import RunRow
 
@@ -43,11 +43,12 @@ def admit(
     previous: Iterable[Known],
     wanted: Identity,
     *,
-    begins_with: Callable[[Fingerprint], bool] = lambda _: False,
+    beginnings: Beginnings = lambda _: (),
 ) -> Kind:
     """Decide about `wanted`, given the directory's run and those put aside, the newest first.
 
-    `begins_with` tells whether a source that is wanted is an earlier one and something appended.
+    `beginnings` tells what those that are wanted were when they had so many bytes: one of them may
+    be an earlier source and something appended.
     Raises AlreadyInjectedError or RunDirectoryError, which name the ways out.
     """
     if present is not None:
@@ -67,20 +68,25 @@ def admit(
         if not known.differences(wanted):
             _refuse_once_more(known)
 
-    for known in [present, *earlier] if present is not None else earlier:
-        _refuse_parts(known, wanted, begins_with)
+    runs = [present, *earlier] if present is not None else earlier
+    settled = [known for known in runs if known.counts.settled and _into_the_same(known, wanted)]
+    sources = [source for known in settled for source in known.run.identity.sources]
+    grown = set(beginnings({source.size or 0 for source in sources}))
+    for known in settled:
+        _refuse_parts(known, wanted, grown)
 
     return Kind.NEW
 
 
-def _refuse_parts(
-    known: Known, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
-) -> None:
+def _into_the_same(known: Known, wanted: Identity) -> bool:
+    """Whether a run is into the same journey, whatever it is of."""
+    identity = known.run.identity
+    return not identity.differences(replace(wanted, sources=identity.sources))
+
+
+def _refuse_parts(known: Known, wanted: Identity, grown: Container[Content]) -> None:
     """Raise InjectedInPartError where some of what is wanted was injected by another run."""
     identity = known.run.identity
-    if not known.counts.settled or identity.differences(replace(wanted, sources=identity.sources)):
-        return
-
     way_out = "put what is new into a file of its own, or use --again, which sends all of it"
     if shared := identity.shared(wanted):
         names = ", ".join(source.name for source in shared)
@@ -90,7 +96,7 @@ def _refuse_parts(
         )
 
     for source in identity.sources:
-        if begins_with(source):
+        if (source.size, source.digest) in grown:
             raise InjectedInPartError(
                 f"{source.name} has grown since it was injected ({_run_of(known)}): those whom it "
                 f"held then would be sent once more. To send nobody twice, {way_out}"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from ..intake.source import Fingerprint
+    from ..intake.recognised import Beginnings
     from .identity import Identity
     from .retrying import RetryOrder
 
@@ -132,7 +132,7 @@ class RunDirectory:
         again: bool = False,
         retry: RetryOrder | None = None,
         leftovers: Leftovers = Leftovers.HOLD,
-        begins_with: Callable[[Fingerprint], bool] = lambda _: False,
+        beginnings: Beginnings = lambda _: (),
     ) -> Opened:
         """Begin the run, or go on with it; reads and writes files, so not for the event loop.
 
@@ -144,7 +144,7 @@ class RunDirectory:
         if again and retry is None:
             kind = Kind.NEW
         else:
-            kind = self._admit(present, identity, retry=retry, begins_with=begins_with)
+            kind = self._admit(present, identity, retry=retry, beginnings=beginnings)
 
         put_aside = None
         if kind is Kind.NEW:
@@ -199,12 +199,12 @@ class RunDirectory:
         identity: Identity,
         *,
         retry: RetryOrder | None,
-        begins_with: Callable[[Fingerprint], bool],
+        beginnings: Beginnings,
     ) -> Kind:
         if retry is None:
             try:
-                previous = earlier(self.path, identity, begins_with)  # asked where it matters
-                return admit(present, previous, identity, begins_with=begins_with)
+                previous = earlier(self.path, identity, beginnings)  # asked where it matters
+                return admit(present, previous, identity, beginnings=beginnings)
             except AlreadyInjectedError as error:
                 from .mending import mend  # only what is finished is mended
 

@@ -35,7 +35,6 @@ from .noted import (
     TABLES,
     UPGRADE,
     VERSION,
-    fingerprint_of,
     note,
     noted,
     removed_at,
@@ -46,10 +45,10 @@ from .store import FILE_NAME
 from .witness import ENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from ..intake.source import Fingerprint
+    from ..intake.recognised import Beginnings
     from .identity import Identity
     from .known import Known
     from .noted import Key
@@ -67,7 +66,7 @@ class Injected:
         self._previous = directory / PREVIOUS
         self._path = directory / INJECTED_NAME
 
-    def like(self, wanted: Identity, begins_with: Callable[[Fingerprint], bool]) -> list[Known]:
+    def like(self, wanted: Identity, beginnings: Beginnings) -> list[Known]:
         """The runs that have a source in common with `wanted`, or one of which is the beginning of
         what is wanted; the newest first. Raises RunDirectoryError.
         """
@@ -77,7 +76,7 @@ class Injected:
 
         with self._opened() as connection:
             self._catch_up(connection)
-            keys = _sharing(connection, wanted) | _begun(connection, wanted, begins_with)
+            keys = _sharing(connection, wanted) | _begun(connection, wanted, beginnings)
             newest_first = sorted(keys, key=lambda key: key[::-1], reverse=True)
             return [self._known(connection, key) for key in newest_first]
 
@@ -243,27 +242,23 @@ def _sharing(connection: sqlite3.Connection, wanted: Identity) -> set[Key]:
     return keys
 
 
-def _begun(
-    connection: sqlite3.Connection, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
-) -> set[Key]:
+def _begun(connection: sqlite3.Connection, wanted: Identity, beginnings: Beginnings) -> set[Key]:
     """The runs of which a source is the beginning of one that is wanted."""
     sizes = [source.size for source in wanted.sources]
     longest = _ANY if None in sizes else max(size or 0 for size in sizes)
-    rows = connection.execute(
-        "SELECT name, size, digest, reading, place, run_id FROM content JOIN run"
-        " USING (place, run_id)"
+    into = (wanted.event_definition_key, wanted.rest_host)
+    shorter = connection.execute(
+        "SELECT DISTINCT size FROM content JOIN run USING (place, run_id)"
         " WHERE event_definition_key = ? AND rest_host = ? AND size > 0 AND size < ?",
-        (wanted.event_definition_key, wanted.rest_host, longest),
+        (*into, longest),
     )
-    asked: dict[tuple[int, str], bool] = {}
-    keys = set()
-    for *told, place, run_id in rows:
-        known = fingerprint_of(told)
-        content = (known.size or 0, known.digest)
-        if content not in asked:
-            asked[content] = begins_with(known)
-
-        if asked[content]:
-            keys.add((place, run_id))
+    asked = [size for (size,) in shorter]
+    keys: set[Key] = set()
+    for content in beginnings(asked) if asked else ():
+        query = (
+            "SELECT place, run_id FROM content JOIN run USING (place, run_id)"
+            " WHERE size = ? AND digest = ? AND event_definition_key = ? AND rest_host = ?"
+        )
+        keys |= set(connection.execute(query, (*content, *into)))
 
     return keys

@@ -17,29 +17,27 @@ from .lock import locked
 from .store import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from ..intake.source import Fingerprint
+    from ..intake.recognised import Beginnings
     from .identity import Identity
     from .known import Known
 
 __all__ = ("earlier", "give_place")
 
 
-def earlier(
-    directory: Path, wanted: Identity, begins_with: Callable[[Fingerprint], bool]
-) -> Iterator[Known]:
+def earlier(directory: Path, wanted: Identity, beginnings: Beginnings) -> Iterator[Known]:
     """The runs that `Injected.like` finds; of the one above, those that it finds there too, and the
     one that is there now. Raises RunDirectoryError."""
-    yield from Injected(directory).like(wanted, begins_with)
+    yield from Injected(directory).like(wanted, beginnings)
     above = _above(directory.resolve())
     if above is not None:
         with locked(above):
             if (above / FILE_NAME).exists():
                 yield look(above)
 
-            yield from earlier(above, wanted, begins_with)
+            yield from earlier(above, wanted, beginnings)
 
 
 def give_place(known: Known) -> None:

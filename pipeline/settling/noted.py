@@ -32,7 +32,6 @@ __all__ = (
     "UPGRADE",
     "VERSION",
     "Key",
-    "fingerprint_of",
     "note",
     "noted",
     "removed_at",
@@ -132,7 +131,7 @@ def note(
         connection.executemany("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?)", contents)
 
 
-def fingerprint_of(told: Any) -> Fingerprint:
+def _fingerprint_of(told: Any) -> Fingerprint:
     """From name, size, digest and reading."""
     name, size, digest, reading = told
     return Fingerprint(name=name, size=size, digest=digest, reading=reading)
@@ -172,7 +171,7 @@ def noted(connection: sqlite3.Connection, directory: Path, run_id: str) -> Known
         " ORDER BY ordinal",
         key,
     )
-    return _known_of(directory, row.fetchone(), tuple(map(fingerprint_of, sources)))
+    return _known_of(directory, row.fetchone(), tuple(map(_fingerprint_of, sources)))
 
 
 def _known_of(directory: Path, row: tuple[Any, ...], sources: tuple[Fingerprint, ...]) -> Known:

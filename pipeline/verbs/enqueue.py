@@ -72,7 +72,7 @@ async def enqueue(
 
     with locked(directory):
         begun = Enqueued.of(plan.fingerprints, queue=place.label, each=each)
-        find = partial(begun.found, directory, again=again, begins_with=plan.begins_with)
+        find = partial(begun.found, directory, again=again, beginnings=plan.beginnings)
         found = await to_thread.run_sync(find)
         outlet = outlet_of(place)
         try:

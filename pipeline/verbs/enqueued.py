@@ -24,9 +24,10 @@ from ..settling.schema import sync_directory, translated
 from ..settling.whole import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Container, Iterable
     from pathlib import Path
 
+    from ..intake.recognised import Beginnings, Content
     from ..intake.source import Rejection
 
 __all__ = ("Enqueued",)
@@ -60,15 +61,13 @@ class Enqueued:
         name = hashlib.blake2b(known, digest_size=8).hexdigest()
         return cls(name=name, queue=queue, sources=sources, each=each)
 
-    def found(
-        self, directory: Path, *, again: bool, begins_with: Callable[[Fingerprint], bool]
-    ) -> Self:
+    def found(self, directory: Path, *, again: bool, beginnings: Beginnings) -> Self:
         """What an earlier process wrote, to go on by; this one where there is nothing.
 
         With `again`, what is complete is begun anew, and so is what nothing here tells of: the
         queue may know of an earlier time. What is not complete is gone on with in any case. Raises
-        AlreadyInjectedError where all is on the queue already, or some of it is (`begins_with`
-        tells whether a source is an earlier one and something appended), unless `again`.
+        AlreadyInjectedError where all is on the queue already, or some of it is (`beginnings`
+        tells what the sources were before something was appended), unless `again`.
         """
         path = self._path(directory)
         known = self._read(path) if path.exists() else None
@@ -84,17 +83,17 @@ class Enqueued:
                 f"{known.messages:,} messages. --again puts them there once more"
             )
 
-        for path in sorted(directory.glob("*.json")):
-            self._refuse_parts(path, begins_with)
+        records = [(path, self._read(path)) for path in sorted(directory.glob("*.json"))]
+        here = [(path, known) for path, known in records if known.queue == self.queue]
+        sources = [source for _, known in here for source in known.fingerprints]
+        grown = set(beginnings({source.size or 0 for source in sources}))
+        for path, known in here:
+            self._refuse_parts(path, known, grown)
 
         return self
 
-    def _refuse_parts(self, path: Path, begins_with: Callable[[Fingerprint], bool]) -> None:
-        """Raise InjectedInPartError where `path` tells that some of it is on the queue already."""
-        known = self._read(path)
-        if known.queue != self.queue:
-            return
-
+    def _refuse_parts(self, path: Path, known: Self, grown: Container[Content]) -> None:
+        """Raise InjectedInPartError where `known` tells that some of it is on the queue already."""
         if shared := paired(known.fingerprints, self.fingerprints):
             names = ", ".join(new.name for _, new in shared)
             raise InjectedInPartError(
@@ -105,7 +104,7 @@ class Enqueued:
             )
 
         for source in known.fingerprints:
-            if begins_with(source):
+            if (source.size, source.digest) in grown:
                 raise InjectedInPartError(
                     f"{source.name} has grown since it was put on {self.queue} ({path}): those "
                     "whom it held then would be there once more. To put nobody there twice, put "

@@ -25,7 +25,7 @@ from pipeline.intake import ssh
 from pipeline.intake.locate import locate
 from pipeline.intake.origin import PathOrigin
 from pipeline.intake.ranges import Ranges
-from pipeline.intake.recognised import HEAD_BYTES
+from pipeline.intake.recognised import HEAD_BYTES, digest_of
 from pipeline.intake.remote import RemoteFile, RemoteOrigin
 from pipeline.intake.source import SourcePolicy
 from tests.contracts.file_sources import check_source, read
@@ -340,7 +340,22 @@ def test_a_file_that_has_grown_is_known_for_what_it_was() -> None:
     grown = MemoryStore(short.content + b"more")
     known = RemoteOrigin(short, short.find("x")).fingerprint("x")
     for store, begins in ((grown, True), (short, False), (other, False)):
-        assert RemoteOrigin(store, store.find("x")).begins_with(known) is begins
+        beginnings = RemoteOrigin(store, store.find("x")).beginnings([known.size or 0])
+        assert ((known.size, known.digest) in set(beginnings)) is begins
+
+
+def test_what_a_file_was_is_found_without_a_byte_fetched_twice() -> None:
+    """However many sizes are asked for; and what lies between two of them is left where it is."""
+    store = MemoryStore(os.urandom(40_000_000))
+    near = range(1, 1_000_000, 5_000)
+    found = dict(RemoteOrigin(store, store.find("x")).beginnings([*near, 35_000_000, 40_000_000]))
+    assert list(found) == [*near, 35_000_000]
+    ends = [0, *(end for _, end in store.asked)]
+    assert all(begin >= end for end, (begin, _) in zip(ends, store.asked, strict=False))
+    assert sum(end - begin for begin, end in store.asked) < 12_000_000
+    assert len(store.asked) < 10
+    with RemoteOrigin(store, store.find("x")).open() as raw:
+        assert found[35_000_000] == digest_of(raw, 35_000_000)
 
 
 def test_plain_http_beyond_loopback_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

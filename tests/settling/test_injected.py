@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,12 +19,16 @@ from pipeline.errors import (
 )
 from pipeline.settling.contents import INJECTED_NAME, PREVIOUS
 from pipeline.settling.directory import RunDirectory
+from pipeline.settling.injected import Injected
 from pipeline.settling.lock import locked
 from pipeline.settling.removal import EVERY_SECONDS, MOST, Removal
 from pipeline.settling.state import RunState
 from pipeline.settling.view import viewed
 from tests.fakes.runs import DAY, fingerprint, identity_of, read_away, settlement
 from tests.fakes.sealed import make_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
 A_DAY = 86_400.0
@@ -62,6 +67,12 @@ def known(path: Path, name: str) -> bool:
         return True
 
     return False
+
+
+def was_a(sizes: Iterable[int]) -> list[tuple[int, str]]:
+    """Beginnings of a source to which was appended what `a` did not have."""
+    assert 100 in sizes
+    return [(100, "digest of a")]
 
 
 def aside(path: Path) -> list[str]:
@@ -125,7 +136,7 @@ def test_what_is_old_is_removed_and_known(path: Path) -> None:
 
     grown = identity_of(fingerprint("a", size=1_000, digest="of more"))
     with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="a has grown"):
-        directory.open(grown, endpoint="events", begins_with=lambda each: each.name == "a")
+        directory.open(grown, endpoint="events", beginnings=was_a)
 
     among = identity_of(fingerprint("a"), fingerprint("new"))
     with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="among other"):
@@ -134,6 +145,27 @@ def test_what_is_old_is_removed_and_known(path: Path) -> None:
     other_journey = identity_of(fingerprint("a"), journey="APIEvent-2")
     with RunDirectory(path) as directory:
         directory.open(other_journey, endpoint="events")
+
+
+def test_asked_once_whatever_is_known(tmp_path: Path) -> None:
+    """Of however many runs one may be the beginning: the new source is asked once for all of them,
+    each size once, and for none that is as long or longer, or of another journey."""
+    for number, size in enumerate((300, 100, 300, 200, 900, 1_000)):
+        with RunDirectory(tmp_path) as directory:
+            journey = "APIEvent-2" if size == 200 else "APIEvent-1"
+            identity = identity_of(fingerprint(f"{number}", size=size), journey=journey)
+            directory.open(identity, endpoint="events", again=True)
+
+    asked: list[list[int]] = []
+
+    def beginnings(sizes: Iterable[int]) -> list[tuple[int, str]]:
+        asked.append(sorted(sizes))
+        return [(300, "digest of 2"), (100, "digest of another")]
+
+    wanted = identity_of(fingerprint("new", size=900))
+    (found,) = Injected(tmp_path).like(wanted, beginnings)
+    assert found.run.identity.names == "2"
+    assert asked == [[100, 300]]
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["gone", "an older copy"])
@@ -241,7 +273,7 @@ def test_asked_where_it_was_put_aside(path: Path) -> None:
             RunDirectory(way) as directory,
             pytest.raises(InjectedInPartError, match="a has grown"),
         ):
-            directory.open(grown, endpoint="events", begins_with=lambda each: each.name == "a")
+            directory.open(grown, endpoint="events", beginnings=was_a)
 
     with locked(path), pytest.raises(JournalInUseError):
         inject(place, "new")
