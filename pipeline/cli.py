@@ -175,9 +175,12 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     Example:
       journey-pipeline status journey.toml
     """
+    from .intake.inbox import Inbox
     from .watching.standing import print_standing, standing_of
 
-    found, live = standing_of(Path(load(config).run.directory))
+    loaded = load(config)
+    inbox = Inbox.of(loaded.source) if loaded.source.watch else None
+    found, live = standing_of(Path(loaded.run.directory), inbox)
     if json:
         terminal.tell(orjson.dumps(found))
     else:

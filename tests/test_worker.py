@@ -296,7 +296,9 @@ def test_the_live_page(program: Program, simulator: SimulatorProcess) -> None:
         assert shown["phase"] == "running"
         assert shown["tiles"]["rejected"] == "1"
         assert shown["tiles"]["limited by"] == "source"
-        expect(desk.locator(".tile", has_text="on the queue")).to_be_hidden()  # it is a pipe
+        for place in ("on the queue", "in the folder"):  # it is a pipe
+            expect(desk.locator(".tile", has_text=place)).to_be_hidden()
+
         assert (shown["drawn"], shown["overflow"]) == (5, 0)
 
         phone = viewer.open(worker.url, width=360, scheme="dark")

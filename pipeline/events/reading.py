@@ -69,11 +69,12 @@ class FileSettled:
     """A file of a watched folder is settled and lies in `place` now.
 
     `place` is None where another lies there, or it has changed, since it was taken.
-    `known`: it was injected already, and nothing of it was sent now.
+    `known`: it was injected already, and nothing of it was sent now: no run of now has a `run_id`.
     """
 
     name: str
     place: str | None
+    run_id: str | None
     accepted: int
     rejected: int
     unknown: int

@@ -89,6 +89,16 @@ class Inbox:
         """How many files lay there at the last look."""
         return len(self._seen)
 
+    def lying(self) -> set[str]:
+        """The names of the files that lie there now, complete or not. What `complete` has seen
+        stays. Raises SourceError where the folder cannot be read.
+        """
+        try:
+            with os.scandir(self._folder) as entries:
+                return {entry.name for entry in entries if _is_ours(entry)}
+        except OSError as error:
+            raise self._unreadable(error) from None
+
     def prepare(self) -> None:
         """Make the folders inside. Raises SourceError where this cannot be."""
         if not self._folder.is_dir():

@@ -80,13 +80,14 @@ def _settled(event: FileSettled) -> str:
 
     counts = {name: getattr(event, name) for name in ("accepted", "rejected", "unknown")}
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    told = f"{told or 'no contacts'}, run {event.run_id}"
     if event.place is None:
         return (
-            f"{event.name} is settled as it was when it was taken ({told or 'no contacts'}), and "
-            "has changed meanwhile: what lies there now is taken in its turn"
+            f"{event.name} is settled as it was when it was taken ({told}), and has changed "
+            "meanwhile: what lies there now is taken in its turn"
         )
 
-    return f"{event.name} is settled and lies in {event.place} now: {told or 'no contacts'}"
+    return f"{event.name} is settled and lies in {event.place} now: {told}"
 
 
 def _reloaded(event: ConfigReloaded) -> str:

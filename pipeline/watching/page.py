@@ -81,6 +81,7 @@ class Page:
             **vitals.settled,
             "unsettled": vitals.unsettled,
             "oldest_unsettled_seconds": vitals.oldest_unsettled_seconds,
+            "waiting_files": vitals.waiting_files,
             "waiting_messages": vitals.waiting_messages,
             "oldest_message_seconds": vitals.oldest_message_seconds,
             "token_age_seconds": vitals.token_age_seconds,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from ..errors import SourceError
 from ..sending.limits import Limit
-from ..settling.live import live_of
+from ..settling.live import WORKER, live_of
 from ..settling.store import FILE_NAME
 from ..settling.summary import iso
 from ..settling.view import viewed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from ..intake.inbox import Inbox
     from ..sending.limits import Standing
     from ..settling.live import Live
     from ..settling.view import JournalView
@@ -26,18 +28,32 @@ if TYPE_CHECKING:
 __all__ = ("pace_lines", "print_standing", "standing", "standing_of", "waiting_line")
 
 
-def standing_of(directory: Path) -> tuple[dict[str, Any], Live | None]:
+def standing_of(directory: Path, inbox: Inbox | None = None) -> tuple[dict[str, Any], Live | None]:
     """How the run in `directory` stands, and who works there; raises RunDirectoryError.
 
-    Of a worker that waits for its first file there is `live` alone.
+    Of a worker that waits for its first file there is `live` alone. Where the folder `inbox` is
+    watched, `waiting_files` is how many lie there beside the one that is sent just now; None where
+    it cannot be read.
     """
     live = live_of(directory)
     if live is not None and live.waiting and not (directory / FILE_NAME).exists():
-        return {"live": live.told()}, live
+        return {"live": live.told(), **_waiting(inbox)}, live
 
     with viewed(directory) as view:
         live = live_of(directory)
-        return standing(view, live), live
+        at_work = live is not None and live.seat is WORKER and not live.waiting
+        sent = view.run().identity.sources[0].name.partition("/")[0] if at_work else None
+        return {**standing(view, live), **_waiting(inbox, sent=sent)}, live
+
+
+def _waiting(inbox: Inbox | None, *, sent: str | None = None) -> dict[str, Any]:
+    if inbox is None:
+        return {}
+
+    try:
+        return {"waiting_files": len(inbox.lying() - {sent})}
+    except SourceError:
+        return {"waiting_files": None}
 
 
 def standing(view: JournalView, live: Live | None) -> dict[str, Any]:
@@ -94,6 +110,14 @@ def waiting_line(live: Live) -> str:
     return f"the worker (process {live.process}) waits for files"
 
 
+def _files_line(files: int | None) -> str:
+    """How many files wait in a watched folder."""
+    if files is None:
+        return "the watched folder cannot be read: nobody knows how many files wait"
+
+    return f"in the watched folder: {counted(files, 'file')} to be sent"
+
+
 def _most(asked: float | None) -> str:
     return "any number is asked" if asked is None else f"{_number(asked)} are asked"
 
@@ -122,6 +146,9 @@ def print_standing(
 
         for line in pace_lines(live.standing, config=config):
             _line(console, f"  {line}")
+
+    if "waiting_files" in found:
+        _line(console, f"  {_files_line(found['waiting_files'])}")
 
     for missed in found.get("left_out", ()):
         _line(console, f"  {missed}")

@@ -6,10 +6,15 @@ the next file; `run.lock` is free then, so that the last file's run can be verif
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
-from ..events import PaceChanged
+from anyio import sleep, to_thread
+
+from ..errors import SourceError
+from ..events import FilesSeen, PaceChanged
 from ..flow import accompanied, run_leg
+from ..intake.inbox import Inbox
 from ..running.legs import RunOptions
 from ..running.sharing import open_account
 from ..sending.clock import Clock
@@ -21,6 +26,8 @@ from .watched import Watched
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from anyio.abc import TaskStatus
+
     from ..config import Config
     from ..events import Emit, Event
     from ..events.emitter import Emitter
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
     from ..watching.sight import Companion, Sight
 
 __all__ = ("watch_over",)
+
+COUNT_SECONDS: Final = 5.0
 
 
 async def watch_over(
@@ -60,7 +69,28 @@ async def watch_over(
             watched = Watched(config, leg, stop=stop, emit=emitter.emit)
             return await watched.run(begin)
 
+    counting = _counting(Inbox.of(config.source), emit=emitter.emit)
+    companions = [*companions, counting]
     return await accompanied(work, config, emitter=emitter, companions=companions)
+
+
+def _counting(inbox: Inbox, *, emit: Emit) -> Companion:
+    """Tells how many files lie in the folder, also while one of them is sent for hours."""
+
+    async def count(sight: Sight, *, task_status: TaskStatus[None]) -> None:
+        task_status.started()
+        await sight.begun.wait()
+        told: int | None = None
+        while True:
+            with suppress(SourceError):  # who takes the files says that it is away
+                files = len(await to_thread.run_sync(inbox.lying, abandon_on_cancel=True))
+                if files != told:
+                    told = files
+                    emit(FilesSeen(files=files))
+
+            await sleep(COUNT_SECONDS)
+
+    return count
 
 
 def _idle(config: Config, sight: Sight, *, emit: Emit) -> Pace:

@@ -35,11 +35,11 @@ from ..events import (
     ChunkRead,
     FileFailed,
     FileSettled,
-    FilesSeen,
     ReadingEnded,
     ReadingStarted,
     RunEnded,
     RunHalted,
+    RunPutAside,
     RunsRemoved,
     WatchHeldUp,
 )
@@ -81,7 +81,7 @@ class Watched:
         self._removal = Removal(Path(config.run.directory), keep_seconds=config.run.keep_seconds)
         self._opened = False  # something of the file at hand was read
         self._halted: RunHalted | None = None  # by what its run was before that
-        self._told: int | None = None  # how many files lay there
+        self._named: str | None = None  # the run of the last file, by the line that tells of it
         self._held_up: set[type[Exception]] = set()  # what has been told of and not passed yet
 
     async def run(self, begin: Callable[[], Awaitable[None]]) -> Ended | None:
@@ -144,18 +144,12 @@ class Watched:
             return None
 
         self._held_up.discard(SourceError)
-        self._tell_waiting()
         return found
 
     def _tell_held_up(self, error: Exception) -> None:
         if type(error) not in self._held_up:
             self._held_up.add(type(error))
             self._emit(WatchHeldUp(detail=str(error)))
-
-    def _tell_waiting(self) -> None:
-        if self._inbox.waiting != self._told:
-            self._told = self._inbox.waiting
-            self._emit(FilesSeen(files=self._told))
 
     async def _take(self, path: Path) -> Ended | None:
         """Run one file, and move it if it is settled; None where nothing of it was done."""
@@ -221,10 +215,12 @@ class Watched:
             return  # nothing was done, and what lies there now comes in its turn
 
         summary = None if ended is None else ended.summary
+        self._named = summary.run_id if summary else None
         self._emit(
             FileSettled(
                 name=path.name,
                 place=None if place is None else str(place),
+                run_id=self._named,
                 accepted=summary.accepted if summary else 0,
                 rejected=summary.rejected if summary else 0,
                 unknown=summary.unknown if summary else 0,
@@ -267,6 +263,8 @@ class Watched:
         match event:
             case ReadingStarted() | ReadingEnded() | RunEnded():
                 return
+            case RunPutAside(directory=directory) if Path(directory).name == self._named:
+                return  # whoever looks for it was told of it with its file
             case RunHalted() if not self._opened:
                 self._halted = event  # told at its end, unless it is another file by then
             case ChunkRead():

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 __all__ = ("make_inbox", "names", "watching")
 
 
-def watching(directory: Path) -> Program:
+def watching(directory: Path, **environment: str) -> Program:
     """The command line in `directory`, told to watch and to be quick about it."""
     told = {"JOURNEY_SOURCE__WATCH": "true", "JOURNEY_SOURCE__QUIET_SECONDS": "0.2"}
-    return Program(directory, **told)
+    return Program(directory, **told, **environment)
 
 
 def make_inbox(directory: Path, *, url: str, max_in_flight: int | None = None) -> Path:

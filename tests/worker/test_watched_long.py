@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sqlite3
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fakes.program import Running
     from tests.fakes.simulator_process import SimulatorProcess
 
 
@@ -34,6 +39,14 @@ def program(tmp_path: Path) -> Iterator[Program]:
 @pytest.fixture
 def inbox(program: Program, simulator: SimulatorProcess) -> Path:
     return make_inbox(program.directory, url=simulator.url)
+
+
+def left(run: Path) -> list[Path]:
+    """What lies in the runs that were put aside; nothing while one of them is being removed."""
+    with suppress(FileNotFoundError):
+        return list(run.glob("previous/*/*"))
+
+    return []
 
 
 def age(run: Path, *, days: float) -> None:
@@ -75,7 +88,7 @@ def test_old_runs_leave_and_their_files_are_known(
         running.ended()
 
     running = program.start("run", "watch.toml")
-    eventually(lambda: list(run.glob("previous/*/*")) == [mine])
+    eventually(lambda: left(run) == [mine])
     assert list((run / "previous").iterdir()) == [mine.parent], "somebody's own file stays"
     for number in range(files):
         (inbox / "done" / f"{number}.csv").rename(inbox / f"{number}.csv")
@@ -226,6 +239,59 @@ def test_steered_between_two_files(
     assert not live.exists()
     gone = program("pause", "watch.toml")
     assert (gone.code, "no run is going on" in gone.stderr) == (2, True)
+
+
+def test_how_many_files_wait(program: Program, inbox: Path) -> None:
+    """`status`, the metrics and the live page tell it, also while one is sent; and each file that
+    is settled is one line in the log, which names its run."""
+    with watching(program.directory, JOURNEY_WORKER__LISTEN="127.0.0.1:0") as listening:
+        follow_files(program, listening.start("run", "watch.toml"), inbox)
+
+
+def follow_files(program: Program, running: Running, inbox: Path) -> None:
+    url = eventually(lambda: re.search(r"http://127\S+/", running.said()))[0]
+    assert told_of_files(program) == (0, "in the watched folder: 0 files to be sent")
+    program("pause", "watch.toml")
+    for number in range(3):
+        write_contacts(inbox / f"{number}.csv", range(10 * number + 1, 10 * number + 11))
+
+    eventually(lambda: not program("status", "watch.toml", "--json").json["live"]["waiting"])
+    assert told_of_files(program) == (2, "in the watched folder: 2 files to be sent")
+    (inbox / "9.csv.part").touch()  # is none yet
+    write_contacts(inbox / "3.csv", range(31, 41))
+    assert told_of_files(program) == (3, "in the watched folder: 3 files to be sent")
+    metrics = partial(asked, f"{url}metrics")
+    eventually(lambda: "\njourney_source_waiting_files 4.0" in metrics())
+    assert '"waiting_files":4' in asked(f"{url}live", lines=2)
+
+    program("resume", "watch.toml")
+    eventually(lambda: len(names(inbox / "done")) == 4)
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    lines = [line for line in ran.stderr.splitlines() if "run/previous" in line or ".csv" in line]
+    runs = {each.name for each in (program.directory / "run" / "previous").iterdir()}
+    assert [line.partition(" now: ")[0][-20:] for line in lines] == [
+        f" in inbox/done/{number}.csv" for number in range(4)
+    ]
+    assert {line.rpartition(", run ")[2][:32] for line in lines[:3]} == runs
+    away = inbox.rename(inbox.with_name("away"))
+    assert told_of_files(program)[0] is None
+    away.rename(inbox)
+
+
+def told_of_files(program: Program) -> tuple[int | None, str]:
+    """What `status` tells programs and people of the files that wait."""
+    told = program("status", "watch.toml").stdout.splitlines()
+    lines = [line.strip() for line in told if "watched folder" in line]
+    return program("status", "watch.toml", "--json").json["waiting_files"], *lines
+
+
+def asked(url: str, *, lines: int | None = None) -> str:
+    """What a worker answers, as much of it as so many lines."""
+    with build_opener(ProxyHandler({})).open(url, timeout=10) as answer:
+        told: bytes = answer.read() if lines is None else b"".join(islice(answer, lines))
+
+    return told.decode()
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["to its end", "killed"])

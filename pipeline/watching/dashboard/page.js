@@ -18,6 +18,7 @@
     ["a second", "", (now, recent) => Charts.number(recent)],
     ["unsettled", "", (now) => Charts.number(now.unsettled)],
     ["oldest waits", "", (now) => span(now.oldest_unsettled_seconds)],
+    ["in the folder", "", (now) => Charts.number(now.waiting_files), "waiting_files"],
     ["on the queue", "", (now) => Charts.number(now.waiting_messages), "waiting_messages"],
     ["oldest there", "", (now) => span(now.oldest_message_seconds), "oldest_message_seconds"],
     ["limited by", "", (now) => now.limit || "–"],
