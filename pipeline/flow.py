@@ -146,7 +146,7 @@ async def run_leg(
 
         # 2. The work; beside it whoever watches. A second signal leaves the whole of it.
         wiring = Wiring(plan, opened.replay, journal=journal, stop=stop, emit=emitter.emit)
-        sight.open(directory.path, wiring.pace)
+        stack.enter_context(sight.opened(directory.path, wiring.pace))
         sifter = Sifter(plan, opened.replay, journal=journal, emit=emitter.emit)
         injection = Injection(
             plan, options, replay=opened.replay, wiring=wiring, sifter=sifter, stop=stop

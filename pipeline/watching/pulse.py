@@ -10,12 +10,14 @@ import anyio
 from anyio import to_thread
 
 from .samples import Sampler
-from .samples_file import SampleFile, append
+from .samples_file import SampleFile
+from .sight import Sight
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anyio.abc import TaskStatus
 
-    from .sight import Sight
     from .vitals import Vitals
 
 __all__ = ("Pulse",)
@@ -26,10 +28,12 @@ KEPT: Final = 900
 
 
 class Pulse:
-    """A companion of the run (sight.py)."""
+    """A companion of the run, and its recorder (sight.py)."""
 
     def __init__(self, vitals: Vitals) -> None:
         self._vitals = vitals
+        self._sight = Sight()
+        self._file: SampleFile | None = None
         self._beat = anyio.Event()
         self._ended = False
         self.samples: deque[dict[str, Any]] = deque(maxlen=KEPT)
@@ -37,9 +41,8 @@ class Pulse:
 
     async def __call__(self, sight: Sight, *, task_status: TaskStatus[None]) -> None:
         """Look until cancelled."""
-        now = time.monotonic()
-        sampler = Sampler(self._vitals, sight, now=now)
-        file, runs = SampleFile(Sampler(self._vitals, sight, now=now), now=now), 1
+        sampler = Sampler(self._vitals, sight, now=time.monotonic())
+        self._sight, sight.recorder = sight, self
         task_status.started()
         try:
             while True:
@@ -47,22 +50,28 @@ class Pulse:
                 now = time.monotonic()
                 self.samples.append(sampler.take(now, at=time.time()))
                 self._wake()
-                if sight.runs > runs:  # what is begun is of another one's time
-                    file, runs = (
-                        SampleFile(Sampler(self._vitals, sight, now=now), now=now),
-                        sight.runs,
-                    )
-
-                file.look(now)
-                if sight.directory is not None and file.due(now):
-                    await to_thread.run_sync(
-                        append, sight.directory, file.line(now, at=time.time())
-                    )
+                file = self._file
+                if file is not None:
+                    file.look(now)
+                    if file.due(now):
+                        await to_thread.run_sync(file.append, file.line(now, at=time.time()))
         finally:
             self._ended = True
             self._wake()
-            if sight.directory is not None:
-                append(sight.directory, file.line(time.monotonic(), at=time.time()))
+
+    def begin(self, directory: Path) -> None:
+        """Keep in its directory what is seen of a run that begins."""
+        now = time.monotonic()
+        sampler = Sampler(self._vitals, self._sight, now=now)
+        self._file = SampleFile(directory, sampler, now=now)
+
+    def end(self) -> None:
+        """Keep what was seen since, and no more from now on."""
+        file, self._file = self._file, None
+        if file is not None:
+            now = time.monotonic()
+            file.look(now)
+            file.close(file.line(now, at=time.time()))
 
     async def beat(self) -> dict[str, Any] | None:
         """Wait for the next sample, and return it; None where there will be none."""

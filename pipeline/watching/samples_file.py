@@ -1,13 +1,16 @@
 """The samples' file, `samples.ndjson` in the run directory: what a report draws.
 
 A line a sample (samples.py). Each is as long as a five-hundredth of the time since the process
-began, and a second at the least: a chart of the whole has as many points as a screen, and months
-of a worker take less than a megabyte. Nothing depends on the file: it is not synced, and a disk
-that does not take it costs the run nothing.
+began with the run, and a second at the least: a chart of the whole has as many points as a screen,
+and months of a worker take less than a megabyte. Nothing depends on the file: it is not synced, and
+a disk that does not take it costs the run nothing.
+
+It is written by the process that works on the run alone, while it holds `run.lock`.
 """
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,11 +35,14 @@ MOST_BYTES: Final = 64 << 20
 
 
 class SampleFile:
-    """Cuts samples when they are due, and appends them."""
+    """Cuts samples of a run when they are due, and appends them until it is closed."""
 
-    def __init__(self, sampler: Sampler, *, now: float) -> None:
+    def __init__(self, directory: Path, sampler: Sampler, *, now: float) -> None:
+        self._directory = directory
         self._sampler = sampler
         self._began = now
+        self._closed = False
+        self._writing = threading.Lock()
 
     def due(self, now: float) -> bool:
         """Whether a sample is long enough."""
@@ -49,6 +55,18 @@ class SampleFile:
     def line(self, now: float, *, at: float) -> bytes:
         """The sample that ends now, as it is written."""
         return orjson.dumps(self._sampler.take(now, at=at), option=orjson.OPT_APPEND_NEWLINE)
+
+    def append(self, line: bytes) -> None:
+        """Add a line, in whatever thread; none once it is closed."""
+        with self._writing:
+            if not self._closed:
+                append(self._directory, line)
+
+    def close(self, line: bytes) -> None:
+        """Add the last line; when this returns, no thread writes any more."""
+        self.append(line)
+        with self._writing:
+            self._closed = True
 
 
 def append(directory: Path, line: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,13 +11,25 @@ import anyio
 from ..events import PaceChanged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from anyio.abc import TaskStatus
 
     from ..sending.pace import Pace
 
-__all__ = ("Companion", "Sight")
+__all__ = ("Companion", "Recorder", "Sight")
+
+
+class Recorder(Protocol):
+    """Writes into a run directory for as long as this process works there, and no longer: another
+    one may work on the run in the next moment."""
+
+    def begin(self, directory: Path) -> None:
+        """A run is worked on from now on, in this directory."""
+
+    def end(self) -> None:
+        """No more; nothing is written once this returns."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,8 +48,8 @@ class Sight:
     asked: dict[str, Any] = field(default_factory=dict)
     """What was asked of the pace since the process began, for the runs that follow."""
 
-    runs: int = 0
-    """How many were begun: a watched folder has one for each file."""
+    recorder: Recorder | None = None
+    """Who writes into the run directory what is seen."""
 
     begun: anyio.Event = field(default_factory=anyio.Event)
     """There is something to be seen: nobody else works where this process does."""
@@ -44,10 +57,22 @@ class Sight:
     def open(self, directory: Path, pace: Pace) -> None:
         """A run begins: there it is to be seen, and what was asked holds for it."""
         self.directory, self.pace = directory, pace
-        self.runs += 1
         self.begun.set()
         if self.asked:
             pace.follow(PaceChanged(**self.asked))
+
+        if self.recorder is not None:
+            self.recorder.begin(directory)
+
+    @contextmanager
+    def opened(self, directory: Path, pace: Pace) -> Iterator[None]:
+        """While it lasts, the run is worked on, and recorded in its directory."""
+        self.open(directory, pace)
+        try:
+            yield
+        finally:
+            if self.recorder is not None:
+                self.recorder.end()
 
     @property
     def waiting(self) -> bool:
