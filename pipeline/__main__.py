@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 __all__ = ("main",)
 
 _INTERRUPTED_CODE = 5  # flow.py's, which is not loaded yet
+_GOODBYE_SECONDS = 2.0
+"""How long a collector of logs that reads no more is waited for at the end."""
 
 
 def main() -> None:
@@ -44,7 +46,7 @@ def _load_client() -> None:
 
     Whoever imports it meanwhile waits for it. Trouble it has is theirs to tell.
     """
-    with suppress(ImportError):
+    with suppress(Exception):
         import aiohttp  # noqa: F401, PLC0415  # as above
 
 
@@ -63,11 +65,18 @@ def _end(code: Any) -> NoReturn:
     """
     with suppress(OSError):  # what cannot be said: the ordinary end tells of it
         sys.stdout.flush()
-        sys.stderr.flush()
+        last = Thread(target=_flush_errors, daemon=True)
+        last.start()
+        last.join(_GOODBYE_SECONDS)
         if code is None or isinstance(code, int):
             os._exit(code or 0)
 
     sys.exit(code)
+
+
+def _flush_errors() -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
 
 
 def _leave(*_: object) -> None:

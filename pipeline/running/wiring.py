@@ -215,7 +215,7 @@ class Wiring:
             return
 
         order = self._order
-        while not self._stop.asked:
+        while not self._stop.asked and self.pace.standing().in_flight:
             if not await self._journal.within(lambda store: order.look(store.connection)):
                 return
 

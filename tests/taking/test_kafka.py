@@ -62,6 +62,7 @@ class Scripted:
     script: list[list[Raw] | Exception | Callable[[], Coroutine[Any, Any, list[Raw]]]]
     offsets: dict[int, int] = field(default_factory=dict)
     low: int = 0  # what lies before it was deleted
+    texts: dict[int, str] = field(default_factory=dict)  # committed with the offsets
 
     async def consume(self, most: int, timeout: float) -> list[Raw]:  # noqa: ASYNC109  # its name
         following = self.script.pop(0) if self.script else []
@@ -72,7 +73,12 @@ class Scripted:
 
     async def committed(self, places: list[Any], timeout: float) -> list[Any]:  # noqa: ASYNC109
         return [
-            Partition("topic", each.partition, self.offsets.get(each.partition, -1001))
+            Partition(
+                "topic",
+                each.partition,
+                self.offsets.get(each.partition, -1001),
+                self.texts.get(each.partition, ""),
+            )
             for each in places
         ]
 
@@ -221,6 +227,30 @@ async def test_what_was_deleted_before_it_was_taken_is_told(
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == (gone is not None)
     assert gone is None or gone in told[0]
+
+
+async def test_a_gap_within_what_came_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Every message is held against the one before it, not the first alone."""
+    client = Scripted([[Raw(100), Raw(101), Raw(300)]], {0: 100}, 300)
+    topic = await topic_of(client, 0)
+    assert len(await topic.take(10, 0.0)) == 3
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "deleted 198 messages of partition 0 (offsets 102 to 299) before" in told
+
+
+@pytest.mark.parametrize("committed", [0, 100])
+async def test_what_somebody_had_taken_is_not_to_be_put_there_again(
+    committed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have been sent: only what nobody had taken is told to be enqueued once more."""
+    client = Scripted([[Raw(300)]], {0: committed}, 300)
+    client.texts[0] = '{"by": "another", "to": 200, "doubt": 0}'
+    topic = await topic_of(client, 0)
+    assert len(await topic.take(10, 0.0)) == 1
+    taken, untaken = [record.getMessage() for record in caplog.records]
+    assert f"(offsets {committed} to 199)" in taken
+    assert "do not enqueue them" in taken
+    assert "deleted 100 messages of partition 0 (offsets 200 to 299) before" in untaken
 
 
 async def test_a_topic_that_was_there_before_the_group(caplog: pytest.LogCaptureFixture) -> None:

@@ -129,8 +129,7 @@ class KafkaTopic:
 
     async def _pass_on(self) -> list[Message]:
         """Commit that these are taken, and by whom; then they may be passed on."""
-        expected = {partition: told.taken for partition, told in self._offsets.items()}
-        await warn_of_deleted(self._consumer, self._place, self._stash, expected=expected)
+        await warn_of_deleted(self._consumer, self._place, self._stash, offsets=self._offsets)
         received = self._stash
         messages = [self._message(raw) for raw in received]
         await self._commit({raw.partition() for raw in received})

@@ -14,6 +14,7 @@ from .message import Message
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .kafka_offsets import Offsets
     from .place import Place
 
 __all__ = ("KafkaView", "check_remembered", "committed_of", "warn_of_deleted")
@@ -119,32 +120,48 @@ async def check_remembered(consumer: Any, place: Place, committed: Iterable[Any]
 
 
 async def warn_of_deleted(
-    consumer: Any, place: Place, received: Iterable[Any], *, expected: Mapping[int, int]
+    consumer: Any, place: Place, received: Iterable[Any], *, offsets: Mapping[int, Offsets]
 ) -> None:
-    """Warn of messages that the broker deleted before the group had taken them.
+    """Warn of messages that the broker deleted before the group was done with them.
 
-    `expected`: the offset that each partition was to go on at. Not every gap is one of them:
-    compaction and transactions leave some too.
+    `offsets`: how far each partition was read before these were received. Not every gap is one of
+    them: compaction and transactions leave some too.
     """
     kafka = need("confluent_kafka", extra="kafka", what=place.label)
-    firsts: dict[int, int] = {}
+    reached = {partition: told.taken for partition, told in offsets.items()}
+    gaps: dict[int, list[tuple[int, int]]] = {}
     for raw in received:
-        firsts.setdefault(raw.partition(), raw.offset())
+        partition, offset = raw.partition(), raw.offset()
+        begun = reached[partition] or offsets[partition].to  # else the group is new, the topic old
+        if begun and reached[partition] < offset:
+            gaps.setdefault(partition, []).append((reached[partition], offset))
 
-    for partition, first in firsts.items():
-        begin = expected[partition]
-        if not 0 < begin < first:  # at 0 the group may be new, and the topic old
-            continue
+        reached[partition] = offset + 1
 
+    for partition, between in gaps.items():
         where = kafka.TopicPartition(place.queue, partition)
         low, _ = await consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS)
-        if (gone := min(low, first) - begin) > 0:
-            _log.warning(
-                "%s has deleted %d messages of partition %d (offsets %d to %d) before group %s had "
-                "taken them: their contacts are not sent; see to retention.ms and retention.bytes "
-                "of the topic, and enqueue those contacts once more",
-                *(place.label, gone, partition, begin, begin + gone - 1, place.group),
-            )
+        for begin, end in between:
+            _warn(place, partition, begin, min(low, end), taken=offsets[partition].to)
+
+
+def _warn(place: Place, partition: int, begin: int, end: int, *, taken: int) -> None:
+    """From `begin` to before `end` all was deleted; somebody had taken what lies before `taken`."""
+    if begin < (known := min(taken, end)):
+        _log.warning(
+            "%s has deleted %d messages of partition %d (offsets %d to %d) that a run of group %s "
+            "had taken and was not done with: they may have been sent, so do not enqueue them; "
+            "the results of that run tell what became of their contacts",
+            *(place.label, known - begin, partition, begin, known - 1, place.group),
+        )
+
+    if (begin := max(begin, taken)) < end:
+        _log.warning(
+            "%s has deleted %d messages of partition %d (offsets %d to %d) before group %s had "
+            "taken them: their contacts are not sent; see to retention.ms and retention.bytes "
+            "of the topic, and enqueue those contacts once more",
+            *(place.label, end - begin, partition, begin, end - 1, place.group),
+        )
 
 
 async def _partitions_of(consumer: Any, place: Place) -> list[int]:
