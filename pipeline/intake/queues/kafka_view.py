@@ -142,10 +142,10 @@ async def warn_of_deleted(
         where = kafka.TopicPartition(place.queue, partition)
         low, _ = await consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS)
         for begin, end in between:
-            _warn(place, partition, begin, min(low, end), taken=offsets[partition].to)
+            _warn(place, partition, begin=begin, end=min(low, end), taken=offsets[partition].to)
 
 
-def _warn(place: Place, partition: int, begin: int, end: int, *, taken: int) -> None:
+def _warn(place: Place, partition: int, *, begin: int, end: int, taken: int) -> None:
     """From `begin` to before `end` all was deleted; somebody had taken what lies before `taken`."""
     if begin < (known := min(taken, end)):
         _log.warning(
