@@ -108,20 +108,26 @@ def test_old_runs_leave_and_their_files_are_known(
     assert simulator.contacts(taken="2+") == []
 
 
+def one_put_aside(program: Program, inbox: Path) -> Path:
+    """A worker has sent two files of ten contacts, and ended; where the first one's run lies."""
+    for number in range(2):
+        write_contacts(inbox / f"{number}.csv", range(10 * number + 1, 10 * number + 11))
+
+    running = program.start("run", "watch.toml")
+    eventually(lambda: not names(inbox))
+    running.signal(signal.SIGTERM)
+    running.ended()
+    (place,) = (program.directory / "run" / "previous").iterdir()
+    return place
+
+
 def test_the_place_of_a_run_that_is_gone(
     program: Program, simulator: SimulatorProcess, inbox: Path
 ) -> None:
     """Where the run directory is named that a removed run had, its file is refused as in the one it
     lay in; a folder's worker moves it and sends nothing."""
-    for number in range(2):
-        write_contacts(inbox / f"{number}.csv", range(10 * number + 1, 10 * number + 11))
-
     run = program.directory / "run"
-    running = program.start("run", "watch.toml")
-    eventually(lambda: not names(inbox))
-    running.signal(signal.SIGTERM)
-    running.ended()
-    (place,) = (run / "previous").iterdir()
+    place = one_put_aside(program, inbox)
     age(run, days=32)
     running = program.start("run", "watch.toml")
     eventually(lambda: not place.exists())
@@ -150,15 +156,8 @@ def test_begun_anew_in_its_place(
 ) -> None:
     """`run --again` in the place of a run that was put aside sends another file from there; both
     are known to the worker, also once that run has left."""
-    for number in range(2):
-        write_contacts(inbox / f"{number}.csv", range(10 * number + 1, 10 * number + 11))
-
     run = program.directory / "run"
-    running = program.start("run", "watch.toml")
-    eventually(lambda: not names(inbox))
-    running.signal(signal.SIGTERM)
-    running.ended()
-    (place,) = (run / "previous").iterdir()
+    place = one_put_aside(program, inbox)
     other = write_contacts(program.directory / "other.csv", range(101, 111))
     there = {"JOURNEY_RUN__DIRECTORY": f"run/previous/{place.name}"}
     source = {"JOURNEY_SOURCE__WATCH": "false", "JOURNEY_SOURCE__URL": "other.csv"}
