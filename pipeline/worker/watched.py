@@ -215,12 +215,14 @@ class Watched:
             return  # nothing was done, and what lies there now comes in its turn
 
         summary = None if ended is None else ended.summary
-        self._named = summary.run_id if summary else None
+        if summary is not None:
+            self._named = summary.run_id
+
         self._emit(
             FileSettled(
                 name=path.name,
                 place=None if place is None else str(place),
-                run_id=self._named,
+                run_id=summary.run_id if summary else None,
                 accepted=summary.accepted if summary else 0,
                 rejected=summary.rejected if summary else 0,
                 unknown=summary.unknown if summary else 0,

@@ -278,6 +278,23 @@ def follow_files(program: Program, running: Running, inbox: Path) -> None:
     away.rename(inbox)
 
 
+def test_a_known_file_between_two(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """A file that was injected before has no run, so the last one stays the last that was told of:
+    it is not told of once more when the next file's run is begun in its place."""
+    running = program.start("run", "watch.toml")
+    for name, first in (("a", 1), ("known", 1), ("b", 11)):
+        write_contacts(inbox / f"{name}.csv", range(first, first + 10))
+        eventually((inbox / "done" / f"{name}.csv").exists)
+
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert "known.csv was injected already" in ran.stderr
+    assert "run/previous" not in ran.stderr
+    assert simulator.summary()["contacts"]["taken"] == 20
+
+
 def told_of_files(program: Program) -> tuple[int | None, str]:
     """What `status` tells programs and people of the files that wait."""
     told = program("status", "watch.toml").stdout.splitlines()
