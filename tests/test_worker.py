@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
 import stat
 import time
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -19,9 +21,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes.brokers import Valkey
 from tests.fakes.browser import Viewer, browsing
 from tests.fakes.configs import CLIENT_SECRET, write_config
+from tests.fakes.processes import children
 from tests.fakes.program import Program, Running, eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.fakes.simulator_process import SimulatorProcess
@@ -199,10 +204,25 @@ def test_text_for_who_wants_it(program: Program, simulator: SimulatorProcess) ->
     assert ran.stderr.startswith("Completed after")
 
 
-def test_the_config_is_read_again(program: Program, simulator: SimulatorProcess) -> None:
-    """SIGHUP takes another pace and log level; what needs a new process is named; errors change
-    nothing."""
-    worker = begun(program, simulator)
+@contextmanager
+def hangups_ignored() -> Iterator[None]:
+    """What is begun meanwhile is as if `nohup` had begun it."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize("begins", [nullcontext, hangups_ignored], ids=["as it is", "nohup"])
+def test_the_config_is_read_again(
+    program: Program,
+    simulator: SimulatorProcess,
+    begins: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """SIGHUP takes another pace and log level, also of a worker that `nohup` has begun; what needs
+    a new process is named; errors change nothing."""
+    with begins():
+        worker = begun(program, simulator)
+
     assert worker.settled(HEAD)["journey_requests_per_second_asked",] == 1000
     changed = {
         "delivery": {"requests_per_second": 7.0, "max_attempts": 3},
@@ -220,6 +240,20 @@ def test_the_config_is_read_again(program: Program, simulator: SimulatorProcess)
     assert "[nonsense] is not a known section" in by_event["ReloadRefused"]["text"]
     assert "ConfigReloaded" not in by_event  # news, and warnings alone are wanted now
     assert "Progress" not in by_event
+
+
+def test_a_terminal_that_is_closed(program: Program, simulator: SimulatorProcess) -> None:
+    """SIGHUP to all of its processes: the worker reads its config, and goes on with its encoder."""
+    worker = begun(program, simulator, run={"directory": "run", "encoder": "process"})
+    worker.settled(HEAD)
+    encoders = children(worker.running.pid)
+    assert encoders
+    os.killpg(worker.running.pid, signal.SIGHUP)
+    eventually(lambda: "read again" in worker.running.said())
+    worker.feed(rows(HEAD + 1, HEAD + 10))
+    worker.settled(HEAD + 10)
+    assert children(worker.running.pid) == encoders
+    assert worker.running.ended().code == 0
 
 
 def test_a_drain_that_takes_too_long(program: Program, simulator: SimulatorProcess) -> None:

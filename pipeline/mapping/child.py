@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 __all__ = ("Child", "spawn")
 
 _BOOTSTRAP = (
-    "import gc, json, sys; gc.disable(); sys.path[:] = json.loads(sys.argv[2]); "
+    "import gc, json, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    "gc.disable(); sys.path[:] = json.loads(sys.argv[2]); "
     "from pipeline.mapping.encoding import main; main(int(sys.argv[1]))"
 )
+"""A terminal that is closed tells the whole group of it, the parent decides what that means, and a
+child whose parent is gone ends."""
 
 _ACCOUNT = "JOURNEY_ACCOUNT"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import TYPE_CHECKING
 
 from ..intake.extras import need
@@ -49,9 +48,9 @@ def _companions(
     if notifier is not None:
         yield notifier
 
-    # A terminal that is closed ends a run as ever, and `nohup` still ignores that.
-    served = address is not None or notifier is not None
-    if served and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    # Others end as ever with the terminal that is closed. A worker reads its config then, also one
+    # begun with `nohup`, which has SIGHUP ignored: who sends it that wants it obeyed.
+    if address is not None or notifier is not None:
         from .reloading import Reloader
 
         yield Reloader(path, config, emit=emitter.emit)
