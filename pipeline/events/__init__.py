@@ -32,7 +32,7 @@ from .pace import (
     RateCut,
     WindowClosed,
 )
-from .queue import BacklogSeen, QueueLost, QueueRegained
+from .queue import BacklogSeen, MessagesDeleted, QueueLost, QueueRegained
 from .reading import (
     ChunkRead,
     DuplicatesDecided,
@@ -94,6 +94,7 @@ __all__ = (
     "LimitChanged",
     "ListenersRead",
     "ListeningStarted",
+    "MessagesDeleted",
     "PaceChanged",
     "QueueLost",
     "QueueRegained",
@@ -145,6 +146,7 @@ Event = (
     | BacklogSeen
     | QueueLost
     | QueueRegained
+    | MessagesDeleted
     | BatchSealed
     | BatchDispatched
     | RequestStarted

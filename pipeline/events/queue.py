@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("BacklogSeen", "QueueLost", "QueueRegained")
+__all__ = ("BacklogSeen", "MessagesDeleted", "QueueLost", "QueueRegained")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +33,22 @@ class BacklogSeen:
     waiting: int | None
     taken: int | None
     oldest_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesDeleted:
+    """The queue has deleted messages that its group was not done with.
+
+    `where` says which ones, as far as the queue tells; `bound` is "at least" or "at most" where
+    `messages` is not their very number. `taken`: a worker had taken them, and may have sent their
+    contacts; otherwise nobody had, and nobody can send them. `limits` names what on the queue
+    decides what is kept.
+    """
+
+    queue: str
+    group: str
+    messages: int
+    where: str
+    taken: bool
+    limits: str
+    bound: str = ""

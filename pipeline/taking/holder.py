@@ -153,6 +153,17 @@ class Holder:
         await self.queue.extend(held)
         return True
 
+    async def take(self, most: int, wait_seconds: float) -> list[Message] | None:
+        """Up to `most` messages; None where the queue cannot be talked to.
+
+        What the queue was seen to have deleted is reported.
+        """
+        taken = await self.reached(partial(self.queue.take, most, wait_seconds))
+        for deleted in self.queue.deleted():
+            self._emit(deleted)
+
+        return taken
+
     async def reached(self, work: Callable[[], Awaitable[Result]]) -> Result | None:
         """What `work` returns, the line being open; None where the queue cannot be talked to."""
         opening = self._openings

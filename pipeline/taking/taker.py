@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from enum import Enum, auto
-from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -132,9 +131,8 @@ class Taker:
         wanted = min(CHUNK_CONTACTS / self._size, CHUNK_BYTES / self._weight, MOST_MESSAGES)
         most = max(1, int(wanted))
         wait_seconds = AHEAD_SECONDS if self._begun else WAIT_SECONDS
-        take = partial(self._holder.queue.take, most, wait_seconds)
         with CancelScope(shield=True):
-            taken = await self._holder.reached(take)
+            taken = await self._holder.take(most, wait_seconds)
             await self._collect()
             if taken:
                 await self._receive(taken)

@@ -135,6 +135,9 @@ def _contacts(vitals: Vitals) -> Iterator[Metric]:
     yield CounterMetricFamily("journey_contacts_read", "Contacts read.", value=vitals.read)
     told = "Batches, by what sealed them."
     yield _counter("batches_sealed", told, label="trigger", counts=vitals.batches)
+    told = "Messages that the queue deleted before they were done with, by how far they were."
+    counts = vitals.deleted_messages
+    yield _counter("source_deleted_messages", told, label="progress", counts=counts)
 
 
 def _requests(vitals: Vitals) -> Iterator[Metric]:

@@ -22,6 +22,7 @@ from ..events import (
     DrainStarted,
     Event,
     FilesSeen,
+    MessagesDeleted,
     QueueLost,
     QueueRegained,
     ReadingEnded,
@@ -71,6 +72,8 @@ class Vitals:
         self.taken_messages: int | None = None
         """How many of them its workers, of all machines, are working on, where that is known."""
         self._oldest_message: tuple[float, float] | None = None  # its age, and when it was told
+        self.deleted_messages = Counter({"untaken": 0, "taken": 0})
+        """Messages that the queue has deleted before they were done with, by how far they were."""
         self.waiting_files: int | None = None
         """How many files lie in a watched folder; None where none is watched."""
         self.read = 0
@@ -133,10 +136,12 @@ class Vitals:
                 self._lose(event)
 
     def _lose(self, event: Event) -> None:
-        """Remember what is away, and comes back."""
+        """Remember what is away, whether it comes back or not."""
         match event:
             case QueueLost() | QueueRegained():
                 self.queue_lost = isinstance(event, QueueLost)
+            case MessagesDeleted():
+                self.deleted_messages["taken" if event.taken else "untaken"] += event.messages
             case CoordinationLost() | CoordinationRegained():
                 self.uncoordinated = isinstance(event, CoordinationLost)
 

@@ -214,53 +214,56 @@ async def test_what_comes_while_extending_is_kept_and_an_error_is_told() -> None
 
 @pytest.mark.parametrize(
     ("committed", "low", "gone"),
-    [(5, 8, "3 messages of partition 0 (offsets 5 to 7)"), (5, 20, "4 messages"), (5, 5, None)],
+    [
+        (5, 8, (3, "of partition 0 (offsets 5 to 7)")),
+        (5, 20, (4, "of partition 0 (offsets 5 to 8)")),
+        (5, 5, None),
+    ],
 )
 async def test_what_was_deleted_before_it_was_taken_is_told(
-    committed: int, low: int, gone: str | None, caplog: pytest.LogCaptureFixture
+    committed: int, low: int, gone: tuple[int, str] | None
 ) -> None:
     """Once; and a gap that compaction or a transaction has left is none of it."""
     first = 9 if low == 20 else 8
     topic = await topic_of(Scripted([[Raw(first)], [Raw(first + 1)]], {0: committed}, low), 0)
     assert [each.handle for each in await topic.take(10, 0.0)] == [(0, first)]
     assert [each.handle for each in await topic.take(10, 0.0)] == [(0, first + 1)]
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == (gone is not None)
-    assert gone is None or gone in told[0]
+    told = [(each.messages, each.where) for each in topic.deleted()]
+    assert told == ([] if gone is None else [gone])
+    assert topic.deleted() == []
 
 
-async def test_a_gap_within_what_came_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_gap_within_what_came_at_once() -> None:
     """Every message is held against the one before it, not the first alone."""
     client = Scripted([[Raw(100), Raw(101), Raw(300)]], {0: 100}, 300)
     topic = await topic_of(client, 0)
     assert len(await topic.take(10, 0.0)) == 3
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert "deleted 198 messages of partition 0 (offsets 102 to 299) before" in told
+    (told,) = topic.deleted()
+    assert (told.messages, told.where) == (198, "of partition 0 (offsets 102 to 299)")
 
 
 @pytest.mark.parametrize("committed", [0, 100])
-async def test_what_somebody_had_taken_is_not_to_be_put_there_again(
-    committed: int, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_somebody_had_taken_is_not_to_be_put_there_again(committed: int) -> None:
     """It may have been sent: only what nobody had taken is told to be enqueued once more."""
     client = Scripted([[Raw(300)]], {0: committed}, 300)
     client.texts[0] = '{"by": "another", "to": 200, "doubt": 0}'
     topic = await topic_of(client, 0)
     assert len(await topic.take(10, 0.0)) == 1
-    taken, untaken = [record.getMessage() for record in caplog.records]
-    assert f"(offsets {committed} to 199)" in taken
-    assert "do not enqueue them" in taken
-    assert "deleted 100 messages of partition 0 (offsets 200 to 299) before" in untaken
+    told = [(each.messages, each.where, each.taken) for each in topic.deleted()]
+    assert told == [
+        (200 - committed, f"of partition 0 (offsets {committed} to 199)", True),
+        (100, "of partition 0 (offsets 200 to 299)", False),
+    ]
 
 
-async def test_a_topic_that_was_there_before_the_group(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_topic_that_was_there_before_the_group() -> None:
     """What was deleted then was never the group's."""
     topic = await topic_of(Scripted([[Raw(8)]], low=8), 0)
     assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 8)]
-    assert not caplog.records
+    assert topic.deleted() == []
 
 
-async def test_a_broker_that_deletes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_broker_that_deletes(tmp_path: Path) -> None:
     """A real one: it keeps five megabytes a partition."""
     with BROKERS["kafka"](tmp_path) as broker:
         broker.make("old")
@@ -281,8 +284,9 @@ async def test_a_broker_that_deletes(tmp_path: Path, caplog: pytest.LogCaptureFi
 
     first = taken[0].handle[1]
     assert first > 10
-    (told,) = [each.getMessage() for each in caplog.records if each.name.startswith("pipeline")]
-    assert f"has deleted {first - 1} messages of partition 0 (offsets 1 to {first - 1})" in told
+    (told,) = topic.deleted()
+    assert (told.messages, told.taken) == (first - 1, False)
+    assert told.where == f"of partition 0 (offsets 1 to {first - 1})"
 
 
 async def _all(topic: KafkaTopic, most: int) -> list[Message]:

@@ -20,7 +20,7 @@ from pipeline.taking.workshop import Workshop
 from tests.fakes.runs import begun, resumed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pipeline.settling.store import JournalStore
@@ -33,16 +33,12 @@ class Script:
 
     def __init__(self, *deliveries: Sequence[Message]) -> None:
         self.custody = Custody()
-        self.queue = self
         self.asked: list[int] = []
         self._deliveries = deque(deliveries)
 
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
         self.asked.append(most)
         return list(self._deliveries.popleft())
-
-    async def reached(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        return await work()
 
     def look_after(self) -> None:
         """Nothing is acknowledged here."""

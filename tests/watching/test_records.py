@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +16,13 @@ from pipeline.events import (
     BreakerClosed,
     BreakerOpened,
     DrainStarted,
+    MessagesDeleted,
     QueueLost,
     QueueRegained,
     WatchHeldUp,
 )
 from pipeline.watching import records
-from pipeline.watching.notices import LOG
+from pipeline.watching.notices import LOG, notice_of
 from pipeline.watching.records import Records, log_event, recording_to
 from pipeline.watching.tally import Tally
 
@@ -90,6 +92,36 @@ def test_notices_and_progress() -> None:
     ]
 
 
+DELETED = MessagesDeleted(
+    queue="nats://host/contacts",
+    group="journey",
+    messages=1_200,
+    bound="at least",
+    where="(of sequences 11 to 1300)",
+    taken=False,
+    limits="max_age of the stream",
+)
+
+
+def test_messages_that_a_queue_has_deleted() -> None:
+    """How many, which, and what to do: those that a worker had taken are not to be sent again."""
+    notice, taken = (
+        notice_of(DELETED),
+        notice_of(replace(DELETED, taken=True, bound="", messages=1)),
+    )
+    assert notice is not None
+    assert taken is not None
+    assert notice.text.startswith(
+        "nats://host/contacts has deleted at least 1,200 messages (of sequences 11 to 1300) before "
+        "group journey had taken them"
+    )
+    assert notice.text.endswith(
+        "see to max_age of the stream, and enqueue those contacts once more"
+    )
+    assert "has deleted 1 message (of sequences" in taken.text
+    assert "do not enqueue" in taken.text
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -97,6 +129,7 @@ def test_notices_and_progress() -> None:
         BreakerClosed(seconds=75.2),
         QueueLost(queue="nats://host/contacts", detail="the connection is gone"),
         QueueRegained(queue="nats://host/contacts", seconds=3.0),
+        DELETED,
         WatchHeldUp(detail="no space left"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from pipeline.events import (
@@ -13,6 +15,7 @@ from pipeline.events import (
     DrainStarted,
     Event,
     FilesSeen,
+    MessagesDeleted,
     QueueLost,
     QueueRegained,
     ReadingEnded,
@@ -111,6 +114,14 @@ def test_what_lies_on_the_queue(told: Told) -> None:
     assert vitals.waiting_messages == vitals.oldest_message_seconds == 0
     told.at(1_024.0, BacklogSeen(waiting=None, taken=None, oldest_seconds=None))
     assert [vitals.waiting_messages, vitals.oldest_message_seconds] == [None, None]
+
+
+def test_what_a_queue_has_deleted(told: Told) -> None:
+    """Messages count, by whether a worker had them."""
+    deleted = partial(MessagesDeleted, queue="q", group="g", where="", limits="")
+    told.at(1_000.0, deleted(messages=7, taken=False), deleted(messages=2, taken=True))
+    told.at(1_001.0, deleted(messages=3, taken=False))
+    assert told.vitals.deleted_messages == {"untaken": 10, "taken": 2}
 
 
 def test_the_oldest_unsettled(told: Told) -> None:

@@ -27,6 +27,7 @@ from .message import Backlog, Message, QueueLostError, digest_of, known_as
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...events import MessagesDeleted
     from .place import Place
 
 __all__ = ("AmqpQueue",)
@@ -126,6 +127,9 @@ class AmqpQueue:
 
     async def extend(self, messages: Sequence[Message]) -> None:
         """There is no such thing."""
+
+    def deleted(self) -> list[MessagesDeleted]:  # it does not tell
+        return []
 
     async def close(self) -> None:
         await self._line.close()

@@ -10,7 +10,7 @@ where no more messages are wanted, they are paused meanwhile. A worker that dies
 `claim_idle_seconds`, but no sooner than 6 and no later than 45 seconds, as brokers have it.
 
 Kafka deletes messages by their age, whoever has read them or not. What is gone that way before this
-group has taken it is told in a warning: nobody can send it any more.
+group has taken it is told: nobody can send it any more.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, Final
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, reading
 from .kafka_offsets import Offsets
-from .kafka_view import KafkaView, check_remembered, committed_of, warn_of_deleted
+from .kafka_view import KafkaView, check_remembered, committed_of, deleted_before
 from .message import Backlog, Message, QueueLostError, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...events import MessagesDeleted
     from .place import Place
 
 __all__ = ("KafkaTopic",)
@@ -55,6 +56,7 @@ class KafkaTopic:
         self._stash: list[Any] = []  # received, and not yet passed on
         self._told: list[Message] = []  # done with, and not yet committed
         self._committed: list[Message] = []  # and nobody was told so
+        self._deleted: list[MessagesDeleted] = []  # and nobody was told so
         self._closing = False
         self._asked_at = 0.0
         self._taking = asyncio.Lock()
@@ -129,11 +131,12 @@ class KafkaTopic:
 
     async def _pass_on(self) -> list[Message]:
         """Commit that these are taken, and by whom; then they may be passed on."""
-        await warn_of_deleted(self._consumer, self._place, self._stash, offsets=self._offsets)
-        received = self._stash
+        received, offsets = self._stash, self._offsets
+        gone = await deleted_before(self._consumer, self._place, received, offsets=offsets)
         messages = [self._message(raw) for raw in received]
         await self._commit({raw.partition() for raw in received})
         self._stash = []
+        self._deleted += gone
         # A partition that was taken away meanwhile is another's, with all that is in it.
         return [message for message in messages if message.handle[0] in self._offsets]
 
@@ -256,6 +259,10 @@ class KafkaTopic:
     def _forget(self, partitions: set[int]) -> None:
         for partition in partitions:
             self._offsets.pop(partition, None)
+
+    def deleted(self) -> list[MessagesDeleted]:
+        deleted, self._deleted = self._deleted, []
+        return deleted
 
     async def close(self) -> None:
         await self._view.close()

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SourceError
+from ...events import MessagesDeleted
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, Translated, reading
 from .message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .kafka_offsets import Offsets
     from .place import Place
 
-__all__ = ("KafkaView", "check_remembered", "committed_of", "warn_of_deleted")
-
-_log = logging.getLogger(__name__)
+__all__ = ("KafkaView", "check_remembered", "committed_of", "deleted_before")
 
 
 class KafkaView:
@@ -119,10 +117,10 @@ async def check_remembered(consumer: Any, place: Place, committed: Iterable[Any]
         )
 
 
-async def warn_of_deleted(
+async def deleted_before(
     consumer: Any, place: Place, received: Iterable[Any], *, offsets: Mapping[int, Offsets]
-) -> None:
-    """Warn of messages that the broker deleted before the group was done with them.
+) -> list[MessagesDeleted]:
+    """The messages that the broker deleted before the group was done with them.
 
     `offsets`: how far each partition was read before these were received. Not every gap is one of
     them: compaction and transactions leave some too.
@@ -138,30 +136,32 @@ async def warn_of_deleted(
 
         reached[partition] = offset + 1
 
+    found: list[MessagesDeleted] = []
     for partition, between in gaps.items():
         where = kafka.TopicPartition(place.queue, partition)
         low, _ = await consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS)
         for begin, end in between:
-            _warn(place, partition, begin=begin, end=min(low, end), taken=offsets[partition].to)
+            taken = offsets[partition].to
+            found += _told(place, partition, begin=begin, end=min(low, end), taken=taken)
+
+    return found
 
 
-def _warn(place: Place, partition: int, *, begin: int, end: int, taken: int) -> None:
+def _told(
+    place: Place, partition: int, *, begin: int, end: int, taken: int
+) -> Iterator[MessagesDeleted]:
     """From `begin` to before `end` all was deleted; somebody had taken what lies before `taken`."""
-    if begin < (known := min(taken, end)):
-        _log.warning(
-            "%s has deleted %d messages of partition %d (offsets %d to %d) that a run of group %s "
-            "had taken and was not done with: they may have been sent, so do not enqueue them; "
-            "the results of that run tell what became of their contacts",
-            *(place.label, known - begin, partition, begin, known - 1, place.group),
-        )
-
-    if (begin := max(begin, taken)) < end:
-        _log.warning(
-            "%s has deleted %d messages of partition %d (offsets %d to %d) before group %s had "
-            "taken them: their contacts are not sent; see to retention.ms and retention.bytes "
-            "of the topic, and enqueue those contacts once more",
-            *(place.label, end - begin, partition, begin, end - 1, place.group),
-        )
+    parts = ((begin, min(taken, end), True), (max(begin, taken), end, False))
+    for first, after, was_taken in parts:
+        if first < after:
+            yield MessagesDeleted(
+                queue=place.label,
+                group=place.group,
+                messages=after - first,
+                where=f"of partition {partition} (offsets {first} to {after - 1})",
+                taken=was_taken,
+                limits="retention.ms and retention.bytes of the topic",
+            )
 
 
 async def _partitions_of(consumer: Any, place: Place) -> list[int]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ...events import MessagesDeleted
+
 __all__ = ("Backlog", "Message", "Queue", "QueueLostError", "digest_of", "known_as")
 
 
@@ -104,6 +106,9 @@ class Queue(Protocol):
 
     async def extend(self, messages: Sequence[Message]) -> None:
         """These are still being worked on."""
+
+    def deleted(self) -> list[MessagesDeleted]:
+        """What the queue was seen to have deleted since this was last asked."""
 
     async def close(self) -> None:
         """Leave in good order; what is not acknowledged stays with the queue. Never raises."""

@@ -4,6 +4,10 @@ A message that is not acknowledged goes out again after `claim_idle_seconds`, or
 was made with, to whoever asks; the server says how often it did, and not to whom. The group's
 consumer and, where nobody has made it, the stream (subject and name alike) are made when they are
 first needed.
+
+A stream that is limited in age or size deletes its oldest messages, whoever has taken them or not.
+What was deleted before anybody had taken it is told. Of what somebody had taken the server forgets
+with the message that it was being worked on: nothing can be told of that.
 """
 
 from __future__ import annotations
@@ -13,13 +17,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import SourceError
+from ...events import MessagesDeleted
 from ..extras import need
 from .message import Backlog, Message, QueueLostError, known_as
+from .nats_gaps import Gaps
 from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .nats_gaps import Gap
     from .place import Place
 
 __all__ = ("NatsStream",)
@@ -40,6 +47,8 @@ class NatsStream:
         self._context: Any = None
         self._subscription: Any = None
         self._claim_seconds = place.policy.claim_idle_seconds
+        self._gaps: Gaps | None = None
+        self._deleted: list[MessagesDeleted] = []
 
     @property
     def extend_seconds(self) -> float:  # what the consumer was made with counts, once it is known
@@ -50,10 +59,11 @@ class NatsStream:
         self._client = await connected(self._place)
         self._context = self._client.jetstream(timeout=CONNECT_SECONDS)
         with Translated(self._place):
-            if await self._consumer() is None:
+            if (info := await self._consumer()) is None:
                 await self._make_consumer(fresh=fresh)
-                await self._consumer()  # another worker's may be there instead
+                info = await self._consumer()  # another worker's may be there instead
 
+            self._gaps = await self._gaps_after(info)
             self._subscription = await self._context.pull_subscribe_bind(
                 consumer=self._place.group, stream=self._place.queue
             )
@@ -75,6 +85,16 @@ class NatsStream:
         waits = (*(info.config.backoff or ()), info.config.ack_wait)
         self._claim_seconds = min((each for each in waits if each), default=self._claim_seconds)
         return info
+
+    async def _gaps_after(self, info: Any) -> Gaps | None:
+        """What finds gaps from now on; None where the consumer passes over what is not for it."""
+        wanted = {*(info.config.filter_subjects or ()), info.config.filter_subject} - {None, ""}
+        if wanted:
+            subjects = (await self._context.stream_info(self._place.queue)).config.subjects
+            if not subjects or not wanted.issuperset(subjects):
+                return None
+
+        return Gaps(delivery=info.delivered.consumer_seq, number=info.delivered.stream_seq)
 
     async def _make_consumer(self, *, fresh: bool) -> None:
         errors = need("nats.js.errors", extra="nats", what=self._place.label)
@@ -114,7 +134,42 @@ class NatsStream:
 
             raise
 
+        await self._look_for_gaps(taken)
         return [_message(each) for each in taken]
+
+    async def _look_for_gaps(self, taken: Sequence[Any]) -> None:
+        """Note what the stream has deleted before these; a line that breaks is found out later."""
+        if self._gaps is None:
+            return
+
+        told = [each.metadata for each in taken]
+        firsts = [
+            (each.sequence.consumer, each.sequence.stream)
+            for each in told
+            if each.num_delivered == 1
+        ]
+        if gaps := self._gaps.found(firsts):
+            with suppress(QueueLostError, SourceError), Translated(self._place):
+                first = (await self._context.stream_info(self._place.queue)).state.first_seq
+                self._deleted += [
+                    self._told(gone) for gap in gaps if (gone := gap.before(first)) is not None
+                ]
+
+    def _told(self, gone: Gap) -> MessagesDeleted:
+        numbers = f"{gone.begin} to {gone.end - 1}"
+        return MessagesDeleted(
+            queue=self._place.label,
+            group=self._place.group,
+            messages=gone.messages,
+            bound="" if gone.is_whole else "at least",
+            where=f"(sequences {numbers})" if gone.is_whole else f"(of sequences {numbers})",
+            taken=False,
+            limits="max_age, max_msgs and max_bytes of the stream",
+        )
+
+    def deleted(self) -> list[MessagesDeleted]:
+        deleted, self._deleted = self._deleted, []
+        return deleted
 
     def _check(self) -> None:
         """Raise QueueLostError where the connection is gone: the client itself would wait."""

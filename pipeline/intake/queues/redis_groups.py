@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .message import Backlog
+from .redis_gaps import begins_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,10 @@ async def backlog_of(redis: Any, stream: str, name: str) -> Backlog:
         return Backlog(waiting=waiting, taken=0, oldest_seconds=await _age(redis, entries))
 
     taken, lag = int(group["pending"]), group.get("lag")
+    told = await redis.xinfo_stream(stream)
+    if begins_behind(told, group):
+        lag = told["length"]  # what was trimmed before the group was given it counts as well
+
     return Backlog(
         waiting=None if lag is None else int(lag),  # entries were deleted out of its midst
         taken=taken,

@@ -7,6 +7,9 @@ own, which keeps it apart for good: `redelivered`.
 
 An entry is a contact or many in a field called `contacts`, or in its only field; of an entry with
 several fields, none of them called that, the fields are the contact, all of them text.
+
+Whoever trims the stream removes entries whether they were read or not. What was removed before the
+group was given it is told, and what was pending for a worker then.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ...errors import SourceError
+from ...events import MessagesDeleted
 from ..extras import need
 from .message import Backlog, Message, known_as
+from .redis_gaps import Gaps, counts_rightly
 from .redis_groups import backlog_of, group_of, trim
 from .redis_line import BODY, IDENTITY, Translated, connected
 
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ("RedisStream",)
 
 TRIM_EVERY_SECONDS: Final = 10.0
+LOOK_EVERY_SECONDS: Final = 1.0
+"""The answer holds two entries whole: every now and then it is looked whether some are gone."""
 
 
 class RedisStream:
@@ -42,7 +49,10 @@ class RedisStream:
         self._redis: Any = None
         self._worker = ""
         self._pending: dict[str, str | None] = {}  # consumer -> up to which entry; None: all read
-        self._claim_at = self._trim_at = 0.0
+        self._claim_at = self._trim_at = self._look_at = 0.0
+        self._gaps: Gaps | None = None  # until it was open once
+        self._reopened = False
+        self._deleted: list[MessagesDeleted] = []
 
     @property
     def extend_seconds(self) -> float:
@@ -56,10 +66,21 @@ class RedisStream:
         await self.close()
         self._worker = worker
         self._redis = connected(self._place)
+        self._reopened = self._gaps is not None
         self._pending = dict.fromkeys((self._worker, self._claimed), "0")
         with self._translated():
             if await self._found_group() is None:
                 await self._make_group(fresh=fresh)
+
+            if self._gaps is None:
+                self._gaps = Gaps(rightly=await self._counts_rightly())
+
+    async def _counts_rightly(self) -> bool:
+        errors = need("redis.exceptions", extra="redis", what=self._place.label)
+        try:
+            return counts_rightly(await self._redis.info("server"))
+        except errors.ResponseError:  # it may not be asked
+            return False
 
     async def _found_group(self) -> dict[str, Any] | None:
         return await group_of(self._redis, self._stream, self._group)
@@ -89,8 +110,10 @@ class RedisStream:
             self._pending[consumer] = entries[-1][0].decode() if entries else None
             if entries:
                 gone = [entry_id for entry_id, fields in entries if not fields]
-                if gone:  # the stream was trimmed
+                # The stream was trimmed. What this very process took it has, and sends.
+                if gone and not self._reopened:
                     await self._redis.xack(self._stream, self._group, *gone)
+                    self._note_taken(gone)
 
                 return list(_messages(entries, redelivered=consumer == self._claimed))
 
@@ -102,6 +125,7 @@ class RedisStream:
             if claimed:
                 return claimed
 
+        await self._look_for_gaps()
         block = max(1, round(1000 * wait_seconds))
         return list(_messages(await self._read(self._worker, ">", most, block=block)))
 
@@ -121,13 +145,48 @@ class RedisStream:
     async def _claim(self, most: int) -> list[Message]:
         """Claim what another worker has left, if there is anything."""
         idle = self._place.policy.claim_idle_seconds
-        _, entries, *_ = await self._redis.xautoclaim(
+        _, entries, *gone = await self._redis.xautoclaim(
             self._stream, self._group, self._claimed, round(1000 * idle), "0-0", count=most
         )
+        self._note_taken(*gone)
         if not entries:
             self._claim_at = time.monotonic() + min(10.0, idle / 4)
 
         return list(_messages(entries, redelivered=True))
+
+    async def _look_for_gaps(self) -> None:
+        """Note what was trimmed before the group was given it."""
+        if self._gaps is None or time.monotonic() < self._look_at:
+            return
+
+        self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
+        stream, group = await self._redis.xinfo_stream(self._stream), await self._found_group()
+        if group is not None and (gap := self._gaps.found(stream, group)) is not None:
+            self._note(gap.messages, gap.where, taken=False)
+
+    def _note_taken(self, gone: Sequence[bytes] = ()) -> None:
+        """Note that entries are gone that were pending for a worker."""
+        if len(gone) == 1:
+            self._note(1, f"(entry {gone[0].decode()})", taken=True)
+        elif gone:
+            where = f"(of entries {gone[0].decode()} to {gone[-1].decode()})"
+            self._note(len(gone), where, taken=True)
+
+    def _note(self, messages: int, where: str, *, taken: bool) -> None:
+        self._deleted.append(
+            MessagesDeleted(
+                queue=self._place.label,
+                group=self._group,
+                messages=messages,
+                where=where,
+                taken=taken,
+                limits="whoever trims the stream",
+            )
+        )
+
+    def deleted(self) -> list[MessagesDeleted]:
+        deleted, self._deleted = self._deleted, []
+        return deleted
 
     def finish(self, messages: Sequence[Message]) -> None:
         """It is enough to acknowledge them."""

@@ -19,6 +19,7 @@ from .sqs_line import AT_ONCE, IDENTITY, SqsLine, Translated
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from ...events import MessagesDeleted
     from .place import Place
 
 __all__ = ("SqsQueue",)
@@ -129,6 +130,9 @@ class SqsQueue:
                 raise error
 
         return [one for one in results if not isinstance(one, BaseException)]
+
+    def deleted(self) -> list[MessagesDeleted]:  # it does not tell
+        return []
 
     async def close(self) -> None:
         await self._line.close()

@@ -1,0 +1,232 @@
+"""What the client of Redis and Valkey tells of entries that others have trimmed."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import redis
+
+from pipeline.intake.queues.place import place_of
+from pipeline.intake.queues.redis_gaps import Gaps, counts_rightly
+from pipeline.intake.queues.redis_stream import RedisStream
+from pipeline.intake.source import SourcePolicy
+from tests.fakes.brokers import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from pipeline.intake.queues.message import Message
+
+STREAM = "contacts"
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with Valkey(tmp_path_factory.mktemp("valkey")) as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def server(valkey: Valkey) -> Iterator[Any]:
+    with closing(redis.Redis(port=valkey.port, decode_responses=True)) as server:
+        server.flushall()
+        put(server, 1, 100)
+        yield server
+
+
+def put(server: Any, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        server.xadd(STREAM, {"contacts": "{}"}, id=f"{number}-0")
+
+
+def trim(server: Any, first: int) -> None:
+    """Somebody removes all entries before `first`."""
+    server.xtrim(STREAM, minid=f"{first}-0", approximate=False)
+
+
+@asynccontextmanager
+async def worker(valkey: Valkey, name: str = "me", **policy: Any) -> AsyncIterator[RedisStream]:
+    policy = {"claim_idle_seconds": 60.0, **policy}
+    stream = RedisStream(place_of(SourcePolicy(url=valkey.url(STREAM), **policy)))
+    await stream.open(name, fresh=True)
+    try:
+        yield stream
+    finally:
+        await stream.close()
+
+
+async def take(stream: RedisStream, most: int, *, acknowledged: bool = True) -> list[int]:
+    """Take up to so many, long after it was last looked; their numbers."""
+    stream._look_at = 0.0
+    taken = await stream.take(most, 0.05)
+    if acknowledged:
+        await stream.acknowledge(taken)
+
+    return numbers(taken)
+
+
+def numbers(taken: list[Message]) -> list[int]:
+    return [int(each.handle.partition(b"-")[0]) for each in taken]
+
+
+def told(stream: RedisStream) -> list[tuple[int, str, bool]]:
+    return [(each.messages, each.where, each.taken) for each in stream.deleted()]
+
+
+async def test_what_was_trimmed_before_it_was_taken_is_told(valkey: Valkey, server: Any) -> None:
+    """How many, and between which; each gap once, whatever came before it."""
+    async with worker(valkey) as stream:
+        assert len(await take(stream, 10)) == 10
+        trim(server, 6)
+        assert len(await take(stream, 10)) == 10
+        assert told(stream) == []
+        trim(server, 41)
+        assert await take(stream, 10) == [*range(41, 51)]
+        assert told(stream) == [(20, "(entries after 20-0 and before 41-0)", False)]
+        trim(server, 71)
+        assert await take(stream, 10) == [*range(71, 81)]
+        assert told(stream) == [(20, "(entries after 50-0 and before 71-0)", False)]
+        assert len(await take(stream, 50)) == 20
+        trim(server, 101)
+        put(server, 201, 205)
+        assert len(await take(stream, 50)) == 5
+        assert told(stream) == []
+
+
+async def test_a_stream_that_was_emptied(valkey: Valkey, server: Any) -> None:
+    """It is told though nothing comes, and what is emptied after that is told on top of it."""
+    async with worker(valkey) as stream:
+        assert len(await take(stream, 10)) == 10
+
+    trim(server, 101)
+    async with worker(valkey) as stream:
+        for _ in range(3):
+            assert await take(stream, 10) == []
+
+        assert told(stream) == [(90, "(entries after 10-0, up to 100-0)", False)]
+        put(server, 101, 110)
+        trim(server, 111)
+        assert await take(stream, 10) == []
+        assert told(stream) == [(10, "(entries after 10-0, up to 110-0)", False)]
+        put(server, 111, 112)
+        assert await take(stream, 10) == [111, 112]
+        assert told(stream) == []
+
+
+async def test_what_another_worker_was_given_was_not_trimmed(valkey: Valkey, server: Any) -> None:
+    """Two share a group: of what both were not given, one of them tells."""
+    async with worker(valkey, "one") as one, worker(valkey, "other") as other:
+        assert len(await take(one, 10)) + len(await take(other, 10)) == 20
+        trim(server, 21)
+        assert len(await take(one, 10)) + len(await take(other, 10)) == 20
+        assert told(one) + told(other) == []
+        trim(server, 51)
+        assert len(await take(one, 10)) + len(await take(other, 10)) == 20
+        assert told(one) + told(other) == [(10, "(entries after 40-0 and before 51-0)", False)]
+
+
+async def test_a_stream_that_was_there_before_the_group(valkey: Valkey, server: Any) -> None:
+    """What was trimmed by then was never the group's; nor is what somebody deletes by hand."""
+    trim(server, 31)
+    async with worker(valkey) as stream:
+        assert len(await take(stream, 10)) == 10
+        server.xdel(STREAM, "55-0")
+        trim(server, 45)
+        assert len(await take(stream, 10)) == 10
+        assert told(stream) == []
+
+
+async def test_what_a_worker_had_taken_when_it_died(valkey: Valkey, server: Any) -> None:
+    """By the next one of its name; while one lives it has what it took, and it is not told."""
+    async with worker(valkey) as stream:
+        await take(stream, 10, acknowledged=False)
+        trim(server, 4)
+        await stream.open("me", fresh=False)  # the line broke
+        assert await take(stream, 10, acknowledged=False) == [*range(4, 11)]
+        assert told(stream) == []
+        trim(server, 6)
+
+    async with worker(valkey) as stream:
+        assert await take(stream, 10, acknowledged=False) == [*range(6, 11)]
+        assert told(stream) == [(5, "(of entries 1-0 to 5-0)", True)]
+        trim(server, 7)
+
+    async with worker(valkey) as stream:
+        assert await take(stream, 10) == [*range(7, 11)]
+        assert told(stream) == [(1, "(entry 6-0)", True)]
+        assert server.xinfo_groups(STREAM)[0]["pending"] == 0
+
+
+async def test_what_another_worker_had_taken_when_it_died(valkey: Valkey, server: Any) -> None:
+    """By whoever would have claimed it."""
+    async with worker(valkey, "dead") as stream:
+        await take(stream, 10, acknowledged=False)
+
+    trim(server, 7)
+    await anyio.sleep(1.1)
+    async with worker(valkey, claim_idle_seconds=1.0) as stream:
+        assert await take(stream, 10) == [*range(7, 11)]
+        assert told(stream) == [(6, "(of entries 1-0 to 6-0)", True)]
+
+
+async def test_who_may_not_ask_for_the_server_still_works(valkey: Valkey, server: Any) -> None:
+    """What depends on its version is not told then."""
+    server.execute_command("ACL", "SETUSER", "plain", "on", ">any", "~*", "+@all", "-info")
+    place = place_of(SourcePolicy(url=valkey.url(STREAM).replace("//", "//plain@"), password="any"))
+    stream = RedisStream(place)
+    await stream.open("me", fresh=True)
+    assert len(await take(stream, 10)) == 10
+    trim(server, 41)
+    assert await take(stream, 10) == [*range(41, 51)]
+    assert told(stream) == []
+    assert len(await take(stream, 50)) == 50
+    assert await take(stream, 50) == []  # now it has all, and is as good as any
+    put(server, 101, 120)
+    trim(server, 111)
+    assert len(await take(stream, 50)) == 10
+    assert told(stream) == [(10, "(entries after 100-0 and before 111-0)", False)]
+    await stream.close()
+
+
+def standing(reached: int, given: int | None, *, first: int, last: int, added: int = 0) -> Any:
+    """What a server tells that was seen to: Redis 7.0.15."""
+    stream = {
+        "length": last - first + 1,
+        "entries-added": added or last,
+        "max-deleted-entry-id": b"0-0",
+        "recorded-first-entry-id": b"%d-0" % first,
+        "last-generated-id": b"%d-0" % last,
+    }
+    return stream, {"last-delivered-id": b"%d-0" % reached, "entries-read": given}
+
+
+def test_a_server_that_leaves_a_gap_out_of_its_count() -> None:
+    """Behind a gap nothing is told, for it might be the same, until all there is was read once."""
+    gaps = Gaps(rightly=False)
+    assert gaps.found(*standing(10, 10, first=41, last=100)) is None
+    assert gaps.found(*standing(100, 70, first=41, last=100)) is None
+    assert gaps.found(*standing(100, 70, first=101, last=110)) is None
+    gap = gaps.found(*standing(100, 70, first=104, last=110))
+    assert gap is not None
+    assert (gap.messages, gap.where) == (3, "(entries after 100-0 and before 104-0)")
+    assert gaps.found(*standing(105, 72, first=108, last=110)) is None
+
+
+@pytest.mark.parametrize(
+    ("server", "rightly"),
+    [
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, True),
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.0"}, False),
+        ({"redis_version": "8.2.1"}, True),
+        ({"redis_version": "7.4.9"}, False),
+        ({"redis_version": "255.255.255"}, True),
+        ({"redis_version": "unstable"}, False),
+        ({}, False),
+    ],
+)
+def test_which_servers_count_rightly(server: dict[str, str], *, rightly: bool) -> None:
+    """By what `INFO server` tells of the version."""
+    assert counts_rightly(server) is rightly
