@@ -12,7 +12,7 @@
     watch-live.json, …           the same for a worker that watches a folder
     previous/<run_id>/           the same files of an earlier run that was put aside
     injected.db                  what all of those were of, by which it is known again (injected.py)
-    injected.db-count            how many it must know at least (noted.py)
+    injected.db-count            which of them it must know at least (roll.py)
 
 What is replaced as a whole is written beside it first, as `<name>.new` (whole.py).
 

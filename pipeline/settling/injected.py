@@ -6,7 +6,7 @@
 A run is in here once it lies in `previous/`: whoever asks reads those first that lie there and are
 not in here yet, or were not finished when they were read. So it does not matter when a process is
 killed, and where the file is gone it is made anew from the journals that are there. Where it knew
-more than those, nothing is begun (noted.py).
+more than those, nothing is begun (roll.py).
 
 Where runs are removed after a while (a watched folder), this file alone knows them: a row of each
 stays for good, so that nothing is sent a second time. A run is removed in two steps:
@@ -35,11 +35,12 @@ from .noted import (
     TABLES,
     UPGRADE,
     VERSION,
+    is_noted,
     note,
     noted,
     removed_at,
-    witnessed,
 )
+from .roll import call_the_roll
 from .schema import sync_directory, translated
 from .store import FILE_NAME
 from .witness import ENDING
@@ -81,8 +82,12 @@ class Injected:
             return [self._known(connection, key) for key in newest_first]
 
     def begin_anew(self, known: Known) -> None:
-        """Another run is about to be begun in the place of this one, which was put aside to it."""
+        """Another run is about to be begun in the place of this one, which was put aside to it.
+
+        Raises RunDirectoryError.
+        """
         with self._opened() as connection:
+            self._catch_up(connection)
             note(connection, known.directory.name, known, removed_at=None)
             query = "INSERT OR IGNORE INTO begun_anew VALUES (?)"
             connection.execute(query, (known.directory.name,))
@@ -146,17 +151,22 @@ class Injected:
     def _catch_up(self, connection: sqlite3.Connection) -> set[str]:
         """Read the journals that are not in here as they are; the names that lie there.
 
-        Raises RunDirectoryError where more runs were known than that.
+        Raises RunDirectoryError where a run was known that is not any more.
         """
         there = self._names()
+        new: list[Key] = []
         anew = {place for (place,) in connection.execute("SELECT place FROM begun_anew")}
         for place in sorted(there - (_lying(connection) - anew)):
             if (self._previous / place / FILE_NAME).exists():
                 known = look(self._previous / place)
-                if removed_at(connection, (place, known.run.run_id)) is None:
+                key = (place, known.run.run_id)
+                if not is_noted(connection, key):
+                    new.append(key)
+
+                if removed_at(connection, key) is None:
                     note(connection, place, known, removed_at=None)
 
-        witnessed(connection, self._path)
+        call_the_roll(connection, self._path, new=new)
         return there
 
     def _names(self) -> set[str]:

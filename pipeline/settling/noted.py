@@ -3,24 +3,19 @@
 A place may have had several runs: where one that was put aside is named as run.directory, `--again`
 begins another there.
 
-`injected.db-count` holds, as text, how many runs have ever been noted. No row is ever taken away:
-where there are fewer although all journals in `previous/` were read, the file was deleted, or an
-older copy was put in its place, and runs that were removed are not known any more.
+No row is ever taken away (roll.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import RunDirectoryError
 from ..intake.source import Fingerprint
 from .identity import Identity
 from .known import Known
 from .rows import Counts, RunRow
 from .state import RunState
 from .tally import Counters
-from .whole import write_whole
-from .witness import ENDING
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,10 +27,10 @@ __all__ = (
     "UPGRADE",
     "VERSION",
     "Key",
+    "is_noted",
     "note",
     "noted",
     "removed_at",
-    "witnessed",
 )
 
 Key = tuple[str, str]
@@ -137,29 +132,17 @@ def _fingerprint_of(told: Any) -> Fingerprint:
     return Fingerprint(name=name, size=size, digest=digest, reading=reading)
 
 
+def is_noted(connection: sqlite3.Connection, key: Key) -> bool:
+    """Whether the run has a row."""
+    query = "SELECT 1 FROM run WHERE place = ? AND run_id = ?"
+    return connection.execute(query, key).fetchone() is not None
+
+
 def removed_at(connection: sqlite3.Connection, key: Key) -> float | None:
     """When the run was removed; None where it was not, or is not noted."""
     query = "SELECT removed_at FROM run WHERE place = ? AND run_id = ?"
     (found,) = connection.execute(query, key).fetchone() or (None,)
     return None if found is None else float(found)
-
-
-def witnessed(connection: sqlite3.Connection, path: Path) -> None:
-    """Hold the notes in `path` against how many there were. Raises RunDirectoryError where that was
-    more: nobody else knows of them. All journals that there are must be noted."""
-    witness = path.with_name(path.name + ENDING)
-    (there,) = connection.execute("SELECT count(*) FROM run").fetchone()
-    told = witness.read_bytes().strip() if witness.exists() else b""
-    known = int(told) if told.isdigit() else 0
-    if there < known:
-        raise RunDirectoryError(
-            f"{path} does not know {known - there:,} of the {known:,} runs any more that it knew: "
-            "it was deleted, or is an older copy, and their journals are gone. Their files would "
-            f"be sent once more: put it back as it was. To let them, remove {witness.name}"
-        )
-
-    if there > known:
-        write_whole(witness, str(there).encode())
 
 
 def noted(connection: sqlite3.Connection, directory: Path, run_id: str) -> Known:

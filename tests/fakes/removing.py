@@ -1,6 +1,8 @@
-"""A process that removes runs from copies of a run directory, and is killed at every step of it.
+"""A process that works on what was put aside in copies of a run directory, and is killed at every
+step of it.
 
-    python -m tests.fakes.removing DIRECTORY BEFORE
+    python -m tests.fakes.removing DIRECTORY BEFORE     removes what ended before then
+    python -m tests.fakes.removing DIRECTORY            asks what is known, and notes what is not
 
 DIRECTORY holds `whole`; its copies `1`, `2` … are left as the process left them that was killed at
 that line of the modules which do the work; the last one was not killed any more.
@@ -16,13 +18,15 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.settling import contents, injected, noted
+from pipeline.settling import contents, injected, noted, roll
 from pipeline.settling.directory import RunDirectory
+from pipeline.settling.injected import Injected
+from tests.fakes.runs import fingerprint, identity_of
 
 if TYPE_CHECKING:
     from types import FrameType
 
-MODULES = {module.__file__ for module in (contents, injected, noted)}
+MODULES = {module.__file__ for module in (contents, injected, noted, roll)}
 
 
 def killed_at(step: int) -> Any:
@@ -41,19 +45,23 @@ def killed_at(step: int) -> Any:
     return trace
 
 
-def remove(directory: Path, *, before: float, step: int) -> None:
-    with RunDirectory(directory, clock=lambda: before) as opened:
+def work(directory: Path, *, before: float | None, step: int) -> None:
+    with RunDirectory(directory, clock=lambda: before or 0.0) as opened:
         sys.settrace(killed_at(step))
-        opened.forget(before=before, most=25)
+        if before is None:
+            Injected(directory).like(identity_of(fingerprint("new")), lambda _: ())
+        else:
+            opened.forget(before=before, most=25)
+
         sys.settrace(None)
 
 
-def main(directory: Path, before: float) -> None:
+def main(directory: Path, before: float | None) -> None:
     for step in count(1):
         copy = shutil.copytree(directory / "whole", directory / str(step))
         child = os.fork()
         if not child:
-            remove(copy, before=before, step=step)
+            work(copy, before=before, step=step)
             os._exit(0)
 
         _, status = os.waitpid(child, 0)
@@ -62,4 +70,4 @@ def main(directory: Path, before: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else None)

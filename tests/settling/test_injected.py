@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from tests.fakes.runs import DAY, fingerprint, identity_of, read_away, settlemen
 from tests.fakes.sealed import make_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 ROOT = Path(__file__).parents[2]
 A_DAY = 86_400.0
@@ -196,6 +197,93 @@ def test_what_is_not_known_any_more(path: Path, *, older: bool) -> None:
     assert not known(path, "d")
 
 
+def test_a_loss_is_noticed_whatever_comes_after(path: Path) -> None:
+    """However many runs are begun and put aside before anybody asks: one that was removed is
+    missed, and known again once the file is put back."""
+    assert known(path, "a")
+    assert forget(path, before=DAY + 1) == 1
+    whole = (path / INJECTED_NAME).read_bytes()
+    (path / INJECTED_NAME).unlink()
+    for number, name in enumerate("defg"):
+        inject(path, name, at=DAY + (3 + number) * A_DAY, again=True)
+
+    for _ in range(2):
+        with pytest.raises(RunDirectoryError, match="does not know 1 of the 2 runs any more"):
+            known(path, "a")
+
+    with RunDirectory(path) as directory, pytest.raises(RunDirectoryError, match="does not know"):
+        directory.forget(before=DAY + 99 * A_DAY, most=25)
+
+    (path / INJECTED_NAME).write_bytes(whole)
+    assert all(known(path, name) for name in "abcdefg")
+    (path / INJECTED_NAME).unlink()
+    with pytest.raises(RunDirectoryError, match="does not know 1 of the 6 runs any more"):
+        known(path, "b")
+
+
+def test_a_run_that_gave_its_place_is_missed(path: Path) -> None:
+    """What is noted when another run is begun in its place is missed as well where that is lost;
+    and where something is, no run is begun in the place of one that only that could tell of."""
+    assert known(path, "a")
+    place = next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == "a")
+    for number, name in enumerate("de"):
+        inject(place, name, at=DAY + (5 + number) * A_DAY, again=True)
+
+    (path / INJECTED_NAME).unlink()
+    for _ in range(2):
+        with pytest.raises(RunDirectoryError, match="does not know 2 of the 3 runs any more"):
+            known(path, "d")
+
+    with pytest.raises(RunDirectoryError, match="does not know 2 of the 3 runs any more"):
+        inject(place, "f", again=True)
+
+    assert viewed_name(place) == "e"
+
+
+def test_a_count_of_the_format_before(path: Path) -> None:
+    """The number alone, as it was written once: where fewer are known nothing is begun, and where
+    as many are, those are missed from then on."""
+    assert known(path, "a")
+    assert forget(path, before=DAY + 1.5 * A_DAY) == 2
+    with closing(sqlite3.connect(path / INJECTED_NAME)) as connection:
+        connection.execute("DROP TABLE IF EXISTS roll")
+
+    whole = (path / INJECTED_NAME).read_bytes()
+    count = path / "injected.db-count"
+    count.write_bytes(b"2")
+    (path / INJECTED_NAME).unlink()
+    inject(path, "d", at=DAY + 3 * A_DAY, again=True)
+    with pytest.raises(RunDirectoryError, match="does not know 1 of the 2 runs any more"):
+        known(path, "a")
+
+    assert count.read_bytes() == b"2"
+    (path / INJECTED_NAME).write_bytes(whole)
+    assert all(known(path, name) for name in "abcd")
+    assert count.stat().st_mode & 0o777 == 0o600
+    (path / INJECTED_NAME).unlink()
+    for number, name in enumerate("efgh"):
+        inject(path, name, at=DAY + (4 + number) * A_DAY, again=True)
+
+    with pytest.raises(RunDirectoryError, match="does not know 2 of the 3 runs any more"):
+        known(path, "a")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [lambda told: told[:-9], lambda told: told[:-21] + bytes(21), lambda _: b""],
+    ids=["cut", "zeros", "nothing"],
+)
+def test_what_a_machine_without_power_left(path: Path, left: Callable[[bytes], bytes]) -> None:
+    """A line that was cut, or of which the disk has zeros alone, keeps nobody out; and it is there
+    again when somebody has asked."""
+    assert known(path, "a")
+    count = path / "injected.db-count"
+    told = count.read_bytes()
+    count.write_bytes(left(told))
+    assert known(path, "a")
+    assert sorted(count.read_bytes().splitlines()) == sorted(told.splitlines())
+
+
 def test_another_run_begun_in_its_place(path: Path) -> None:
     """`--again` in a run's place begins another there: both are known for what they are, also when
     that one leaves."""
@@ -349,16 +437,47 @@ def viewed_name(place: Path) -> str:
         return view.run().identity.names
 
 
+def killed(path: Path, directory: Path, *arguments: str) -> list[Path]:
+    """Copies of `path` in which a process was killed, each at another step of its work."""
+    path.rename(directory / "whole")
+    command = [sys.executable, "-m", "tests.fakes.removing", str(directory), *arguments]
+    assert subprocess.run(command, cwd=ROOT, timeout=120, check=False).returncode == 0
+    return [each for each in directory.iterdir() if each.name != "whole"]
+
+
+@pytest.mark.parametrize("removed", [0, 1])
+def test_killed_while_runs_are_noted(
+    path: Path, tmp_path_factory: pytest.TempPathFactory, removed: int
+) -> None:
+    """Whenever that is: all are known afterwards. Where the file is lost then, what was removed is
+    missed; and where nothing was, nobody is kept out."""
+    assert known(path, "a")
+    assert forget(path, before=DAY + removed) == removed
+    inject(path, "d", at=DAY + 3 * A_DAY)
+    inject(path, "e", at=DAY + 4 * A_DAY, again=True)
+    copies = killed(path, tmp_path_factory.mktemp("killed"))
+    told = set()
+    for copy in copies:
+        told.add((copy / "injected.db-count").read_bytes().count(b"\n"))
+        lost = shutil.copytree(copy, copy.with_name(f"{copy.name}-lost"))
+        (lost / INJECTED_NAME).unlink()
+        if removed:
+            with pytest.raises(RunDirectoryError, match="does not know 1 of the"):
+                known(lost, "a")
+        else:
+            assert all(known(lost, name) for name in "abcd"), copy.name
+
+        assert all(known(copy, name) for name in "abcd"), copy.name
+
+    assert len(copies) > 50
+    assert told >= {2, 4}
+
+
 def test_killed_at_every_step(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whenever a removal is killed: what was injected is known, and the next
     removal ends it."""
-    directory = tmp_path_factory.mktemp("killed")
-    path.rename(directory / "whole")
     before = DAY + 1.5 * A_DAY
-    command = [sys.executable, "-m", "tests.fakes.removing", str(directory), str(before)]
-    assert subprocess.run(command, cwd=ROOT, timeout=120, check=False).returncode == 0
-
-    copies = [each for each in directory.iterdir() if each.name != "whole"]
+    copies = killed(path, tmp_path_factory.mktemp("killed"), str(before))
     states = set()
     for copy in copies:
         states.add(sum(len(list(each.iterdir())) for each in (copy / PREVIOUS).iterdir()))
