@@ -200,9 +200,8 @@ class Injection:
         if self._replay.idle:
             return
 
-        delivery = self._plan.config.delivery
-        sharing = wiring.sharing()
-        async with sharing, open_client(delivery, clock=wiring.clock) as client, self._sifter:
+        opening = open_client(self._plan.config.delivery, clock=wiring.clock)
+        async with wiring.sharing(), opening as client, self._sifter:
             keeper = wiring.keeper(client)
             try:
                 wiring.settler.hold_to_budget()  # which an earlier leg may have spent
@@ -267,6 +266,7 @@ class Injection:
         chunks_in, chunks_out = create_memory_object_stream[Contacts](CHUNKS_AHEAD)
         # As many as senders: those who were answered together find their next batches sealed.
         batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
+        wiring.press(batches_out)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
         reader = Reader(encoder, chunks_in, stop=stop, emit=emit, scope=wiring.scope)
         packer = Packer(

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
     from ..config import Config
     from ..events import Emit
     from ..intake.queues.source import QueueSource
@@ -208,6 +210,10 @@ class Wiring:
             ),
             clock=self.clock,
         )
+
+    def press(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
+        """Batches that lie in this stream wait for senders: the journal keeps none from them."""
+        self._journal.pressed = lambda: batches.statistics().current_buffer_used > 0
 
     async def compare_keys(self) -> None:
         """Begin to find out whether contacts share their key, while answers are waited for."""

@@ -35,9 +35,7 @@ Writing
 -------
 One connection, one thread, WAL, synchronous=FULL: when a call returns, what it says is on disk.
 The thread takes everything that waits, writes it in one transaction, appends the result files'
-lines, and wakes all who wait (group commit). A commit costs much the same whatever is in it, so it
-is worth gathering: a dispatch keeps a sender waiting and is written within milliseconds, an outcome
-keeps nobody waiting and goes with the next dispatch where one comes soon.
+lines, and wakes all who wait (group commit). How long a group gathers is told in grouping.py.
 
 A write that fails is rolled back and raised to each caller of its group, and to all who come later:
 nothing is sent any more. A group in which one caller's books do not balance is written one by one.
@@ -56,7 +54,6 @@ SQLite's own recovery of its write-ahead log comes before all of this.
 from __future__ import annotations
 
 import asyncio
-import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +62,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import anyio
 
 from ..errors import ConservationError, JourneyError
+from .grouping import DISPATCH, NONE, OUTCOME, Grouping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +71,7 @@ if TYPE_CHECKING:
     from ..intake.source import Mark, Rejection
     from ..packing.batch import Batch
     from ..sending.outcome import Settlement
+    from .grouping import Patience
     from .state import RunState
     from .store import JournalStore
     from .summary import Summary
@@ -81,12 +80,6 @@ if TYPE_CHECKING:
 __all__ = ("Journal",)
 
 Result = TypeVar("Result")
-
-PERIOD_SECONDS = 0.005
-"""Between the beginnings of two groups, at the least: those who come meanwhile share a commit."""
-LINGER_SECONDS = 0.005
-"""How long an outcome waits for a dispatch to share a commit with. What is not written is unknown
-if the process is killed, so this is short."""
 
 
 @dataclass(slots=True)
@@ -122,12 +115,13 @@ class Journal:
         self._tally = tally
         self._waiting: list[_Order] = []
         self._writing = False
-        self._due = math.inf  # when what waits must be written
-        self._next = 0.0  # before that, nothing is
+        self._grouping = Grouping()
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
         self._idle = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self.pressed: Callable[[], bool] = lambda: True
+        """Asked whether batches lie ready for senders, so that waiting for the disk costs pace."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -153,7 +147,7 @@ class Journal:
         A caller that is cancelled meanwhile has not sent it: the dispatch is taken back.
         """
         try:
-            await self._do(partial(self._store.dispatched, batch, attempt))
+            await self._do(partial(self._store.dispatched, batch, attempt), DISPATCH)
         except asyncio.CancelledError:
             if self._failure is None:
                 self._queue(_Order(partial(self._store.returned, batch), None))
@@ -182,7 +176,7 @@ class Journal:
         counters = self._counters()
         await self._do(
             partial(self._store.settle, settlements, rejections, reads, counters=counters),
-            linger_seconds=LINGER_SECONDS,
+            OUTCOME,
         )
 
     async def ended(self, state: RunState, *, exhausted: bool, detail: str | None = None) -> None:
@@ -203,22 +197,20 @@ class Journal:
     def _counters(self) -> Counters | None:
         return None if self._tally is None else self._tally.counters()
 
-    async def _do(self, work: Callable[[], Result], *, linger_seconds: float = 0.0) -> Result:
-        """Have `work` done in a transaction within `linger_seconds`, and wait for its commit."""
+    async def _do(self, work: Callable[[], Result], patience: Patience = NONE) -> Result:
+        """Have `work` done in a transaction, with what comes meanwhile, and wait for its commit."""
         if self._failure is not None:
             raise _again(self._failure)
 
         future: asyncio.Future[Result] = self._loop.create_future()
-        self._queue(_Order(work, future), linger_seconds=linger_seconds)
+        self._queue(_Order(work, future), patience)
         return await future
 
-    def _queue(self, order: _Order, *, linger_seconds: float = 0.0) -> None:
+    def _queue(self, order: _Order, patience: Patience = NONE) -> None:
         """Put `order` into the next group."""
         self._waiting.append(order)
         self._idle.clear()
-        due = self._loop.time() + linger_seconds
-        if due < self._due:
-            self._due = due
+        if self._grouping.came(self._loop.time(), patience):
             self._schedule()
 
     def _schedule(self) -> None:
@@ -229,14 +221,18 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
 
-        self._timer = self._loop.call_at(max(self._due, self._next), self._write)
+        self._timer = self._loop.call_at(self._grouping.look_at(), self._look)
 
-    def _write(self) -> None:
-        """Send everything that waits to the thread; in the loop."""
-        group, self._waiting = self._waiting, []
-        self._due = math.inf
-        self._next = self._loop.time() + PERIOD_SECONDS
+    def _look(self) -> None:
+        """Send everything that waits to the thread, if it is ripe; in the loop."""
         self._timer = None
+        now = self._loop.time()
+        if not self._grouping.ripe(now, pressed=self.pressed()):
+            self._schedule()
+            return
+
+        group, self._waiting = self._waiting, []
+        self._grouping.begun(now)
         self._writing = True
         self._thread.submit(self._commit, group)
 
