@@ -16,7 +16,7 @@ from ..errors import ConservationError
 from ..sending.outcome import Accepted
 from .accepted import AcceptedBatch
 from .contacts import as_text, failed_rows, in_doubt, outcome_name, rejection_row
-from .results import NAMES, accepted_lines, contact_line
+from .results import NAMES, accepted_line, accepted_lines, contact_line
 from .retrying import MISSING
 from .rows import ContactRow
 from .spans import pack_places, pack_spans
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ("Ledger",)
 
-INSERT_BATCH = (
-    "INSERT OR {} INTO batch (batch_id, attempt, round, contacts, at, spans, keys)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+_BATCH = "INTO batch (batch_id, attempt, round, contacts, at, spans, keys) VALUES (?,?,?,?,?,?,?)"
+INSERT_BATCH = f"INSERT {_BATCH}"
+PUT_BATCH = f"INSERT OR REPLACE {_BATCH}"
+HAVE_BATCH = f"INSERT OR IGNORE {_BATCH}"
 INSERT_SETTLEMENT = (
     "INSERT INTO settlement (seq, batch_id, attempt, outcome, contacts, at, event_instance_id,"
     " reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -94,7 +94,7 @@ class Ledger:
 
     def write_ahead(self, batch: Batch, attempt: int) -> None:
         """Put `batch` in as dispatched; a later attempt takes the earlier one's place."""
-        self._insert_batch("REPLACE", batch, attempt)
+        self._insert_batch(PUT_BATCH, batch, attempt)
 
     def _pack(self, batch: Batch) -> tuple[str, bytes]:
         """The batch's spans and keys as the journal and the result files hold them."""
@@ -115,7 +115,7 @@ class Ledger:
         """Write what became of a batch; raises ConservationError if that is written already."""
         batch, outcome = settlement.batch, settlement.outcome
         if not isinstance(outcome, Accepted):
-            self._insert_batch("IGNORE", batch, settlement.attempt)
+            self._insert_batch(HAVE_BATCH, batch, settlement.attempt)
 
         self.record(
             batch.batch_id,
@@ -142,7 +142,7 @@ class Ledger:
         """Unknown contacts are accepted after all, as a batch of the present round."""
         spans, packed = pack_places(places), orjson.dumps(list(keys))
         self._connection.execute(
-            INSERT_BATCH.format("ABORT"),
+            INSERT_BATCH,
             (batch_id, 0, self.round, len(places), self._clock(), spans, packed),
         )
         self.record(
@@ -229,21 +229,34 @@ class Ledger:
                 "as it was"
             )
 
-    def _insert_batch(self, otherwise: str, batch: Batch, attempt: int) -> None:
+    def _insert_batch(self, statement: str, batch: Batch, attempt: int) -> None:
         self._connection.execute(
-            INSERT_BATCH.format(otherwise),
+            statement,
             (batch.batch_id, attempt, self.round, len(batch), self._clock(), *self._pack(batch)),
         )
         for span in batch.spans:
             self._books.read_to(self._books.ordinals[span.source], span.positions[-1])
 
     def _add_lines(self, batch: Batch, outcome: Accepted) -> None:
-        spans, keys = self._pack(batch)
-        accepted = AcceptedBatch(
-            seq=self._settlements,
-            batch_id=batch.batch_id,
-            event_instance_id=outcome.event_instance_id,
-            spans=spans,
-            keys=keys,
-        )
-        self._results.add("accepted", accepted.seq, accepted_lines(accepted, self._books.names))
+        packed, keys = self._pack(batch)
+        number, instance = batch.batch_id, outcome.event_instance_id
+        if len(batch.spans) == 1:  # nearly always: what is packed need not be unpacked for it
+            (span,) = batch.spans
+            lines = accepted_line(
+                number,
+                instance,
+                source=span.source,
+                bounds=(span.positions[0], span.positions[-1]),
+                keys=orjson.Fragment(keys),
+            )
+        else:
+            accepted = AcceptedBatch(
+                seq=self._settlements,
+                batch_id=number,
+                event_instance_id=instance,
+                spans=packed,
+                keys=keys,
+            )
+            lines = accepted_lines(accepted, self._books.names)
+
+        self._results.add("accepted", self._settlements, lines)

@@ -53,11 +53,10 @@ if TYPE_CHECKING:
     from .parts import Part
     from .rows import ContactRow
 
-    Closed = tuple[int, list[tuple[int, int]]]
-
 __all__ = (
     "NAMES",
     "ResultFiles",
+    "accepted_line",
     "accepted_lines",
     "contact_line",
     "mend_parts",
@@ -72,32 +71,45 @@ def accepted_lines(batch: AcceptedBatch, sources: Mapping[int, str]) -> bytes:
     """The lines of an accepted batch: one a span."""
     spans = list(unpack_spans(batch.spans))
     if len(spans) == 1:  # the usual case: the keys go in as they stand, unparsed
-        return _accepted_line(batch, sources, span=spans[0], keys=orjson.Fragment(batch.keys))
+        parts: list[object] = [orjson.Fragment(batch.keys)]
+    else:
+        keys = iter(orjson.loads(batch.keys))
+        parts = [list(islice(keys, _length(closed))) for _, closed in spans]
 
-    keys = iter(orjson.loads(batch.keys))
     return b"".join(
-        _accepted_line(batch, sources, span=span, keys=list(islice(keys, _length(span))))
-        for span in spans
+        accepted_line(
+            batch.batch_id,
+            batch.event_instance_id,
+            source=sources[ordinal],
+            bounds=(closed[0][0], closed[-1][1]),
+            keys=part,
+        )
+        for (ordinal, closed), part in zip(spans, parts, strict=True)
     )
 
 
-def _accepted_line(
-    batch: AcceptedBatch, sources: Mapping[int, str], *, span: Closed, keys: object
+def accepted_line(
+    batch_id: int,
+    event_instance_id: str | None,
+    *,
+    source: str,
+    bounds: tuple[int, int],
+    keys: object,
 ) -> bytes:
-    ordinal, closed = span
+    """The line of those of a batch's contacts that are of one source, `bounds` their positions."""
     line = {
-        "batch": batch.batch_id,
-        "event_instance_id": batch.event_instance_id,
-        "source": sources[ordinal],
-        "first": closed[0][0],
-        "last": closed[-1][1],
+        "batch": batch_id,
+        "event_instance_id": event_instance_id,
+        "source": source,
+        "first": bounds[0],
+        "last": bounds[1],
         "contact_keys": keys,
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _length(span: Closed) -> int:
-    return sum(last - first + 1 for first, last in span[1])
+def _length(closed: Iterable[tuple[int, int]]) -> int:
+    return sum(last - first + 1 for first, last in closed)
 
 
 def contact_line(row: ContactRow) -> bytes:
