@@ -3,10 +3,10 @@
 Measured beside whole runs, in every round:
 
     the whole run   `run` as a user starts it, all its processes
-    the journal     what such a run asks of it, in this process and on the same disk: as many
-                    senders at once, whose requests take as long as that run's, each dispatch on
-                    disk before they go on, the outcomes that came meanwhile settled together, the
-                    result files; less what the senders cost alone
+    the journal     what such a run asks of it, in this process and on the same disk: batches that
+                    come as fast as in that run, and as many at a time; as many senders at once,
+                    each dispatch on disk before they go on; the outcomes that came meanwhile
+                    settled together; the result files. Less what all that costs without a journal
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from array import array
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ import anyio
 from anyio import create_task_group, run
 
 from pipeline.intake.source import Fingerprint, Mark
+from pipeline.mapping.encoding import MESSAGE_BYTES
 from pipeline.packing.batch import Batch, Span, Trigger
 from pipeline.sending.outcome import Accepted, Settlement
 from pipeline.settling.identity import Identity
@@ -46,6 +48,10 @@ __all__ = ("JournalCosts", "measure_journal")
 BAR: Final = 0.04
 SENDERS: Final = 16
 BATCH: Final = 500
+MESSAGE_BATCHES: Final = MESSAGE_BYTES // 137_000 + 1
+REQUEST_SECONDS: Final = 0.002
+"""What a POST takes that is answered at once, seen from a loop with much to do."""
+
 SOURCE: Final = Fingerprint(name="contacts.csv", size=1, digest="1", reading="csv")
 
 
@@ -84,22 +90,22 @@ def measure_journal(rounds: Rounds, contacts: int, *, times: int) -> JournalCost
 
     costs = JournalCosts(run=[each.cpu_per_million for each in results.of(case, OURS)])
     for each in results.of(case, OURS):
-        request_seconds = SENDERS * BATCH / each.contacts_per_second
-        bare = _spent(contacts, request_seconds, journalled=False)
-        kept = _spent(contacts, request_seconds, journalled=True)
+        batch_seconds = BATCH / each.contacts_per_second
+        bare = _spent(contacts, batch_seconds, journalled=False)
+        kept = _spent(contacts, batch_seconds, journalled=True)
         costs.journal.append((kept - bare) / contacts * 1e6)
 
     return costs
 
 
-def _spent(contacts: int, request_seconds: float, *, journalled: bool) -> float:
+def _spent(contacts: int, batch_seconds: float, *, journalled: bool) -> float:
     """CPU seconds of this process."""
     with TemporaryDirectory(prefix="journey-benchmark-") as name:
         batches = _batches(contacts)
         began = time.process_time()
         options = {"use_uvloop": find_spec("uvloop") is not None}  # as `run` does
         place = Path(name) if journalled else None
-        run(_keep, place, batches, request_seconds, backend_options=options)
+        run(_keep, place, batches, batch_seconds, backend_options=options)
         return time.process_time() - began
 
 
@@ -122,43 +128,60 @@ def _batches(contacts: int) -> Iterator[Batch]:
     return iter(batches)
 
 
-async def _keep(directory: Path | None, batches: Iterator[Batch], request_seconds: float) -> None:
+async def _keep(directory: Path | None, batches: Iterator[Batch], batch_seconds: float) -> None:
     if directory is None:
-        await _send_all(batches, None, request_seconds)
+        await _inject(batches, None, batch_seconds)
         return
 
     identity = Identity(event_definition_key="APIEvent-1", rest_host="mc", sources=(SOURCE,))
     store = begin(directory, run_id="benchmark", identity=identity, endpoint="batchcontactevents")
     store.catch_up()
     async with Journal(store) as journal:
-        await _send_all(batches, journal, request_seconds)
+        await _inject(batches, journal, batch_seconds)
 
 
-async def _send_all(
-    batches: Iterator[Batch], journal: Journal | None, request_seconds: float
-) -> None:
+async def _inject(batches: Iterator[Batch], journal: Journal | None, batch_seconds: float) -> None:
+    sealed, ready = anyio.create_memory_object_stream[Batch](SENDERS)
     outcomes, settled = anyio.create_memory_object_stream[Settlement](SENDERS * 2)
+    if journal is not None:
+        journal.pressed = lambda: ready.statistics().current_buffer_used > 0
+
     async with create_task_group() as tasks:
+        tasks.start_soon(_seal, batches, sealed, batch_seconds)
         tasks.start_soon(_settle, settled, journal)
-        async with outcomes, create_task_group() as senders:
+        async with outcomes, ready, create_task_group() as senders:
             for _ in range(SENDERS):
-                senders.start_soon(_send, batches, journal, outcomes, request_seconds)
+                senders.start_soon(_send, ready.clone(), journal, outcomes)
+
+
+async def _seal(
+    batches: Iterator[Batch], sealed: MemoryObjectSendStream[Batch], batch_seconds: float
+) -> None:
+    """Hand on as many batches as one message of the encoder has, as often as it brings them."""
+    due = anyio.current_time()
+    async with sealed:
+        while message := list(islice(batches, MESSAGE_BATCHES)):
+            for batch in message:
+                await sealed.send(batch)
+
+            due += len(message) * batch_seconds
+            await anyio.sleep_until(due)
 
 
 async def _send(
-    batches: Iterator[Batch],
+    ready: MemoryObjectReceiveStream[Batch],
     journal: Journal | None,
     outcomes: MemoryObjectSendStream[Settlement],
-    request_seconds: float,
 ) -> None:
-    for batch in batches:
-        if journal is not None:
-            await journal.dispatched(batch, 1)
+    async with ready:
+        async for batch in ready:
+            if journal is not None:
+                await journal.dispatched(batch, 1)
 
-        await anyio.sleep(request_seconds)
-        await outcomes.send(
-            Settlement(batch=batch, outcome=Accepted(event_instance_id="1"), attempt=1)
-        )
+            await anyio.sleep(REQUEST_SECONDS)
+            await outcomes.send(
+                Settlement(batch=batch, outcome=Accepted(event_instance_id="1"), attempt=1)
+            )
 
 
 async def _settle(outcomes: MemoryObjectReceiveStream[Settlement], journal: Journal | None) -> None:

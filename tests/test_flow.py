@@ -31,6 +31,7 @@ from pipeline.events import (
     TokenRenewed,
 )
 from pipeline.running.legs import RunOptions
+from pipeline.settling.journal import Journal
 from tests.fakes.configs import CLIENT_SECRET, write_contacts, zstd_compressed
 from tests.fakes.injection import standing
 from tests.fakes.loopback import Exchange, Loopback
@@ -39,6 +40,8 @@ from tests.fakes.moments import worst_window
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pipeline.packing.batch import Batch
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
@@ -348,6 +351,26 @@ async def test_pace_and_parallelism(tmp_path: Path) -> None:
         assert traffic["max_in_flight"] == 3
         # As they were sent: a busy server may read together what came one by one.
         assert worst_window(injected.moments_of(RequestStarted), 1.0) <= 26
+
+
+async def test_the_journal_keeps_no_sender_from_what_lies_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lone sender is pressed as long as batches lie ready, and no longer."""
+    pressed: list[bool] = []
+    dispatched = Journal.dispatched
+
+    async def looked_at(journal: Journal, batch: Batch, attempt: int) -> None:
+        pressed.append(journal.pressed())
+        await dispatched(journal, batch, attempt)
+
+    monkeypatch.setattr(Journal, "dispatched", looked_at)
+    contacts(tmp_path, 50)
+    async with standing(tmp_path) as stand:
+        injected = await stand.inject(batch={"max_records": 10}, delivery={"max_in_flight": 1})
+        assert injected.counts == (50, 50, 0, 0, 0)
+
+    assert pressed == [True] * 4 + [False]
 
 
 @pytest.mark.parametrize("form", ["object", "string", "double"])

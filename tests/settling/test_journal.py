@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from pipeline.errors import ConservationError, RunDirectoryError
+from pipeline.settling.grouping import GATHER_SECONDS
 from pipeline.settling.journal import Journal
 from pipeline.settling.state import RunState
 from pipeline.settling.store import JournalStore
@@ -62,6 +63,19 @@ async def test_group_commit(tmp_path: Path) -> None:
 
         assert store.transactions < 10
         assert (await journal.summary()).unprocessed == 50
+
+
+async def test_gathers_while_no_sender_is_missed(tmp_path: Path) -> None:
+    """Where no batch lies ready, a dispatch waits for others; where one does, it does not."""
+    store = counted(tmp_path)
+    async with Journal(store) as journal:
+        journal.pressed = lambda: False
+        began = anyio.current_time()
+        for number in range(5):
+            await journal.dispatched(make_batch(number + 1, [number + 1]), 1)
+
+        assert anyio.current_time() - began >= 5 * GATHER_SECONDS
+        assert store.transactions == 5
 
 
 async def test_durable_when_it_returns(tmp_path: Path) -> None:
