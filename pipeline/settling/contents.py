@@ -44,6 +44,7 @@ __all__ = (
     "PREVIOUS",
     "bring_back",
     "clear",
+    "directories",
     "refuse_planted",
     "to_be_moved",
 )
@@ -121,6 +122,17 @@ def bring_back(directory: Path, run_id: str) -> None:
         sync_directory(directory)
 
 
+def directories(path: Path) -> set[str]:
+    """The names of the directories in `path`, if that is one itself; no link is followed."""
+    if path.is_symlink():
+        return set()
+
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
+        return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+
+    return set()
+
+
 def clear(directory: Path) -> None:
     """Remove the run's files, the journal first; the directory too if nothing else is in it."""
     with translated(directory):
@@ -129,8 +141,9 @@ def clear(directory: Path) -> None:
             if _of_a_run(name):
                 (directory / name).unlink(missing_ok=True)
 
-        with suppress(OSError):  # not empty: what is there is not ours
-            directory.rmdir()
+        for emptied in (directory / PREVIOUS, directory):
+            with suppress(OSError):  # not empty: what is there is not ours; or not there
+                emptied.rmdir()
 
 
 def _of_a_run(name: str) -> bool:

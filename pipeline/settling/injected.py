@@ -9,27 +9,20 @@ killed, and where the file is gone it is made anew from the journals that are th
 more than those, nothing is begun (roll.py).
 
 Where runs are removed after a while (a watched folder), this file alone knows them: a row of each
-stays for good, so that nothing is sent a second time. A run is removed in two steps:
-
-1. Its locks are taken, its journal is read once more, and its row says that it is removed. That is
-   on disk before anything else is done.
-2. The files that we wrote are removed, the journal first, then the directory, unless there is
-   something in it that is not ours.
-
-Killed in between, the next removal goes on with it. Whoever calls holds the run directory's lock.
+stays for good, so that nothing is sent a second time (expiry.py). Whoever calls holds the run
+directory's lock.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RunDirectoryError
-from .contents import INJECTED_NAME, PREVIOUS, clear
+from .contents import INJECTED_NAME, PREVIOUS, directories
 from .known import look
-from .lock import WATCH_LOCK_NAME, locked
 from .noted import (
     APPLICATION_ID,
     TABLES,
@@ -93,70 +86,33 @@ class Injected:
             connection.execute(query, (known.directory.name,))
 
     def remove(self, *, before: float, now: float, most: int) -> int:
-        """Remove up to so many runs that ended before then; how many there were.
-
-        Only what is finished, or of which nothing was read: an unfinished one can be gone on with.
-        What is worked on is left for the next time.
-        """
+        """Remove up to so many runs that ended before then (expiry.py); how many there were."""
         if not self._previous.is_dir():
             return 0
 
+        from .expiry import Expiry  # for a watched folder alone
+
         with self._opened() as connection:
-            there = self._catch_up(connection)
-            for place in sorted(there & _gone(connection)):
-                self._go_on(connection, place, before=before)
+            self._catch_up(connection)
+            expiry = Expiry(
+                connection,
+                self._previous,
+                before=before,
+                now=now,
+                most=most,
+                remember=lambda new: call_the_roll(connection, self._path, new=new),
+            )
+            expiry.work()
+            return expiry.removed
 
-            due = connection.execute(
-                "SELECT place, run_id FROM run WHERE removed_at IS NULL AND (finished OR untouched)"
-                " AND coalesce(ended_at, started_at) < ? ORDER BY started_at",
-                (before,),
-            ).fetchall()
-            removed = 0
-            for key in due:
-                if key[0] in there and removed < most:
-                    removed += self._removed(connection, key, before=before, now=now)
-
-        return removed
-
-    def _go_on(self, connection: sqlite3.Connection, place: str, *, before: float) -> None:
-        """Go on with a removal in which a process died, unless the place is somebody's since."""
-        directory = self._previous / place
-        with suppress(RunDirectoryError), _alone_in(directory):
-            if not (directory / FILE_NAME).exists():
-                clear(directory)
-                return
-
-            known = look(directory)
-            at = removed_at(connection, (place, known.run.run_id))
-            if at is not None:  # another run there is not the one that was removed
-                _let_go(connection, place, known, before=before, at=at)
-
-    def _removed(
-        self, connection: sqlite3.Connection, key: Key, *, before: float, now: float
-    ) -> bool:
-        """Remove a run, unless somebody works on it, or has gone on with it or begun another."""
-        place, run_id = key
-        directory = self._previous / place
-        try:
-            with _alone_in(directory):
-                if not (directory / FILE_NAME).exists():
-                    return False
-
-                known = look(directory)
-                mine = known.run.run_id == run_id
-                return mine and _let_go(connection, place, known, before=before, at=now)
-        except RunDirectoryError:
-            return False
-
-    def _catch_up(self, connection: sqlite3.Connection) -> set[str]:
-        """Read the journals that are not in here as they are; the names that lie there.
+    def _catch_up(self, connection: sqlite3.Connection) -> None:
+        """Read the journals that are not in here as they are.
 
         Raises RunDirectoryError where a run was known that is not any more.
         """
-        there = self._names()
         new: list[Key] = []
         anew = {place for (place,) in connection.execute("SELECT place FROM begun_anew")}
-        for place in sorted(there - (_lying(connection) - anew)):
+        for place in sorted(directories(self._previous) - (_lying(connection) - anew)):
             if (self._previous / place / FILE_NAME).exists():
                 known = look(self._previous / place)
                 key = (place, known.run.run_id)
@@ -167,13 +123,6 @@ class Injected:
                     note(connection, place, known, removed_at=None)
 
         call_the_roll(connection, self._path, new=new)
-        return there
-
-    def _names(self) -> set[str]:
-        with suppress(FileNotFoundError), os.scandir(self._previous) as entries:
-            return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
-
-        return set()
 
     def _known(self, connection: sqlite3.Connection, key: Key) -> Known:
         """What its journal says; where that is gone, or another run's by now, what was noted."""
@@ -212,34 +161,9 @@ class Injected:
             )
 
 
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Nobody works on its run, and no worker waits there for files. Raises RunDirectoryError."""
-    with locked(directory), locked(directory, WATCH_LOCK_NAME):
-        yield
-
-
-def _let_go(
-    connection: sqlite3.Connection, place: str, known: Known, *, before: float, at: float
-) -> bool:
-    """Remove a run whose lock is held, if it is over; write down what it is in either case."""
-    goes = known.over_before(before)
-    note(connection, place, known, removed_at=at if goes else None)
-    if goes:
-        clear(known.directory)
-
-    return goes
-
-
 def _lying(connection: sqlite3.Connection) -> set[str]:
     """The finished runs that are known, and were not removed."""
     rows = connection.execute("SELECT place FROM run WHERE removed_at IS NULL AND finished")
-    return {place for (place,) in rows}
-
-
-def _gone(connection: sqlite3.Connection) -> set[str]:
-    """The places of runs that were removed."""
-    rows = connection.execute("SELECT place FROM run WHERE removed_at IS NOT NULL")
     return {place for (place,) in rows}
 
 

@@ -29,6 +29,7 @@ __all__ = (
     "Key",
     "is_noted",
     "note",
+    "note_removed",
     "noted",
     "removed_at",
 )
@@ -124,6 +125,12 @@ def note(
         of = (place, run.run_id)
         connection.execute("DELETE FROM content WHERE place = ? AND run_id = ?", of)
         connection.executemany("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?)", contents)
+
+
+def note_removed(connection: sqlite3.Connection, key: Key, *, at: float) -> None:
+    """Write down that the run, which is noted, does not lie there any more."""
+    query = "UPDATE run SET removed_at = ? WHERE place = ? AND run_id = ?"
+    connection.execute(query, (at, *key))
 
 
 def _fingerprint_of(told: Any) -> Fingerprint:

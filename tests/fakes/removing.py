@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.settling import contents, injected, noted, roll
+from pipeline.settling import contents, expiry, injected, noted, roll
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.injected import Injected
 from tests.fakes.runs import fingerprint, identity_of
@@ -26,7 +26,7 @@ from tests.fakes.runs import fingerprint, identity_of
 if TYPE_CHECKING:
     from types import FrameType
 
-MODULES = {module.__file__ for module in (contents, injected, noted, roll)}
+MODULES = {module.__file__ for module in (contents, expiry, injected, noted, roll)}
 
 
 def killed_at(step: int) -> Any:

@@ -293,12 +293,81 @@ def test_another_run_begun_in_its_place(path: Path) -> None:
     assert viewed_name(place) == "new"
     assert all(known(path, name) for name in ("a", "b", "c", "new"))
 
-    assert forget(path, before=DAY + 1) == 0, "what lies there is not as old"
+    assert forget(path, before=DAY + 1) == 1, "what was there before; what lies there is not as old"
     assert viewed_name(place) == "new"
     assert forget(path, before=DAY + 6 * A_DAY) == 2  # and b
-    assert [each.name for each in place.iterdir()] == [PREVIOUS]
+    assert list((path / PREVIOUS).iterdir()) == []
     assert all(known(path, name) for name in ("a", "b", "c", "new"))
-    assert forget(path, before=DAY + 6 * A_DAY) == 0
+    assert to_be_removed(path) == set()
+
+
+def place_of(path: Path, name: str) -> Path:
+    return next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == name)
+
+
+def to_be_removed(path: Path) -> set[str]:
+    """The places of which not all runs are removed."""
+    with closing(sqlite3.connect(path / INJECTED_NAME)) as connection:
+        return {place for (place,) in connection.execute(REMAINING)}
+
+
+REMAINING = "SELECT place FROM run WHERE removed_at IS NULL"
+
+
+def test_what_was_put_aside_below(path: Path) -> None:
+    """Runs that others were begun in the place of leave with those, from however deep they lie, and
+    all are known above. One that can be gone on with stays, and so does what is worked on."""
+    assert known(path, "a")
+    place = place_of(path, "a")
+    inject(place, "d", at=DAY + 5 * A_DAY, again=True, state=RunState.HALTED)
+    inject(place, "e", at=DAY + 6 * A_DAY, again=True)
+    below = place_of(place, "a")
+    inject(below, "f", at=DAY + 7 * A_DAY, again=True)
+    with locked(below):
+        assert forget(path, before=DAY + 20 * A_DAY) == 2  # b and e
+
+    assert aside(place) == ["d", "f"]
+    assert forget(path, before=DAY + 20 * A_DAY) == 2  # a and f
+    assert aside(place) == ["d"]
+    assert forget(path, before=DAY + 20 * A_DAY) == 0
+    assert to_be_removed(path) == {place.name}
+    with RunDirectory(place_of(place, "d"), clock=lambda: DAY + 8 * A_DAY) as directory:
+        opened = directory.open(identity_of(fingerprint("d")), endpoint="events")
+        with opened.store.transaction():
+            opened.store.ended(RunState.COMPLETED, exhausted=True)
+
+    assert forget(path, before=DAY + 20 * A_DAY) == 1
+    assert sorted(each.name for each in place.iterdir()) == [
+        INJECTED_NAME,
+        f"{INJECTED_NAME}-count",
+    ]
+    assert to_be_removed(path) == set()
+    assert all(known(path, name) for name in "abcdef")
+    (path / INJECTED_NAME).unlink()
+    with pytest.raises(RunDirectoryError, match="does not know 5 of the 5 runs any more"):
+        known(path, "f")
+
+
+def test_what_lies_below_no_more(path: Path) -> None:
+    """What somebody has taken from there is not looked for again, and what an earlier program left
+    of a place leaves; what is nobody's run stays, and no link is followed."""
+    assert known(path, "a")
+    place, other = place_of(path, "a"), place_of(path, "b")
+    left, mine = path / PREVIOUS / "left", path / "mine"
+    inject(place, "d", at=DAY + 5 * A_DAY, again=True)
+    shutil.copytree(place_of(place, "a"), mine / "a")
+    shutil.copytree(place_of(place, "a"), left / PREVIOUS / "a")
+    shutil.rmtree(place_of(place, "a"))
+    (other / PREVIOUS).symlink_to(mine)
+    (left / PREVIOUS / "half" / PREVIOUS).mkdir(parents=True)
+    (left / PREVIOUS / "accepted.ndjson").touch()
+    assert forget(path, before=DAY + 1) == 1  # what was left
+    assert to_be_removed(path) == {place.name, other.name}
+    assert viewed_name(place) == "d"
+    assert forget(path, before=DAY + 9 * A_DAY) == 2
+    assert [each.name for each in other.iterdir()] == [PREVIOUS]
+    assert {each.name for each in (left / PREVIOUS).iterdir()} == {"accepted.ndjson", "half"}
+    assert viewed_name(mine / "a") == "a"
 
 
 FORMER = """
@@ -473,18 +542,26 @@ def test_killed_while_runs_are_noted(
     assert told >= {2, 4}
 
 
-def test_killed_at_every_step(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whenever a removal is killed: what was injected is known, and the next
-    removal ends it."""
+@pytest.mark.parametrize("anew", [False, True])
+def test_killed_at_every_step(
+    path: Path, tmp_path_factory: pytest.TempPathFactory, *, anew: bool
+) -> None:
+    """Whenever a removal is killed: what was injected is known, and the next removal ends it; also
+    where another run was begun in the place of one."""
     before = DAY + 1.5 * A_DAY
+    if anew:
+        assert known(path, "a")
+        inject(place_of(path, "a"), "d", at=DAY + A_DAY, again=True)
+
     copies = killed(path, tmp_path_factory.mktemp("killed"), str(before))
     states = set()
+    names = "abcd" if anew else "abc"
     for copy in copies:
-        states.add(sum(len(list(each.iterdir())) for each in (copy / PREVIOUS).iterdir()))
-        assert all(known(copy, name) for name in "abc"), copy.name
+        states.add(len(list((copy / PREVIOUS).rglob("*"))))
+        assert all(known(copy, name) for name in names), copy.name
         forget(copy, before=before)
         assert list((copy / PREVIOUS).iterdir()) == [], copy.name
-        assert all(known(copy, name) for name in "abc"), copy.name
+        assert all(known(copy, name) for name in names), copy.name
 
     assert len(copies) > 50
     assert len(states) > 5, "it was killed among the files as well"
@@ -534,7 +611,7 @@ def test_a_place_that_is_somebodys_since(path: Path, monkeypatch: pytest.MonkeyP
     assert known(path, "a")
     of_a = next(each for each in (path / PREVIOUS).iterdir() if viewed_name(each) == "a")
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.settling.injected.clear", _killed)
+        patch.setattr("pipeline.settling.expiry.clear", _killed)
         with pytest.raises(KeyboardInterrupt):
             forget(path, before=DAY + 1)
 
