@@ -95,6 +95,13 @@ def test_a_drain_ends_before_it_is_killed(tmp_path: Path) -> None:
             assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
 
 
+def copied() -> list[str]:
+    """What the image's build takes from the repository."""
+    text = (CONFIG / "Dockerfile").read_text(encoding="utf-8")
+    lines = re.findall(r"^COPY (?!--)(.*) \S+$", text, flags=re.MULTILINE)
+    return [name for line in lines for name in line.split()]
+
+
 def everything() -> str:
     return "".join(path.read_text(encoding="utf-8") for path in CONFIG.iterdir())
 
@@ -107,14 +114,15 @@ def unit() -> configparser.ConfigParser:
 
 
 def test_the_unit_says_what_the_program_does() -> None:
-    """It is told when the worker is ready and alive, and does not start again what people must
-    mend."""
+    """It is told when the worker is ready and alive, and starts again all but what people must
+    mend: without end, for what halts a worker (3) may be an outage."""
     service = unit()["Service"]
     assert service["Type"] == "notify"
     assert 0 < int(service["WatchdogSec"]) <= 120
     assert service["ExecStart"].split()[1] == "run"
     assert "-HUP" in service["ExecReload"]
-    assert service["RestartPreventExitStatus"].split() == ["2", "3", "4"]
+    assert service["RestartPreventExitStatus"].split() == ["2", "4"]
+    assert unit()["Unit"]["StartLimitIntervalSec"] == "0"
     assert service["ProtectSystem"] == "strict"
 
 
@@ -159,6 +167,22 @@ def test_each_worker_has_a_disk_of_its_own() -> None:
     assert mounts[claims[0]["metadata"]["name"]] == "/var/lib/journey"
 
 
+def test_all_of_compose_comes_back_after_a_reboot() -> None:
+    """The machine's shutdown drains a worker, which ends with 0: that is no reason to stay away."""
+    policies = {name: each["restart"] for name, each in compose()["services"].items()}
+    assert set(policies.values()) == {"unless-stopped"}, policies
+
+
+def test_what_a_build_is_handed_is_what_it_copies() -> None:
+    """No secret that lies beside the Dockerfile, and nothing whose change would build it anew."""
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in ignore if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    handed = {line.removeprefix("!") for line in rules if line.startswith("!")}
+    assert handed == set(copied())
+    assert "config/client_secret" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+
+
 def test_no_secret_is_written_down() -> None:
     """Credentials come from secrets and the environment; every variable overrides a key."""
     assert not re.search(r"client_secret = \"[^…\"]", everything())
@@ -172,8 +196,7 @@ def test_the_image_is_made_of_what_is_here() -> None:
     """What is copied exists, what is installed is offered, and it does not run as root."""
     text = (CONFIG / "Dockerfile").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, flags=re.MULTILINE):
-        assert all((ROOT / name).exists() for name in line.split())
+    assert all((ROOT / name).exists() for name in copied())
 
     (entrypoint,) = re.findall(r"^ENTRYPOINT (.*)$", text, flags=re.MULTILINE)
     assert json.loads(entrypoint)[0] in project["scripts"]
