@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from pipeline.config import Config, load
 from pipeline.config.schema import json_schema
 from pipeline.errors import SourceError, UsageError
+from pipeline.mapping.conversions import converter_of
+from pipeline.mapping.rules import FieldRule
 from pipeline.sending.endpoint import EndpointName
 from pipeline.starter import starter_config, write_starter
 from pipeline.starter.guessing import contact_key, email_column, rule_for
@@ -320,8 +322,12 @@ def test_email_column_is_guessed_by_values_and_name(
         (["31/12/2025", "01/02/2026"], {"type": "date", "format": "%d/%m/%Y"}),
         (["12/31/2025"], {"type": "date", "format": "%m/%d/%Y"}),
         (["31.12.2025"], {"type": "date", "format": "%d.%m.%Y"}),
-        (["1", "-2.50"], {"type": "number"}),
-        (["1.234,50"], {"type": "number", "decimal": ",", "thousands": "."}),
+        (["1", "-2"], {"type": "number"}),
+        (["1", "-2.50"], {"type": "decimal"}),
+        (["1.234,50"], {"type": "decimal", "decimal": ",", "thousands": "."}),
+        (["12,5", "3,00"], {"type": "decimal", "decimal": ",", "thousands": "."}),
+        (["a@example.com ", ""], {"transform": "trim"}),
+        (["a@example.com"], None),
         (["yes", "No"], {"type": "boolean"}),
         (["01234"], None),
         (["1" * 16], None),
@@ -336,3 +342,7 @@ def test_types_are_guessed_where_every_value_agrees(
 ) -> None:
     """Leading zeros and long digits stay text; what carries a type already needs no rule."""
     assert rule_for("c", values) == (None if rule is None else {"column": "c", **rule})
+    if rule is not None and "type" in rule:  # who follows the guess has nobody rejected
+        convert = converter_of(FieldRule(column="c", **rule))  # type: ignore[arg-type]
+        assert convert is not None
+        assert all(convert(value) is not None for value in values if value)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .conversions import EMAIL, FALSE_WORDS, TRUE_WORDS, as_text
-from .refused import Refused, cut, nearest
+from .refused import Refused, cut, if_trimmed, nearest
 from .target import RESERVED, Field, FieldType
 
 if TYPE_CHECKING:
@@ -162,7 +162,9 @@ class FieldCheck:
             raise Refused("missing_field", f"the data extension requires field {field}")
 
         if not self.holds(value):
-            raise Refused(self.reason, f"value {cut(value)} is not {self.what} (field {field})")
+            mend = if_trimmed(value, self.holds)
+            detail = f"value {cut(value)} is not {self.what} (field {field}){mend}"
+            raise Refused(self.reason, detail)
 
         length, most = len(as_text(value)), self.max_length
         detail = f"value {cut(value)} has {length} characters, field {field} takes {most}"

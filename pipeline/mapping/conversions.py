@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .dates import date_reader
-from .refused import Refused, cut
+from .refused import Refused, cut, if_trimmed
 from .strict import strict_email, strict_phone
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ FALSE_WORDS = ("false", "f", "no", "n", "off", "0")
 _INTEGER = re.compile(r"[+-]?[0-9]+(?:\.0*)?")
 # Two digits of exponent: more would only serve to fill the memory with zeros.
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
+FRACTION = 'not a whole number; type = "decimal" takes fractions'
 _ATOM = r"[^\s@<>()\[\],;:\\\".]+"
 EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:[\w-]+\.)+(?:[^\W\d_]{{2,}}|xn--[a-zA-Z0-9-]+)")
 _PHONE = re.compile(r"\+?[0-9 ()./\-\u00a0]{3,40}(?:(?:x|ext\.?) ?[0-9]{1,6})?", re.IGNORECASE)
@@ -90,10 +91,14 @@ def _number(rule: FieldRule) -> Callable[[Any], int]:
                     return int(text.partition(".")[0])
                 except ValueError:  # more digits than Python converts
                     pass
+            elif _DECIMAL.fullmatch(text):
+                raise Refused("not_a_number", f"value {cut(value)} is {FRACTION}")
         elif isinstance(value, int) and not isinstance(value, bool):
             return value
         elif isinstance(value, float | Decimal) and math.isfinite(value) and value % 1 == 0:
             return int(value)
+        elif isinstance(value, float | Decimal) and math.isfinite(value):
+            raise Refused("not_a_number", f"value {cut(value)} is {FRACTION}")
 
         raise Refused("not_a_number", f"value {cut(value)} is not a number")
 
@@ -158,7 +163,8 @@ def _email(rule: FieldRule) -> Callable[[Any], str]:
         if isinstance(value, str) and len(value) <= 254 and EMAIL.fullmatch(value):
             return value
 
-        raise Refused("not_an_email", f"value {cut(value)} is not an e-mail address")
+        mend = if_trimmed(value, EMAIL.fullmatch)
+        raise Refused("not_an_email", f"value {cut(value)} is not an e-mail address{mend}")
 
     return convert
 

@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-__all__ = ("Refused", "cut", "nearest")
+__all__ = ("Refused", "cut", "if_trimmed", "nearest")
 
 
 class Refused(Exception):  # noqa: N818  # a verdict on a record, not an error of the program
@@ -32,6 +32,12 @@ def cut(value: Any, limit: int = 80) -> str:
         return f"<{type(value).__name__}>"
 
     return shown if len(shown) <= limit + 2 else f"{shown[:limit]}…"
+
+
+def if_trimmed(value: Any, holds: Callable[[str], object]) -> str:
+    """Say what mends a value that the blanks around it alone make wrong; or nothing."""
+    padded = isinstance(value, str) and value != value.strip() and holds(value.strip())
+    return '; transform = "trim" takes the blanks around it off' if padded else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

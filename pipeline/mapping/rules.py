@@ -62,7 +62,8 @@ class FieldRule:
     is empty)."""
 
     type: str | None = None
-    """text, number, decimal, boolean, date, email or phone. Absent: the value travels as it is."""
+    """text, number (whole ones alone), decimal, boolean, date, email or phone. Absent: the value
+    travels as it is."""
 
     format: str | None = None
     """For dates: a strptime format such as "%d/%m/%Y", or "epoch", "epoch_ms". Absent: ISO 8601.

@@ -31,8 +31,9 @@ _KEY_NAMES = (  # without blanks and punctuation; the likelier, the earlier
     "key",
 )
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
-_EUROPEAN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,2}(\.\d{3})+|[1-9]\d*),\d+")
+_WHOLE = re.compile(r"-?(0|[1-9]\d{0,8})")  # what is longer fits no Number, which has 32 bits
+_DECIMAL = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
+_EUROPEAN_DECIMAL = re.compile(r"-?(0|[1-9]\d{0,2}(\.\d{3})+|[1-9]\d*),\d+")
 _WORDS = {"true", "false", "yes", "no"}
 _DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
 
@@ -68,11 +69,18 @@ def _options(values: Sequence[Any], texts: Sequence[str]) -> dict[str, str] | No
     if all(text.lower() in _WORDS for text in texts):
         return {"type": "boolean"}
 
-    if _all(values, _NUMBER):
+    if _all(values, _WHOLE):
         return {"type": "number"}
 
-    if _all(values, _EUROPEAN_NUMBER):
-        return {"type": "number", "decimal": ",", "thousands": "."}
+    if _all(values, _DECIMAL):
+        return {"type": "decimal"}
+
+    if _all(values, _EUROPEAN_DECIMAL):
+        return {"type": "decimal", "decimal": ",", "thousands": "."}
+
+    if _all(values, _EMAIL):  # with blanks around it an address is none
+        padded = any(isinstance(value, str) and value != value.strip() for value in values)
+        return {"transform": "trim"} if padded else None
 
     return _date_options(texts)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -72,6 +73,8 @@ def test_conversions(rule: dict[str, Any], value: Any, expected: Any) -> None:
         ({"type": "number"}, True, "not_a_number"),
         ({"type": "number"}, float("nan"), "not_a_number"),
         ({"type": "number", "decimal": ",", "thousands": "."}, "1.5", "not_a_number"),
+        ({"type": "number", "decimal": ",", "thousands": "."}, "1,01", "not_a_number"),
+        ({"type": "number"}, 12.5, "not_a_number"),
         ({"type": "decimal", "decimal": ",", "thousands": "."}, "1.5", "not_a_decimal"),
         ({"type": "decimal", "decimal": ","}, "1.234", "not_a_decimal"),
         ({"type": "decimal"}, "NaN", "not_a_decimal"),
@@ -97,6 +100,34 @@ def test_what_is_none_is_refused(rule: dict[str, Any], value: Any, reason: str) 
 
     assert caught.value.reason == reason
     assert len(caught.value.detail) < 250
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "way_out"),
+    [
+        ({"type": "number"}, "12.5", 'type = "decimal"'),
+        ({"type": "number"}, 12.5, 'type = "decimal"'),
+        ({"type": "number", "decimal": ","}, "1,01", 'type = "decimal"'),
+        ({"type": "email"}, "a@example.org ", 'transform = "trim"'),
+    ],
+)
+def test_the_way_out(rule: dict[str, Any], value: Any, way_out: str) -> None:
+    """Where another rule takes the value, the sentence names it."""
+    with pytest.raises(Refused, match=re.escape(way_out)):
+        convert(value, **rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [({"type": "number"}, "abc"), ({"type": "email"}, " a "), ({"type": "email"}, "a")],
+)
+def test_no_way_out(rule: dict[str, Any], value: Any) -> None:
+    """Where none does, none is named."""
+    with pytest.raises(Refused) as refused:
+        convert(value, **rule)
+
+    assert "type =" not in refused.value.detail
+    assert "transform" not in refused.value.detail
 
 
 @pytest.mark.parametrize(
