@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import math
 import os
@@ -23,7 +24,7 @@ from ..config import load
 from ..errors import InterruptedRunError, UsageError
 from ..events.emitter import Emitter
 from ..running.legs import INTERRUPTED_CODE
-from ..watching.logs import logging_to
+from ..watching.logs import logging_to, overheard
 from ..watching.notices import LOG
 from ..watching.tally import Tally
 from ..worker import showing
@@ -191,6 +192,10 @@ def in_loop(
     else:
         fast = True
 
+    async def heard() -> Result:
+        asyncio.get_running_loop().set_exception_handler(overheard)
+        return await work()
+
     # What is imported stays: the collector need not walk through it again and again.
     gc.freeze()
     gc.set_threshold(10_000)
@@ -198,7 +203,7 @@ def in_loop(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        return anyio.run(work, backend_options={"use_uvloop": fast})
+        return anyio.run(heard, backend_options={"use_uvloop": fast})
     except (InterruptedRunError, KeyboardInterrupt):
         say(broken_off)
         # A thread may be waiting for standard input still: an ordinary exit would wait for it.

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import re
+from asyncio import Task
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from socket import gaierror
+from typing import TYPE_CHECKING, Any
 
 import stamina.instrumentation
 from rich.text import Text
@@ -19,14 +21,17 @@ from rich.text import Text
 from .progress import printable
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console
     from stamina.instrumentation import RetryDetails
 
-__all__ = ("logging_to", "masked", "text_of", "watched_retries")
+__all__ = ("logging_to", "masked", "overheard", "text_of", "watched_retries")
 
-_BEARER = re.compile(r"(?i)(bearer\s+|(?:client_?secret|access_?token)\W{1,4})[\w.~+/=-]{6,}")
+_BEARER = re.compile(
+    r"(?i)(bearer\s+|(?:client_?secret|access_?token)\W{0,2}[:=]\W{0,2})[\w.~+/=-]{6,}"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +69,17 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
         text = text.replace(secret, "***")
 
     return _BEARER.sub(r"\1***", text)
+
+
+def overheard(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An event loop's exception handler: tells of what nobody waited for, as asyncio's own does.
+
+    Not of a host that was not found after all: where a connect runs out of time, uvloop leaves the
+    look-up behind, and whoever wanted the connection has said what became of it.
+    """
+    left_behind = "future" in context and not isinstance(context["future"], Task)
+    if not (left_behind and isinstance(context.get("exception"), gaierror)):
+        loop.default_exception_handler(context)
 
 
 def text_of(record: logging.LogRecord) -> str:

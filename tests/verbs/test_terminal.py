@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -75,3 +77,30 @@ def test_what_is_no_file_keeps_its_rights(monkeypatch: pytest.MonkeyPatch, tmp_p
         pass
 
     assert changed == [0o600]
+
+
+ABANDONING = """
+import asyncio, gc, socket
+from pipeline.verbs.terminal import in_loop
+
+def abandon(error):
+    asyncio.get_running_loop().create_future().set_exception(error)
+    gc.collect()
+
+async def work():
+    abandon(socket.gaierror(-3, "Temporary failure in name resolution"))
+    abandon(ValueError("a flaw"))
+    return 7
+
+raise SystemExit(in_loop(work))
+"""
+
+
+def test_a_look_up_left_behind_is_not_told() -> None:
+    """uvloop leaves one at each connect that is out of time; other things left behind are flaws."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ABANDONING], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 7
+    assert "a flaw" in ended.stderr
+    assert "name resolution" not in ended.stderr
