@@ -44,6 +44,7 @@ RANKS = {
     "verbs/durations": 1,
     "verbs/enqueued": 13,
     "verbs/cutting": 13,
+    "verbs/trial": 13,
     "verbs/enqueue": 14,
     "verbs/listing": 14,
     "verbs/preflight": 14,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, time
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,10 @@ class Refused(Exception):  # noqa: N818  # a verdict on a record, not an error o
 def cut(value: Any, limit: int = 80) -> str:
     """Show a value in a sentence: printable, and never longer than about `limit` characters."""
     try:
-        shown = repr(value[: limit + 1] if isinstance(value, str) else value)
+        if isinstance(value, Decimal | date | time):
+            shown = str(value)
+        else:
+            shown = repr(value[: limit + 1] if isinstance(value, str) else value)
     except (ValueError, RecursionError):  # an int of more than 4300 digits, a bottomless list
         return f"<{type(value).__name__}>"
 

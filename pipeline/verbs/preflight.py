@@ -6,7 +6,6 @@ where a step does not hold. A step that fails ends the check where the later one
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from ..running.sharing import open_account
 from ..sending.clock import Clock
 from ..sending.journeys import let_in, told_of
 from ..sending.lookup import Lookup
+from .trial import tried
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from ..intake.queues.source import QueueSource
-    from ..intake.source import Chunk, Rejection
+    from ..intake.source import Chunk
     from ..mapping.contacts import Contacts
     from ..sending.journeys import Journey
     from ..sending.token import TokenKeeper
@@ -133,7 +133,7 @@ def _look_at_source(config: Config) -> tuple[list[Finding], _Sample | None]:
         return [*findings, empty], _Sample(plan=plan)
 
     contacts = plan.mapper().map(chunk)
-    mapped = _mapped(contacts, subject="mapping")
+    mapped = _mapped(contacts, config, subject="mapping")
     sample = _Sample(plan=plan, chunk=chunk, contacts=contacts) if mapped.holds else None
     return [*findings, mapped], sample
 
@@ -174,23 +174,9 @@ def _queue_told(queue: QueueSource) -> str:
     return f"{queue.place.label}: {queue.look()}"
 
 
-def _mapped(contacts: Contacts, *, subject: str) -> Finding:
-    good, bad = len(contacts), len(contacts.rejected)
-    text = f"{good:,} of the first {good + bad:,} records become contacts"
-    if bad:
-        text += f"; {bad:,} would be rejected:" + _told(contacts.rejected)
-
-    return Finding(subject=subject, holds=bool(good), text=text)
-
-
-def _told(rejected: list[Rejection]) -> str:
-    """The reasons, the most frequent first, each with an example."""
-    counts = Counter(each.reason for each in rejected)
-    example = {each.reason: each for each in reversed(rejected)}
-    return "".join(
-        f"\n{number:,} × {reason}, as record {example[reason].position}: {example[reason].detail}"  # noqa: RUF001  # a times sign
-        for reason, number in counts.most_common(5)
-    )
+def _mapped(contacts: Contacts, config: Config, *, subject: str) -> Finding:
+    holds, text = tried(contacts, max_errors=config.delivery.max_errors)
+    return Finding(subject=subject, holds=holds, text=text)
 
 
 async def _look_at_account(sample: _Sample) -> list[Finding]:
@@ -273,8 +259,8 @@ def _fields(sample: _Sample, target: Target) -> Finding:
     if sample.chunk is None:
         return _ok("fields", text + notes)
 
-    tried = _mapped(mapper.map(sample.chunk), subject="fields")
-    return Finding(subject="fields", holds=tried.holds, text=f"{text}; {tried.text}{notes}")
+    mapped = _mapped(mapper.map(sample.chunk), sample.plan.config, subject="fields")
+    return Finding(subject="fields", holds=mapped.holds, text=f"{text}; {mapped.text}{notes}")
 
 
 def _payload(contacts: Contacts, plan: Plan) -> Finding:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.errors import MappingError
 from pipeline.mapping.conversions import converter_of
 from pipeline.mapping.dates import date_reader
-from pipeline.mapping.refused import Refused
+from pipeline.mapping.refused import Refused, cut
 from pipeline.mapping.rules import FieldRule
 
 
@@ -100,6 +100,21 @@ def test_what_is_none_is_refused(rule: dict[str, Any], value: Any, reason: str) 
 
     assert caught.value.reason == reason
     assert len(caught.value.detail) < 250
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Decimal("1.01"), "1.01"),
+        (date(2026, 5, 21), "2026-05-21"),
+        ("a\x00b", r"'a\x00b'"),
+        ("x" * 100, f"'{'x' * 79}…"),
+        (Decimal("1" * 100), f"{'1' * 80}…"),
+    ],
+)
+def test_shown_to_a_person(value: Any, shown: str) -> None:
+    """A value stands in a sentence as its owner knows it, printable and short."""
+    assert cut(value) == shown
 
 
 @pytest.mark.parametrize(
