@@ -174,6 +174,24 @@ class Inbox:
         self._seen[name] = _Seen(_Looks.of(path.lstat()), math.inf)
         return path
 
+    def kept(self, name: str) -> list[Path]:
+        """Files that may be one that was taken under that name: waiting still, or in done/.
+
+        Those that are called so come first. Raises SourceError where the folder cannot be read.
+        """
+        stem = name.partition(".")[0]
+        found: list[Path] = []
+        for folder in (self._folder, self._folder / Place.DONE):
+            try:
+                with os.scandir(folder) as entries:
+                    found += [Path(entry.path) for entry in entries if _is_ours(entry)]
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._unreadable(error) from None
+
+        return sorted(found, key=lambda path: (not path.name.startswith(stem), path))
+
     def changed(self, path: Path) -> bool:
         """Whether something else lies there, or nothing, than `complete` or `find` gave."""
         seen = self._seen.get(path.name)

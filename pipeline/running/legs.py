@@ -6,10 +6,12 @@ send contacts of it again (a retry).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import RunDirectoryError, SourceError
 from ..events import LeftoversFound, RetryStarted, RunPutAside, RunStarted
 from ..intake.queues.place import is_queue
 from ..settling.directory import Kind
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..errors import JourneyError
     from ..events import Emit
     from ..settling.directory import Opened, RunDirectory
+    from ..settling.rows import RunRow
     from ..settling.summary import Summary
 
 __all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "announce", "open_leg", "plan_leg")
@@ -75,18 +78,51 @@ class Ended:
 
 def plan_leg(config: Config, options: RunOptions) -> Plan:
     """Look at the sources; of what came through a pipe or from a queue a retry has only what the
-    journal holds.
+    journal holds, and of a watched folder the file that the run was of.
 
     Raises as `Plan.of` does, and RunDirectoryError where there is no run to retry.
     """
-    if options.retry is None or not (config.source.url == "-" or is_queue(config.source.url)):
+    once = config.source.url == "-" or is_queue(config.source.url)
+    if options.retry is None or not (once or config.source.watch):
         return Plan.of(config)
 
     from ..settling.view import viewed  # a retry's alone
 
-    directory = Path(config.run.directory)
-    with viewed(directory) as view:
-        return Plan.recalling(config, view.run().identity.sources)
+    with viewed(Path(config.run.directory)) as view:
+        run = view.run()
+
+    if once:
+        return Plan.recalling(config, run.identity.sources)
+
+    return Plan.of(_of_its_file(config, run))
+
+
+def _of_its_file(config: Config, run: RunRow) -> Config:
+    """The config of a watched folder's run: its file, wherever in the folder that lies now.
+
+    Raises RunDirectoryError where it is gone.
+    """
+    from ..intake.inbox import Inbox  # likewise
+
+    known = run.identity
+    size = known.sources[0].size if len(known.sources) == 1 else None
+    for path in Inbox.of(config.source).kept(known.sources[0].name.partition("/")[0]):
+        if size not in (None, path.stat().st_size) and path.suffix != ".zip":
+            continue
+
+        source = replace(config.source, url=str(path), watch=False)
+        found = config.model_copy(update={"source": source})
+        with suppress(SourceError):  # another file, which cannot be read
+            fingerprints = Plan.before_mapping(found).fingerprints
+            if not known.differences(replace(known, sources=fingerprints)):
+                return found
+
+    raise RunDirectoryError(
+        f"{config.run.directory} holds run {run.run_id}, and its contacts cannot be found again: "
+        f"{known.names} lies in {config.source.url} no more, nor in its done/. A retry reads them "
+        "from what the run has read: put that back. To send mended records, take `results --of "
+        "rejected` for a file of their own"
+    )
 
 
 def open_leg(directory: RunDirectory, plan: Plan, options: RunOptions) -> Opened:

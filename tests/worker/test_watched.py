@@ -102,6 +102,40 @@ def gets_on(simulator: SimulatorProcess) -> None:
     eventually(lambda: simulator.summary()["contacts"]["taken"] > before)
 
 
+def test_a_retry_finds_the_file_where_it_lies_now(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """While the worker waits, and of a run that was put aside as well: by what the file holds, so
+    neither its name nor others that lie there matter."""
+    refused = HEADER + "X1,x1@example.com,Ann\n,nobody@example.com,Ann\n"
+    (inbox / "a.csv").write_text(refused)
+    running = program.start("run", "watch.toml")
+    eventually(lambda: names(inbox) == [])
+    write_contacts(inbox / "b.csv", range(1, 11))
+    eventually(lambda: names(inbox) == [])
+    done = inbox / "done"
+    (done / "a.csv").rename(done / "kept.csv")
+    (done / "a.csv").write_text(refused.replace("X1", "X2"))  # as long, and another
+    (inbox / "link.csv").symlink_to("/etc/passwd")
+
+    last = program("retry", "watch.toml", "--of", "rejected")
+    assert (last.code, "has no rejected contacts to send again" in last.stderr) == (0, True)
+    (before,) = (program.directory / "run" / "previous").iterdir()
+    environment = {**program.environment, "JOURNEY_RUN__DIRECTORY": str(before)}
+    with Program(program.directory, **environment) as other:
+        ran = other("retry", "watch.toml", "--of", "rejected", "--json")
+        assert (ran.code, ran.json["accepted"], ran.json["rejected"]) == (1, 1, 1)
+        assert "sending 1 rejected contact of run" in ran.stderr
+        (done / "kept.csv").unlink()
+        gone = other("retry", "watch.toml", "--of", "rejected")
+        assert (gone.code, gone.stdout) == (2, "")
+        assert "lies in inbox no more, nor in its done/" in gone.stderr
+
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 0
+    assert simulator.summary()["contacts"]["taken"] == 11
+
+
 def told(run: Path) -> tuple[set[str], set[str]]:
     """Who is accepted and who unknown, by all runs of the directory."""
     accepted: set[str] = set()
