@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +21,7 @@ __all__ = ("Grammar", "Layout", "check_names", "read_layout")
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LOOKED_AT: Final = 50  # lines that a delimiter is judged by
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,11 @@ def read_layout(head: Head, policy: SourcePolicy, label: str) -> Layout:
     columns, used = policy.columns, 0
     if columns is None:
         columns, used = _header(grammar, lines, label)
+    elif _first_row(grammar, lines) == columns:
+        raise SourceError(
+            f"the first line of {label} is a header, of the names that [source] columns gives: it "
+            "would be sent as a contact. Nothing was sent. Leave columns out of [source]."
+        )
 
     return Layout(
         columns=columns,
@@ -123,7 +131,23 @@ def _header(grammar: Grammar, lines: list[bytes], label: str) -> tuple[tuple[str
         ) from error
 
     check_names(names, label)
+    for number, name in enumerate(names, start=1):
+        if _ADDRESS.fullmatch(name.strip()):
+            raise SourceError(
+                f"field {number} in the first line of {label} is an e-mail address: that is a "
+                "contact and no header, and would be left out. Nothing was sent. Put a header "
+                "above it, or name the columns in [source] columns."
+            )
+
     return tuple(names), reader.line_num
+
+
+def _first_row(grammar: Grammar, lines: list[bytes]) -> tuple[str, ...] | None:
+    """The first line that is not blank, or None where it cannot be read as one."""
+    with suppress(UnicodeDecodeError, csv.Error):
+        return tuple(next(filter(None, grammar.reader(line.decode() for line in lines)), ()))
+
+    return None
 
 
 def check_names(

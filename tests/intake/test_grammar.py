@@ -54,6 +54,7 @@ def test_the_records_begin_behind_the_header() -> None:
         ('a,"b"c\n', "header of x.csv cannot be read"),
         ('a,"b\n1,2\n', "header of x.csv cannot be read"),
         ("a,b\n".encode("utf-16-le"), 'holds a NUL.*"utf-16-le"'),
+        ("1, ann@example.com ,Ann\n2,bo@example.com,Bo\n", "field 2 in the .* a contact and no"),
     ],
 )
 def test_a_header_that_is_unfit_is_named_with_the_way_out(text: bytes | str, words: str) -> None:
@@ -66,3 +67,13 @@ def test_a_head_without_a_line_end_is_no_text() -> None:
     """64 KiB without a line end are not taken for a header."""
     with pytest.raises(SourceError, match="no line end within its first 3 bytes"):
         layout(b"abc", whole=False)
+
+
+def test_a_header_that_columns_repeat_is_no_contact() -> None:
+    """Who names the columns of a file that has a header would send the header."""
+    policy = SourcePolicy(url="x", columns=("id", "email"))
+    with pytest.raises(SourceError, match=r"is a header, of the names .* Leave columns out"):
+        layout("id,email\n1,a@example.com\n", policy=policy)
+
+    assert layout("1,a@example.com\n", policy=policy).columns == ("id", "email")
+    assert layout("", policy=policy).lines == 0
