@@ -115,6 +115,18 @@ async def test_grown_while_it_is_read(tmp_path: Path, monkeypatch: pytest.Monkey
             await stand.inject()
 
 
+async def test_removed_once_it_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody needs it any more: the run is completed, and says that it is gone."""
+    async with standing(tmp_path) as stand:
+        path = write(tmp_path, 30)
+        afterwards(monkeypatch, path.unlink)
+        injected = await stand.inject()
+        assert (injected.counts, injected.exit_code) == ((30, 30, 0, 0, 0), 0)
+        assert injected.summary["state"] == "completed"
+        (change,) = injected.seen(SourceChanged)
+        assert change.detail == "contacts.csv is not there any more"
+
+
 async def test_written_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a line is no record: all before it is sent, and the run halts with that sentence."""
     async with standing(tmp_path) as stand:
@@ -213,6 +225,17 @@ def during(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
         return chunks(self, *places)  # type: ignore[arg-type]  # as they came
 
     monkeypatch.setattr(CsvSource, "chunks", done_then_read)
+
+
+def afterwards(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
+    """Have `deed` done when the source was read to its end."""
+    chunks = CsvSource.chunks
+
+    def read_then_done(self: CsvSource, *places: object) -> object:
+        yield from chunks(self, *places)  # type: ignore[arg-type]  # as they came
+        deed()
+
+    monkeypatch.setattr(CsvSource, "chunks", read_then_done)
 
 
 def test_compressed_and_appended_to(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ..errors import MappingError, UsageError
+from ..errors import MappingError, SourceError, UsageError
 from ..intake.locate import locate
 from ..intake.origin import Growing, PathOrigin
 from ..intake.queues.place import is_queue
@@ -109,8 +109,14 @@ class Plan:
         """What happened to the sources since the plan was made, a sentence each."""
         changed = []
         for origin, known in zip(self._origins(), self.fingerprints, strict=True):
-            if isinstance(origin, PathOrigin):
+            if not isinstance(origin, PathOrigin):
+                continue
+
+            try:
                 now = origin.now(known.name)
+            except SourceError:  # whoever has put it there may take it away again
+                changed.append(f"{known.name} is not there any more")
+            else:
                 changed += differences_of(replace(known, reading=""), now)
 
         return changed

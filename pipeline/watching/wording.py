@@ -60,8 +60,8 @@ def settled(event: FileSettled) -> str:
     told = f"{told or 'no contacts'}, run {event.run_id}"
     if event.place is None:
         return (
-            f"{event.name} is settled as it was when it was taken ({told}), and has changed "
-            "meanwhile: what lies there now is taken in its turn"
+            f"{event.name} is settled as it was when it was taken ({told}), and was changed or "
+            "taken away meanwhile: what lies there now is taken in its turn"
         )
 
     return f"{event.name} is settled and lies in {event.place} now: {told}"

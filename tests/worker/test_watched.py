@@ -209,6 +209,27 @@ def test_a_file_that_changes_while_its_run_goes_on(
     assert simulator.contacts(taken="2+") == []
 
 
+def test_a_file_that_is_taken_away_while_it_is_sent(
+    program: Program, simulator: SimulatorProcess, inbox: Path
+) -> None:
+    """What was read of it is sent, and the next file is taken; its run waits for nothing."""
+    simulator.set_faults("slow:seconds=0.3")
+    path = write_contacts(inbox / "a.csv", range(1, 301))
+    running = program.start("run", "watch.toml")
+    eventually(lambda: simulator.summary()["contacts"]["taken"])
+    path.unlink()
+    write_contacts(inbox / "b.csv", range(301, 311))
+    eventually((inbox / "done" / "b.csv").exists)
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert ran.code == 0
+    assert (
+        "a.csv is not there any more: the run is of what it held when the run began" in ran.stderr
+    )
+    assert "a.csv is settled as it was when it was taken (300 accepted" in ran.stderr
+    assert simulator.summary()["contacts"]["taken"] == 310
+
+
 def test_a_second_worker(program: Program, simulator: SimulatorProcess, inbox: Path) -> None:
     """It is kept out, whatever its run directory; after the first one, however that ended, the
     folder is free."""
