@@ -1,8 +1,8 @@
 """The journal: `journal.db`, the truth about a run. This module's docstring is its format.
 
-The format, version 6
+The format, version 7
 ---------------------
-An SQLite file (tables.py), application id `JPJ1`, user version 6; earlier ones are brought up to
+An SQLite file (tables.py), application id `JPJ1`, user version 7; earlier ones are brought up to
 date when opened. A position is a record's number in its source, from 1; sources are referred to by
 ordinal, and recognised by content.
 
@@ -14,7 +14,7 @@ ordinal, and recognised by content.
     contact     a row a contact, for the rejected and the unknown alone
     retry       a row a round of contacts that are sent again
     overtaken   accepted contacts that were sent again
-    message     what was taken of a queue, and which positions it has (messages.py)
+    message, arrival   what was taken of a queue, and which positions it has (messages.py)
     verification, verdict, absent    who entered, as told by Marketing Cloud (verdicts.py)
     result_file how many bytes of each result file are written, their CRC, up to which settlement
     result_part, compacted, …    what is over: days (rotation.py), old batches (compaction.py)

@@ -2,9 +2,10 @@
 
 A queue numbers messages, not contacts, and delivers them again whenever it is in doubt. So each
 message that is taken is written down, with the positions its contacts get, before anything of it
-may be dispatched: positions count on from the highest of the source. A message that comes again is
-known by its identity and has its old positions; those of them that are done are not sent again. If
-it was in doubt when it was first taken it stays so: no process takes it for this worker's own.
+may be dispatched, and before that already that it is there (arrivals.py): positions count on from
+the highest of the source. A message that comes again is known by its identity and has its old
+positions; those of them that are done are not sent again. If it was in doubt when it was first
+taken it stays so: no process takes it for this worker's own.
 
 A message is forgotten long after the queue was told to forget it: a queue may lose that word, be
 put back from a copy of itself, or be told by a person to begin anew. How long is the caller's to
@@ -20,9 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .arrivals import Arrivals
+
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from .books import Books
 
@@ -59,13 +62,20 @@ class Messages:
         self._books = books
         self._clock = clock
         self._looked_at = NOWHERE
+        self.arrivals = Arrivals(connection)
+
+    def arrived(self, source: str, identities: Collection[str]) -> None:
+        """Messages are there that no other worker had; they will have positions, or come again."""
+        self.arrivals.note(self._books.ordinals[source], identities, self._clock())
 
     def take(self, source: str, taken: Sequence[tuple[str, int, bool]]) -> list[Placed]:
         """Give positions to the contacts of messages: (identity, records, doubt), none twice.
 
-        A message that is known keeps what it has, its doubt too.
+        A message that is known keeps what it has, its doubt too; in one that had arrived here
+        before is none.
         """
         ordinal = self._books.ordinals[source]
+        ours = self.arrivals.placed(ordinal, (identity for identity, *_ in taken))
         ask, now, following = self._connection.execute, self._clock(), self._following(ordinal)
         placed, rows = [], []
         for identity, records, doubt in taken:
@@ -80,6 +90,7 @@ class Messages:
                 )
                 continue
 
+            doubt = doubt and identity not in ours  # noqa: PLW2901  # what is known of it now
             placed.append(Placed(first=following, records=records, known=False, doubt=doubt))
             rows.append((ordinal, identity, following, records, now, doubt))
             following += records
@@ -90,12 +101,13 @@ class Messages:
 
     def missed(self, source: str, identity: str) -> list[str]:
         """Messages that hold what `identity` is the digest of, and were not acknowledged."""
+        ordinal = self._books.ordinals[source]
         rows = self._connection.execute(
             "SELECT identity FROM message WHERE source = ? AND identity >= ? AND identity < ?"
             " AND acked IS NULL ORDER BY first",
-            (self._books.ordinals[source], f"{identity}.", f"{identity}/"),
+            (ordinal, f"{identity}.", f"{identity}/"),
         )
-        return [found for (found,) in rows]
+        return [*(found for (found,) in rows), *self.arrivals.missed(ordinal, identity)]
 
     def _following(self, ordinal: int) -> int:
         return self._books.known_read(ordinal) + 1
@@ -115,6 +127,8 @@ class Messages:
         begins anew; returns whether there are more.
         """
         now, place = self._clock(), self._looked_at
+        lost = now - max(LOST_SECONDS, remember_seconds)
+        self.arrivals.forget(lost)
         last = self._connection.execute(
             "SELECT source, identity FROM message WHERE (source, identity) > (?, ?)"
             " ORDER BY source, identity LIMIT 1 OFFSET ?",
@@ -125,12 +139,7 @@ class Messages:
         self._connection.execute(
             f"DELETE FROM message WHERE (source, identity) > (?, ?){until}"  # noqa: S608  # ours
             " AND (acked < ? OR at < ?)",
-            (
-                *place,
-                *(last or ()),
-                now - remember_seconds,
-                now - max(LOST_SECONDS, remember_seconds),
-            ),
+            (*place, *(last or ()), now - remember_seconds, lost),
         )
         return last is not None
 

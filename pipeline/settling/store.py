@@ -243,6 +243,7 @@ class JournalStore:
         self._books.load()
         self.decisions = Decisions(self.connection, self._books.ordinals)
         self.ledger.load()
+        self.messages.arrivals.load()
         self._stale = False
 
     def _refresh(self) -> None:

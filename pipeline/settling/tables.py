@@ -10,7 +10,7 @@ __all__ = ("APPLICATION_ID", "TABLES", "UPGRADES", "VERSION")
 APPLICATION_ID = 0x4A504A31
 """`JPJ1`: SQLite's mark of whose file it is."""
 
-VERSION = 6
+VERSION = 7
 """The format's version: a program refuses what is later than its own."""
 
 RETRIES = """
@@ -71,6 +71,15 @@ CREATE TABLE message (                -- what was taken of a queue (messages.py)
     doubt INTEGER NOT NULL,           -- 1: another worker had it before this one took it
     PRIMARY KEY (source, identity)
 ) WITHOUT ROWID;
+"""
+
+ARRIVALS = """
+CREATE TABLE arrival (                -- messages that have no positions yet (arrivals.py)
+    number INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL REFERENCES source,
+    at REAL NOT NULL,
+    identities TEXT NOT NULL          -- JSON list
+);
 """
 
 PARTS = """
@@ -183,7 +192,7 @@ CREATE TABLE result_file (            -- how far each file derived from the tabl
 );
 """
 
-TABLES += RETRIES + VERDICTS + WRITTEN + MESSAGES + PARTS
+TABLES += RETRIES + VERDICTS + WRITTEN + MESSAGES + ARRIVALS + PARTS
 
 UNTIED = f"""
 ALTER TABLE verdict RENAME TO former_verdict;
@@ -205,5 +214,6 @@ UPDATE result_file SET bytes = -1, seq = 0;
     3: WRITTEN,
     4: MESSAGES,
     5: UNTIED + PARTS,
+    6: ARRIVALS,
 }
 """What brings a journal of each earlier format to the next."""

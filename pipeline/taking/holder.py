@@ -164,6 +164,11 @@ class Holder:
 
         return taken
 
+    async def give_back(self, begun: Callable[[int, int], bool]) -> None:
+        """Let others have the messages of which nothing was `begun` (first, last)."""
+        if messages := self.custody.release(begun):
+            await self.reached(partial(self.queue.give_back, messages))
+
     async def reached(self, work: Callable[[], Awaitable[Result]]) -> Result | None:
         """What `work` returns, the line being open; None where the queue cannot be talked to."""
         opening = self._openings

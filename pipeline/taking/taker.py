@@ -1,21 +1,21 @@
 """The taker: takes messages, has their contacts placed in the journal, and maps them.
 
 While contacts are made of what was taken, the next messages are taken, if more seem to be at hand;
-they are parsed and placed once those contacts are there, so that no more than that is in nobody's
-journal. Once the run is to stop, nothing more is taken; what was taken is worked on to its end.
+they are parsed and placed once those contacts are there. Once the run is to stop, nothing more is
+taken; what was taken is worked on to its end.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 from anyio import CancelScope
 
+from ..intake.ranges import Ranges, runs_of
 from ..mapping.workbench import Portion
+from .register import Register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from ..intake.queues.message import Message
     from ..intake.queues.source import QueueSource
-    from ..intake.ranges import Ranges
     from ..mapping.contacts import Contacts
     from ..settling.journal import Journal
     from ..settling.messages import Placed
@@ -76,7 +75,14 @@ class Taker:
         self._journal = journal
         self._done = done
         self._holds = holds
+        self._register = Register(
+            source.name,
+            custody=holder.custody,
+            journal=journal,
+            notes=holds and not holder.queue.knows_workers,
+        )
         self._left: int | None = None
+        self._passed = Ranges()  # positions, where the run is to end by their number
         self._stopped: Callable[[], bool] = bool
         self._ready: deque[Contacts] = deque()
         self._begun: list[_Kind] = []  # what the workshop is at
@@ -85,6 +91,7 @@ class Taker:
         # What is not known yet is taken for large: few are taken at first, more if they are small.
         self._size = LARGE_CONTACTS  # contacts in a message, about
         self._weight = LARGE_BYTES  # bytes of a message, about
+        self._largest = 0  # contacts of a message
 
     def until(self, stopped: Callable[[], bool], *, limit: int | None) -> Self:
         """End when `stopped` says so, or after `limit` contacts."""
@@ -119,23 +126,42 @@ class Taker:
 
         contacts = self._ready.popleft()
         if self._left is not None:
-            contacts.limit(self._left)
-            self._left -= len(contacts)
-            if not self._left:
-                self._ready.clear()
+            await self._pass(contacts, self._left)
 
         return contacts
 
+    async def _pass(self, contacts: Contacts, left: int) -> None:
+        """Keep of these what is not too many, and give back what was not begun by then."""
+        contacts.limit(left)
+        self._left = left - len(contacts)
+        passed = [*contacts.positions, *(each.position for each in contacts.rejected)]
+        for first, last in runs_of(sorted(passed)):
+            self._passed.add(first, last)
+
+        if not self._left:
+            self._ready.clear()
+            with CancelScope(shield=True):
+                await self._holder.give_back(self._passed.touches)
+
+    def _wanted(self) -> int:
+        """How many messages to take: where the run is to end, as if they were the largest known."""
+        wanted = min(CHUNK_CONTACTS / self._size, CHUNK_BYTES / self._weight, MOST_MESSAGES)
+        if self._left is not None:
+            left = self._left - self._begun_contacts
+            wanted = min(wanted, left / (self._largest or LARGE_CONTACTS))
+
+        return max(1, int(wanted))
+
     async def _fill(self) -> None:
         """Take once, and have made of it what there is to be sent; collect what was begun."""
-        wanted = min(CHUNK_CONTACTS / self._size, CHUNK_BYTES / self._weight, MOST_MESSAGES)
-        most = max(1, int(wanted))
+        most = self._wanted()
         wait_seconds = AHEAD_SECONDS if self._begun else WAIT_SECONDS
         with CancelScope(shield=True):
             taken = await self._holder.take(most, wait_seconds)
+            arrived = await self._register.arrived(taken) if taken else ()
             await self._collect()
-            if taken:
-                await self._receive(taken)
+            if arrived:
+                await self._receive(arrived)
 
         at_hand = sum(map(len, self._ready)) + self._begun_contacts
         enough = self._left is not None and at_hand >= self._left
@@ -145,14 +171,11 @@ class Taker:
 
     async def _receive(self, taken: Sequence[Message]) -> None:
         custody = self._holder.custody
-        if any(message.anonymous for message in taken):
-            taken = await self._named(taken)
-
-        new, again = self._sorted(taken)
+        new, again = self._register.sort(taken)
         if new:
             counts = await self._workshop.lay([(each.identity, each.body) for each in new])
             self._weigh(new, counts)
-            placed = await self._place(new, counts)
+            placed = await self._register.place(new, counts)
             await self._begin(new, placed)
 
         for message in again:
@@ -163,62 +186,13 @@ class Taker:
 
         self._holder.look_after()
 
-    async def _named(self, taken: Sequence[Message]) -> list[Message]:
-        """Tell messages apart that have no name: by what comes again, else by a number."""
-        name, named, given = self._name, [], set[str]()
-        digests = {message.identity for message in taken if message.anonymous}
-        missed = await self._journal.within(
-            lambda store: {each: store.messages.missed(name, each) for each in digests}
-        )
-        for message in taken:
-            if not message.anonymous:
-                named.append(message)
-                continue
-
-            digest = message.identity
-            found = (each for each in missed[digest] if self._is_again(message, each))
-            identity = next((each for each in found if each not in given), None)
-            identity = identity or f"{digest}.{uuid4().hex}"
-            given.add(identity)
-            named.append(replace(message, identity=identity))
-
-        return named
-
-    def _is_again(self, message: Message, missed: str) -> bool:
-        """Whether it may be the one that is missed: what is held comes again by another line."""
-        custody = self._holder.custody
-        if missed in custody:
-            return not custody.came_by(missed, message.line)
-
-        return message.redelivered
-
-    def _sorted(self, taken: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-        """Those that are not held, each once; and the others."""
-        new: dict[str, Message] = {}
-        again = []
-        for message in taken:
-            if message.identity in self._holder.custody or message.identity in new:
-                again.append(message)
-            else:
-                new[message.identity] = message
-
-        return list(new.values()), again
-
     def _weigh(self, messages: Sequence[Message], counts: Sequence[int]) -> None:
         """Learn how large messages are: larger ones count at once, smaller ones by and by."""
+        self._largest = max(self._largest, *counts)
         size = max(1.0, sum(counts) / len(counts))
         weight = max(1.0, sum(len(each.body) for each in messages) / len(messages))
         self._size = max(size, (self._size + size) / 2)
         self._weight = max(weight, (self._weight + weight) / 2)
-
-    async def _place(self, messages: Sequence[Message], counts: Sequence[int]) -> list[Placed]:
-        """Write down what was taken, and learn which positions it has."""
-        name = self._name
-        wanted = [
-            (each.identity, count, each.redelivered)
-            for each, count in zip(messages, counts, strict=True)
-        ]
-        return await self._journal.within(lambda store: store.messages.take(name, wanted))
 
     async def _begin(self, messages: Sequence[Message], placed: Sequence[Placed]) -> None:
         """Have contacts made of what is to be sent, of what is in doubt, of what has an outcome."""

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.intake.queues.custody import Custody
+from pipeline.intake.queues.kafka_offsets import Offsets
 from pipeline.intake.queues.kafka_topic import YIELD_SECONDS, KafkaTopic
 from pipeline.intake.queues.message import QueueLostError
 from pipeline.intake.queues.place import place_of
@@ -84,6 +85,7 @@ class Scripted:
 
     async def commit(self, offsets: list[Any], *, asynchronous: bool) -> None:
         self.offsets |= {each.partition: each.offset for each in offsets}
+        self.texts |= {each.partition: each.metadata for each in offsets}
 
     async def list_topics(self, topic: str, timeout: float) -> Any:  # noqa: ASYNC109
         told = SimpleNamespace(error=None, partitions={0: None, 1: None, 2: None})
@@ -254,6 +256,24 @@ async def test_what_somebody_had_taken_is_not_to_be_put_there_again(committed: i
         (200 - committed, f"of partition 0 (offsets {committed} to 199)", True),
         (100, "of partition 0 (offsets 200 to 299)", False),
     ]
+
+
+async def test_what_is_given_back_is_as_if_never_taken() -> None:
+    """But for what lies before something that was begun, and what another worker had taken."""
+    client = Scripted([[Raw(at) for at in range(8)]], {0: 0})
+    topic = await topic_of(client, 0)
+    messages = await topic.take(10, 0.0)
+    topic.finish(messages[:3])
+    await topic.give_back([messages[3], *messages[5:]])
+    await topic._give_way(client, [Partition("topic", 0)])
+    assert client.offsets == {0: 3}
+    next_one = Offsets.found("another", 3, client.texts[0])
+    assert [next_one.take(at) for at in range(3, 8)] == [True, True, False, False, False]
+
+    client = Scripted([[Raw(3)]], {0: 3}, texts=client.texts)
+    topic = await topic_of(client, 0)
+    await topic.give_back(await topic.take(10, 0.0))
+    assert topic._offsets[0].to == 5
 
 
 async def test_a_topic_that_was_there_before_the_group() -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contracts import queue_source
+from tests.contracts.queue_arrival import check_arrived
 from tests.contracts.queue_backlog import check_backlog, check_lag
+from tests.contracts.queue_limit import check_given_back, check_limited
 from tests.contracts.queue_source import Bench
 from tests.fakes.brokers import BROKERS, RABBIT, Kafka, Nats, Rabbit, Sqs, Valkey
 from tests.fakes.program import Program
@@ -25,6 +27,9 @@ QUICKLY = {
     "test_killed": tuple(BROKERS),
     "test_backlog": tuple(BROKERS),
     "test_lag": ("redis", "amqp", "kafka"),
+    "test_arrived": ("nats", "sqs", "amqp"),
+    "test_limited": tuple(BROKERS),
+    "test_given_back": ("redis", "nats", "sqs", "amqp"),
     "test_taken_over": ("redis", "nats"),
     "test_patience": ("redis", "sqs"),
     "test_drained": ("redis",),
@@ -35,10 +40,15 @@ QUICKLY = {
 """What is tried in every run; with `--queues N` all of it, and a story of N contacts, is."""
 
 
+ONLY_THERE = ("test_arrived", "test_given_back")
+"""Of queues that know no workers, and of those that give messages in their order."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each broker is started once for all tests on it."""
     name = metafunc.function.__name__
-    tried = tuple(BROKERS) if metafunc.config.getoption("queues") else QUICKLY[name]
+    all_of_them = metafunc.config.getoption("queues") and name not in ONLY_THERE
+    tried = tuple(BROKERS) if all_of_them else QUICKLY[name]
     metafunc.parametrize("broker", tried, indirect=True, scope="module")
 
 
@@ -87,6 +97,21 @@ def test_backlog(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lag(bench: Bench) -> None:
     """A worker tells a monitor what lies on its queue."""
     check_lag(bench)
+
+
+def test_arrived(bench: Bench) -> None:
+    """What had just arrived when a worker was killed is sent."""
+    check_arrived(bench)
+
+
+def test_limited(bench: Bench) -> None:
+    """A run that ends by `--limit` leaves the rest to others, and nobody in doubt."""
+    check_limited(bench)
+
+
+def test_given_back(bench: Bench) -> None:
+    """Nor what it took too much of, because it was larger than was thought."""
+    check_given_back(bench)
 
 
 def test_taken_over(bench: Bench) -> None:

@@ -156,7 +156,7 @@ async def test_what_a_worker_had_taken_when_it_died(valkey: Valkey, server: Any)
 
     async with worker(valkey) as stream:
         assert await take(stream, 10) == [*range(7, 11)]
-        assert told(stream) == [(1, "(entry 6-0)", True)]
+        assert told(stream) == [(1, "(of entries 6-0 to 6-0)", True)]
         assert server.xinfo_groups(STREAM)[0]["pending"] == 0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
+from contextlib import closing
 from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from pipeline.intake.queues.custody import Custody
 from pipeline.intake.queues.message import Message, known_as
@@ -33,6 +37,7 @@ class Script:
 
     def __init__(self, *deliveries: Sequence[Message]) -> None:
         self.custody = Custody()
+        self.queue = SimpleNamespace(knows_workers=False)
         self.asked: list[int] = []
         self._deliveries = deque(deliveries)
 
@@ -116,6 +121,47 @@ async def test_a_message_is_told_from_another_of_its_name(tmp_path: Path) -> Non
 def unnamed(line: int, tag: int, *, redelivered: bool = False) -> Message:
     """A message that has no name, and holds what all of them do."""
     return message("digest", "A", anonymous=True, line=line, handle=tag, redelivered=redelivered)
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_what_had_arrived_when_this_worker_was_killed_is_sent(
+    tmp_path: Path, *, named: bool
+) -> None:
+    """Before it had positions; by whichever process it is taken next, and once."""
+    begun(tmp_path).close()
+    noted = "m" if named else "digest.0123"
+    for _ in range(2):  # processes
+        store, _ = resumed(tmp_path)
+        with store.transaction():
+            store.messages.arrived(SOURCE, [noted, "elsewhere"])
+
+        store.close()
+
+    again = message("m" if named else "digest", "A", anonymous=not named, redelivered=True)
+    other = message("another's", "B", redelivered=True)
+    store, _ = resumed(tmp_path)
+    assert await taken(store, Script([again, other])) == [("A", False), ("B", True)]
+    store, _ = resumed(tmp_path)
+    done = Ranges([(1, 2)])
+    assert await taken(store, Script([again, other]), done=done) == []
+
+
+async def test_who_had_it_is_noted_at_once_and_no_longer_than_that(tmp_path: Path) -> None:
+    """A note ends as its messages have positions; what is in doubt is no note's business."""
+    store = begun(tmp_path)
+    seen: list[int] = []
+
+    def arrived(*noted: Any) -> None:
+        seen.append(len(noted[1]))
+        note(*noted)
+
+    note, store.messages.arrived = store.messages.arrived, arrived  # type: ignore[method-assign, assignment]
+    full = [message(f"m{each}", f"K{each}") for each in range(8)]
+    doubted = message("n", "D", redelivered=True)
+    assert len(await taken(store, Script(full, [doubted, message("o", "E")]))) == 10
+    assert seen == [8, 1]
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as journal:
+        assert journal.execute("SELECT count(*) FROM arrival").fetchone() == (0,)
 
 
 async def test_one_more_without_a_name_is_sent(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ The way of a message
 --------------------
 1. It is taken, no more than there is room for, and parsed: one contact (a JSON object) or many (an
    array, or an object a line). What cannot be parsed is a rejected record with its raw text.
-2. Its identity is written into the journal with the positions its contacts get, before anything
-   of it is sent (`settling/messages.py`). The identity is what `enqueue` or another producer gave
-   it, else what the broker calls it: entry id, stream sequence, partition and offset, message id.
-   It counts together with a digest of what the message holds: names are given twice, and a queue
-   that is made anew counts from the beginning.
+2. Its identity is written into the journal as soon as it is there, and then with the positions its
+   contacts get, before anything of it is sent (`settling/arrivals.py`, `settling/messages.py`).
+   The identity is what `enqueue` or another producer gave it, else what the broker calls it: entry
+   id, stream sequence, partition and offset, message id. It counts together with a digest of what
+   the message holds: names are given twice, and a queue that is made anew counts from the
+   beginning.
 3. Its contacts travel as those of a file do: mapped, packed, written ahead, sent, settled. While
    they wait, the broker is told in time that the message is still being worked on.
 4. Once the outcome of every one of them is on disk, the message is acknowledged; never before.
@@ -21,6 +22,7 @@ What comes again
 - The journal knows it: contacts with an outcome are not sent; those that were dispatched when the
   process died are unknown (`interrupted`); the others are sent. If nothing is left to be done, it
   is acknowledged.
+- The journal knows that it was there, and no more: nothing of it was sent, and it is sent now.
 - The journal does not know it, and the broker says that it was delivered before: some other worker
   had it, and may have sent it before it died. With `on_unknown = "hold"` its contacts are unknown,
   reason `redelivered`, and not sent; with "resend" they are. `source.shared = false` says that no
@@ -35,8 +37,9 @@ worker did with a message, another learns from the broker's word alone. How good
                     another left is claimed after `claim_idle_seconds`, under a name of its own
     Kafka           exact: before a message is passed on, it is committed up to where, and by
                     whom, the partition was taken; whoever is assigned it next reads that
-    NATS, RabbitMQ, the broker says that it was delivered before, not to whom: a message that
-    SQS             reached this worker in the very moment it was killed is held, too
+    NATS, RabbitMQ, the broker says that it was delivered before, not to whom: what reached this
+    SQS             worker is written down, and sent by it; what was still on its way to it in the
+                    very moment it was killed is held, too
 
 A queue in this package is an asynchronous client and nothing more: it starts no task, is told when
 to extend and to acknowledge (`taking.py`), and says by `QueueLostError` that it must be opened

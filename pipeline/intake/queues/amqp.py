@@ -44,6 +44,7 @@ class AmqpQueue:
     """
 
     extend_seconds: float | None = None
+    knows_workers: bool = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -109,11 +110,17 @@ class AmqpQueue:
         if not told:
             return []
 
+        basic = need("aiormq", extra="amqp", what=self._place.label).spec.Basic
+        await self._say(
+            [
+                basic.Ack(delivery_tag=tag, multiple=multiple)
+                for tag, multiple in self._tags.acknowledged(message.handle for message in told)
+            ]
+        )
+        return told
+
+    async def _say(self, frames: Sequence[Any]) -> None:
         aiormq = need("aiormq", extra="amqp", what=self._place.label)
-        frames = [
-            aiormq.spec.Basic.Ack(delivery_tag=tag, multiple=multiple)
-            for tag, multiple in self._tags.acknowledged(message.handle for message in told)
-        ]
         async with Waited(self._place):
             channel = await self._line.channel.get_underlay_channel()
             # All at once: the client takes ten at a time, and none when the line has just broken.
@@ -123,7 +130,12 @@ class AmqpQueue:
             # What is answered behind them says that they arrived.
             await channel.queue_declare(self._place.queue, passive=True)
 
-        return told
+    async def give_back(self, messages: Sequence[Message]) -> None:
+        self._line.check()
+        tags = [message.handle for message in messages if message.line == self._openings]
+        if tags:
+            basic = need("aiormq", extra="amqp", what=self._place.label).spec.Basic
+            await self._say([basic.Nack(delivery_tag=tag, requeue=True) for tag in tags])
 
     async def extend(self, messages: Sequence[Message]) -> None:
         """There is no such thing."""

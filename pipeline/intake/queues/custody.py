@@ -63,6 +63,16 @@ class Custody:
         if all((each.line, each.handle) != came for each in deliveries):
             deliveries.append(message)
 
+    def release(self, begun: Callable[[int, int], bool]) -> list[Message]:
+        """Hold those no longer of which nothing was done with, nor `begun` (first, last)."""
+        released = []
+        for first, held in list(self._held.items()):
+            if held.left == held.last - first + 1 and not begun(first, held.last):
+                self._forget(first)
+                released += held.deliveries
+
+        return released
+
     def settle(self, first: int, last: int) -> None:
         """The positions from `first` to `last` have an outcome that is on disk."""
         index = max(0, bisect_right(self._firsts, first) - 1)
@@ -74,10 +84,13 @@ class Custody:
                 self._drop(begin)
 
     def _drop(self, begin: int) -> None:
+        self._finish(self._forget(begin))
+
+    def _forget(self, begin: int) -> list[Message]:
         deliveries = self._held.pop(begin).deliveries
         del self._by_identity[deliveries[0].identity]
         del self._firsts[bisect_left(self._firsts, begin)]
-        self._finish(deliveries)
+        return deliveries
 
     def _finish(self, deliveries: list[Message]) -> None:
         self._done += deliveries

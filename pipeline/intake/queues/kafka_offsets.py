@@ -13,8 +13,12 @@ Sans-IO.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ("Offsets",)
 
@@ -72,6 +76,16 @@ class Offsets:
             del self._open[first]
 
         self.low = max(self.low, next(iter(self._open), self.taken))
+
+    def give_back(self, offsets: Iterable[int]) -> None:
+        """Nothing of these was begun: those that no other lies behind are as if never taken."""
+        if self.to > self.taken:  # somebody else had taken more
+            return
+
+        given = set(offsets)
+        while self._open and (last := next(reversed(self._open))) in given:
+            del self._open[last]
+            self.to = self.taken = next(reversed(self._open), last - 1) + 1
 
     @property
     def idle(self) -> bool:

@@ -44,6 +44,7 @@ class KafkaTopic:
     """A topic, read by a group."""
 
     extend_seconds: float = 30.0
+    knows_workers: bool = True
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -210,6 +211,12 @@ class KafkaTopic:
             (self._committed if passed else kept).append(message)
 
         self._told = kept
+
+    async def give_back(self, messages: Sequence[Message]) -> None:  # leaving commits it
+        for partition, told in self._offsets.items():
+            told.give_back(
+                message.handle[1] for message in messages if message.handle[0] == partition
+            )
 
     async def extend(self, messages: Sequence[Message]) -> None:  # time is the group's
         if self._taking.locked() or time.monotonic() < self._asked_at + self.extend_seconds:

@@ -82,6 +82,10 @@ class Queue(Protocol):
     def extend_seconds(self) -> float | None:
         """How often what is held must be extended; None where holding costs nothing."""
 
+    @property
+    def knows_workers(self) -> bool:
+        """Whether it tells what this worker had before from what another one had."""
+
     async def open(self, worker: str, *, fresh: bool) -> None:
         """Connect; may be called again after QueueLostError, and then begins with what is pending.
 
@@ -103,6 +107,9 @@ class Queue(Protocol):
 
         The others were delivered by a connection that is gone: they come again.
         """
+
+    async def give_back(self, messages: Sequence[Message]) -> None:
+        """Nothing of these was begun, nor will be: whoever asks may have them at once."""
 
     async def extend(self, messages: Sequence[Message]) -> None:
         """These are still being worked on."""

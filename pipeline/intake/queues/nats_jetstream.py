@@ -41,6 +41,8 @@ LEAST_WAIT_SECONDS: Final = 0.05
 class NatsStream:
     """A stream, read by a group's consumer."""
 
+    knows_workers: bool = False
+
     def __init__(self, place: Place) -> None:
         self._place = place
         self._client: Any = None
@@ -180,20 +182,23 @@ class NatsStream:
         """It is enough to acknowledge them."""
 
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
+        await self._say(b"+ACK", messages)
         with Translated(self._place):
-            self._check()
-            for message in messages:
-                await self._client.publish(message.handle, b"+ACK")
-
             await self._client.flush(CONNECT_SECONDS)
 
         return list(messages)
 
+    async def give_back(self, messages: Sequence[Message]) -> None:
+        await self._say(b"-NAK", messages)
+
     async def extend(self, messages: Sequence[Message]) -> None:
+        await self._say(b"+WPI", messages)
+
+    async def _say(self, word: bytes, messages: Sequence[Message]) -> None:
         with Translated(self._place):
             self._check()
             for message in messages:
-                await self._client.publish(message.handle, b"+WPI")
+                await self._client.publish(message.handle, word)
 
     async def close(self) -> None:
         if self._client is not None:

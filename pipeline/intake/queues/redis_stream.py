@@ -43,6 +43,8 @@ LOOK_EVERY_SECONDS: Final = 1.0
 class RedisStream:
     """A stream, read by a group."""
 
+    knows_workers: bool = True
+
     def __init__(self, place: Place) -> None:
         self._place = place
         self._stream, self._group = place.queue, place.group
@@ -57,6 +59,10 @@ class RedisStream:
     @property
     def extend_seconds(self) -> float:
         return self._place.policy.claim_idle_seconds / 4
+
+    @property
+    def _idle_ms(self) -> int:
+        return round(1000 * self._place.policy.claim_idle_seconds)
 
     @property
     def _claimed(self) -> str:
@@ -144,13 +150,12 @@ class RedisStream:
 
     async def _claim(self, most: int) -> list[Message]:
         """Claim what another worker has left, if there is anything."""
-        idle = self._place.policy.claim_idle_seconds
         _, entries, *gone = await self._redis.xautoclaim(
-            self._stream, self._group, self._claimed, round(1000 * idle), "0-0", count=most
+            self._stream, self._group, self._claimed, self._idle_ms, "0-0", count=most
         )
         self._note_taken(*gone)
         if not entries:
-            self._claim_at = time.monotonic() + min(10.0, idle / 4)
+            self._claim_at = time.monotonic() + min(10.0, self.extend_seconds)
 
         return list(_messages(entries, redelivered=True))
 
@@ -166,9 +171,7 @@ class RedisStream:
 
     def _note_taken(self, gone: Sequence[bytes] = ()) -> None:
         """Note that entries are gone that were pending for a worker."""
-        if len(gone) == 1:
-            self._note(1, f"(entry {gone[0].decode()})", taken=True)
-        elif gone:
+        if gone:
             where = f"(of entries {gone[0].decode()} to {gone[-1].decode()})"
             self._note(len(gone), where, taken=True)
 
@@ -212,19 +215,20 @@ class RedisStream:
                 "XPENDING and XTRIM, or take [source] trim out"
             ) from error
 
+    async def give_back(self, messages: Sequence[Message]) -> None:
+        await self._idle(messages, self._idle_ms)
+
     async def extend(self, messages: Sequence[Message]) -> None:
+        await self._idle(messages, 0)
+
+    async def _idle(self, messages: Sequence[Message], milliseconds: int) -> None:
+        """Have the server believe that these were idle for so long."""
         with self._translated():
             for consumer, redelivered in ((self._worker, False), (self._claimed, True)):
                 ids = [each.handle for each in messages if each.redelivered is redelivered]
                 for begin in range(0, len(ids), 1_000):
-                    await self._redis.xclaim(
-                        self._stream,
-                        self._group,
-                        consumer,
-                        0,
-                        ids[begin : begin + 1_000],
-                        justid=True,
-                    )
+                    claimed = (self._stream, self._group, consumer, 0, ids[begin : begin + 1_000])
+                    await self._redis.xclaim(*claimed, idle=milliseconds, justid=True)
 
     async def close(self) -> None:
         if self._redis is not None:
@@ -244,9 +248,9 @@ class RedisStream:
                 length = await self._redis.xlen(self._stream)
                 return f"{length:,} entries; group {self._group} will be made, from the first on"
 
-            lag = group.get("lag")
-            waiting = "entries" if lag is None else f"{lag:,} entries"
-            return f"group {self._group}: {waiting} wait, {group['pending']:,} are being worked on"
+            told = await backlog_of(self._redis, self._stream, self._group)
+            waiting = "entries" if told.waiting is None else f"{told.waiting:,} entries"
+            return f"group {self._group}: {waiting} wait, {told.taken:,} are being worked on"
 
     async def backlog(self) -> Backlog:
         self._redis = self._redis or connected(self._place)

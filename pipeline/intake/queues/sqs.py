@@ -31,6 +31,8 @@ REQUESTS: Final = 16
 class SqsQueue:
     """A queue of SQS, standard or first in, first out."""
 
+    knows_workers: bool = False
+
     def __init__(self, place: Place) -> None:
         self._place = place
         self._line = SqsLine(place)
@@ -94,13 +96,19 @@ class SqsQueue:
         answers = await self._together([partial(delete, some) for some in _tens(messages)])
         return [message for answer in answers for message in answer]
 
+    async def give_back(self, messages: Sequence[Message]) -> None:
+        await self._hide(messages, 0)
+
     async def extend(self, messages: Sequence[Message]) -> None:
-        async def extend(some: Sequence[Message]) -> None:
+        await self._hide(messages, self._hidden_seconds)
+
+    async def _hide(self, messages: Sequence[Message], seconds: int) -> None:
+        async def hide(some: Sequence[Message]) -> None:
             entries = [
                 {
                     "Id": str(number),
                     "ReceiptHandle": each.handle,
-                    "VisibilityTimeout": self._hidden_seconds,
+                    "VisibilityTimeout": seconds,
                 }
                 for number, each in enumerate(some)
             ]
@@ -109,7 +117,7 @@ class SqsQueue:
                     QueueUrl=self._line.url, Entries=entries
                 )
 
-        await self._together([partial(extend, some) for some in _tens(messages)])
+        await self._together([partial(hide, some) for some in _tens(messages)])
 
     async def _together(self, works: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
         """Do several things at a time; all have ended before an error is raised."""
