@@ -126,6 +126,13 @@ def test_the_unit_says_what_the_program_does() -> None:
     assert service["ProtectSystem"] == "strict"
 
 
+def test_a_queue_on_the_same_machine_stops_after_the_worker() -> None:
+    """Its drain acknowledges, and asks for its pace: else a shutdown takes as long as it may."""
+    text = (CONFIG / "worker.service").read_text(encoding="utf-8")
+    after = " ".join(re.findall(r"^After=(.*)$", text, flags=re.MULTILINE)).split()
+    assert {"network-online.target", "valkey-server.service", "redis-server.service"} <= set(after)
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     """Every directive is one, and little is left exposed."""
