@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from .file import FileSource
+from .formulas import restored
 from .grammar import read_layout
 from .opening import open_text, peek
 from .reading import Parsed, Place, offset_of, read_chunks
@@ -63,7 +64,7 @@ class CsvSource(FileSource):
             lines=start.lines if start.position else layout.lines,
         )
         with open_text(self.origin, codec=layout.codec, offset=offset) as stream:
-            yield from read_chunks(
+            chunks = read_chunks(
                 stream,
                 parser,
                 after=after,
@@ -71,6 +72,7 @@ class CsvSource(FileSource):
                 offset=offset,
                 sizes=self.sizes,
             )
+            yield from map(_restored, chunks) if layout.exported else chunks
 
     def _found_layout(self) -> Layout:
         if self._layout is None:
@@ -78,6 +80,12 @@ class CsvSource(FileSource):
             self._layout = read_layout(head, self.policy, self.origin.label)
 
         return self._layout
+
+
+def _restored(chunk: Chunk) -> Chunk:
+    """A chunk of what `results` wrote, its cells as they were before."""
+    chunk.records = [[restored(cell) for cell in row] for row in chunk.records]
+    return chunk
 
 
 class CsvParser:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import SourceError
+from .formulas import is_exported, restored
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -44,6 +45,7 @@ class Layout:
     """What stands before the records, and how they are written."""
 
     columns: tuple[str, ...]
+    exported: bool  # by `results`: cells that could be formulas are marked (formulas.py)
     grammar: Grammar
     codec: str | None  # None for UTF-8
     offset: int  # bytes of UTF-8 before the first record
@@ -75,8 +77,10 @@ def read_layout(head: Head, policy: SourcePolicy, label: str) -> Layout:
             "would be sent as a contact. Nothing was sent. Leave columns out of [source]."
         )
 
+    exported = is_exported(columns)
     return Layout(
-        columns=columns,
+        columns=tuple(map(restored, columns)) if exported else columns,
+        exported=exported,
         grammar=grammar,
         codec=head.codec,
         offset=head.bom_bytes + sum(map(len, lines[:used])),

@@ -5,8 +5,8 @@ names, so that a corrected file can be injected again. A record's column that is
 fixed one is written as `record.NAME`; a record that could not be parsed stands, as raw text, in
 the column `record`.
 
-Cells that a spreadsheet would run as a formula get an apostrophe in front (OWASP, "CSV
-injection"); `raw` leaves every cell as it is.
+Cells that a spreadsheet would run as a formula get an apostrophe in front, which is taken off when
+the table is injected (intake/formulas.py); `raw` leaves every cell as it is.
 """
 
 from __future__ import annotations
@@ -16,24 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ..intake.formulas import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import BinaryIO, TextIO
 
-__all__ = ("harmless", "write_csv", "write_ndjson")
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
-
-def harmless(text: str) -> str:
-    """The cell's text, with an apostrophe in front where a spreadsheet would compute it.
-
-    A plain number keeps its sign.
-    """
-    if not text.startswith(_FORMULA_STARTS) or _is_number(text):
-        return text
-
-    return "'" + text
+__all__ = ("write_csv", "write_ndjson")
 
 
 def write_ndjson(rows: Iterable[Mapping[str, Any]], out: BinaryIO) -> int:
@@ -106,12 +95,3 @@ def _text(value: Any) -> str:
         return ""
 
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-
-    return text[1:2].isdigit() and "_" not in text

@@ -313,3 +313,10 @@ def test_a_damaged_header_raises_before_any_record() -> None:
     """A header that cannot be used is an error about the source, not about a record."""
     with pytest.raises(SourceError, match="both called 'a'"):
         source("a,b,a\n1,2,3\n").columns()
+
+
+def test_an_apostrophe_of_the_user_stays() -> None:
+    """Only a table that begins as those of `results` do is read without the marks of `results`."""
+    rows = "id,source,position\n'=1,'+2,''-3\n"
+    assert values(read(source(rows))) == [["'=1", "'+2", "''-3"]]
+    assert values(read(source(rows.replace("id", "contact_key")))) == [["=1", "+2", "'-3"]]

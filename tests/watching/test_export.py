@@ -6,10 +6,16 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.watching.export import harmless, write_csv, write_ndjson
+from pipeline.intake.blocks import Sizes
+from pipeline.intake.csv import CsvSource
+from pipeline.intake.formulas import harmless
+from pipeline.intake.ranges import Ranges
+from pipeline.intake.source import SourcePolicy
+from pipeline.watching.export import write_csv, write_ndjson
+from tests.fakes.origins import MemoryOrigin
 
 COLUMNS = ("contact_key", "source", "reason")
 
@@ -60,6 +66,11 @@ def test_a_contact_as_sent_becomes_key_and_fields() -> None:
         ("\t=1", "'\t=1"),
         ("-12.5", "-12.5"),
         ("-infinity", "'-infinity"),
+        ("+49 (0)30 123", "'+49 (0)30 123"),
+        ("+4930123", "+4930123"),
+        ("'+4930123", "''+4930123"),
+        ("'=1", "''=1"),
+        ("'tis", "'tis"),
         ("plain", "plain"),
         ("", ""),
     ],
@@ -67,6 +78,32 @@ def test_a_contact_as_sent_becomes_key_and_fields() -> None:
 def test_formulas_are_made_harmless(text: str, shown: str) -> None:
     """A cell a spreadsheet would compute gets an apostrophe; a negative number does not."""
     assert harmless(text) == shown
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.text(st.sampled_from("=+-@'\t 1a,;\"é\uff1d"), max_size=5)] * 2), min_size=1
+    )
+)
+@example([("'=1", "''+2"), ("=1", "-1"), ("+49 30", "'")])
+def test_a_table_is_injected_again_as_it_was(cells: list[tuple[str, str]]) -> None:
+    """Who mends what was rejected, and runs that, sends no apostrophe that we put there."""
+    out = io.StringIO(newline="")
+    columns = ("contact_key", "source", "position", "stage", "reason", "detail")
+    rows = [
+        {"contact_key": "+49 1", "source": "a", "record": {"=phone": first, "note": second}}
+        for first, second in cells
+    ]
+    write_csv(lambda: rows, out, columns=columns)
+    source = CsvSource(
+        name="again.csv",
+        origin=MemoryOrigin(out.getvalue().encode()),
+        policy=SourcePolicy(url="again.csv", delimiter=","),
+        sizes=Sizes(),
+    )
+    assert source.columns() == (*columns, "=phone", "note")
+    found = [row for chunk in source.chunks(Ranges()) for row in chunk.records]
+    assert [(row[0], row[6], row[7]) for row in found] == [("+49 1", *each) for each in cells]
 
 
 def test_headers_are_made_harmless_too() -> None:
