@@ -32,7 +32,7 @@ from .pace import (
     RateCut,
     WindowClosed,
 )
-from .queue import BacklogSeen, MessagesDeleted, QueueLost, QueueRegained
+from .queue import BacklogSeen, MessagesDeleted, MessagesDoubted, QueueLost, QueueRegained
 from .reading import (
     ChunkRead,
     DuplicatesDecided,
@@ -95,6 +95,7 @@ __all__ = (
     "ListenersRead",
     "ListeningStarted",
     "MessagesDeleted",
+    "MessagesDoubted",
     "PaceChanged",
     "QueueLost",
     "QueueRegained",
@@ -147,6 +148,7 @@ Event = (
     | QueueLost
     | QueueRegained
     | MessagesDeleted
+    | MessagesDoubted
     | BatchSealed
     | BatchDispatched
     | RequestStarted

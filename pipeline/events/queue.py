@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("BacklogSeen", "MessagesDeleted", "QueueLost", "QueueRegained")
+__all__ = ("BacklogSeen", "MessagesDeleted", "MessagesDoubted", "QueueLost", "QueueRegained")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +52,14 @@ class MessagesDeleted:
     taken: bool
     limits: str
     bound: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesDoubted:
+    """Messages came that the queue had given out before, to another worker as far as it tells.
+
+    So many `contacts` of theirs may have been sent: they are unknown, and not sent.
+    """
+
+    source: str
+    contacts: int

@@ -13,7 +13,7 @@ import anyio
 from anyio import BrokenResourceError, CancelScope, EndOfStream, WouldBlock
 
 from ..errors import BudgetError, ConfigError, HaltError, JourneyError, SourceError
-from ..events import BatchSealed, ChunkRead, ReadingEnded, ReadingStarted
+from ..events import BatchSealed, ChunkRead, MessagesDoubted, ReadingEnded, ReadingStarted
 from ..packing.batch import Trigger
 from ..sending.outcome import Settlement, Unknown
 from ..settling.settler import Read
@@ -159,6 +159,7 @@ class Packer:
             await self._pass_on(self._batcher.add(contacts, anyio.current_time()))
             return
 
+        self._emit(MessagesDoubted(source=contacts.source, contacts=len(contacts)))
         doubt = Unknown(reason=REDELIVERED, detail=REDELIVERED_DETAIL)
         for batch in self._batcher.apart(contacts):
             await self._items.send(Settlement(batch=batch, outcome=doubt, attempt=0))

@@ -221,9 +221,9 @@ class Sender:
     async def _renew(self, trip: Trip, verdict: RenewToken) -> None:
         if trip.renewed and self._keeper.fresh(trip.token):
             raise CredentialsError(
-                f"Marketing Cloud refuses a fresh token ({verdict.detail}). Look at "
-                "account.client_id: whether its package may use journey.endpoint, and whether "
-                "another program asks for tokens with the same credentials"
+                f"Marketing Cloud refuses a fresh token ({verdict.detail}). Look at account."
+                "client_id: whether its package may use journey.endpoint, and whether another "
+                "program, or a worker without coordination.url, asks for tokens with the same one"
             )
 
         await self._give_back(trip)

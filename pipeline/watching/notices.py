@@ -25,6 +25,7 @@ from ..events import (
     ListenersRead,
     ListeningStarted,
     MessagesDeleted,
+    MessagesDoubted,
     PaceChanged,
     QueueLost,
     QueueRegained,
@@ -136,6 +137,7 @@ _LINES: Final = dict(
             lambda event: f"{event.queue} is back, after {event.seconds:,.0f} s",
         ),
         _line(MessagesDeleted, Tone.WARNING, wording.deleted),
+        _line(MessagesDoubted, Tone.WARNING, wording.doubted),
         _line(
             CoordinationLost,
             Tone.WARNING,

@@ -48,14 +48,19 @@ def print_summary(
     *,
     config: str | None = None,
     directory: str | None = None,
+    retried: bool = False,
 ) -> None:
     """Print `summary_lines`; commands longer than a line stay whole, so they can be copied."""
-    lines = summary_lines(summary, config=config, directory=directory)
+    lines = summary_lines(summary, config=config, directory=directory, retried=retried)
     console.print(lines, soft_wrap=True, highlight=False)
 
 
 def summary_lines(
-    summary: Mapping[str, Any], *, config: str | None = None, directory: str | None = None
+    summary: Mapping[str, Any],
+    *,
+    config: str | None = None,
+    directory: str | None = None,
+    retried: bool = False,
 ) -> RenderableType:
     """The summary as lines of text.
 
@@ -63,15 +68,27 @@ def summary_lines(
         summary: As in `summary.json`.
         config: The config file, as the user typed it; None where there is none to name (demo).
         directory: Where journal, result files and report lie.
+        retried: A retry has come to its end, whatever became of the run before.
     """
-    return Group(*_lines(summary, config=config, directory=directory))
+    headline = _headline(summary, retried=retried)
+    return Group(headline, *_lines(summary, config=config, directory=directory))
+
+
+def _headline(summary: Mapping[str, Any], *, retried: bool) -> Text:
+    headline, style = _HEADLINES[summary["state"]]
+    after = f" after {duration(summary['seconds'])}"
+    if retried and summary["state"] != "completed":
+        done, (_, green) = "All that was asked for was sent again", _HEADLINES["completed"]
+        return Text.assemble(
+            (done, green), f"; the run stands as before: {headline.lower()}{after}"
+        )
+
+    return Text.assemble((headline, style), after)
 
 
 def _lines(
     summary: Mapping[str, Any], *, config: str | None, directory: str | None
 ) -> Iterator[Text]:
-    headline, style = _HEADLINES[summary["state"]]
-    yield Text.assemble((headline, style), f" after {duration(summary['seconds'])}")
     yield Text()
     yield from outcome_lines(summary, config=config)
 

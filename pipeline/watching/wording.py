@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         LeftoversFound,
         ListenersRead,
         MessagesDeleted,
+        MessagesDoubted,
         PaceChanged,
         RetryStarted,
         RunsRemoved,
@@ -129,6 +130,14 @@ def deleted(event: MessagesDeleted) -> str:
     return (
         f"{event.queue} has deleted {told} before group {event.group} had taken them: their "
         f"contacts are not sent; see to {event.limits}, and enqueue those contacts once more"
+    )
+
+
+def doubted(event: MessagesDoubted) -> str:
+    are = "contact is" if event.contacts == 1 else "contacts are"
+    return (
+        f"{event.contacts:,} {are} unknown and not sent (redelivered): {event.source} has given "
+        "them out before, and who had them may have sent them; the results of that run tell"
     )
 
 

@@ -43,7 +43,9 @@ async def drawn(
     _ignore_signals()
     if ended is not None:
         summary = ended.summary.to_dict()
-        print_summary(console, summary, config=str(path), directory=config.run.directory)
+        retried = options.retry is not None and ended.completed
+        directory = config.run.directory
+        print_summary(console, summary, config=str(path), directory=directory, retried=retried)
 
     return ended
 

@@ -249,7 +249,7 @@ def check_taken_over(bench: Bench) -> None:
     assert before * 10 >= MAX_IN_FLIGHT * MAX_RECORDS, "acknowledged before it had an outcome"
     bench.simulator.set_faults()
     with bench.start("second") as running:
-        bench.drain(running)
+        assert "unknown and not sent (redelivered)" in bench.drain(running).stderr
 
     with bench.start("first") as running:
         eventually(lambda: "going on with run" in running.said() or not running.alive())

@@ -50,6 +50,16 @@ def test_a_good_run_says_so() -> None:
     ]
 
 
+def test_a_retry_that_is_done_is_no_halted_run() -> None:
+    """What it was asked for is done, whatever the run is that it has sent contacts of."""
+    file = io.StringIO()
+    console = Console(file=file, width=120, _environ={})
+    print_summary(console, summary(state="halted"), retried=True)
+    headline = file.getvalue().splitlines()[0]
+    told = "All that was asked for was sent again; the run stands as before: halted after 1:02"
+    assert headline == told
+
+
 def test_every_bad_outcome_names_the_command_that_goes_on() -> None:
     """Rejected and unknown contacts are listed by `results`, the unprocessed sent by `run`."""
     lines = printed(
