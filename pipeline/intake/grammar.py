@@ -22,6 +22,7 @@ __all__ = ("Grammar", "Layout", "check_names", "read_layout")
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LOOKED_AT: Final = 50  # lines that a delimiter is judged by
+_SEPARATOR: Final = re.compile(rb"\"?sep=([^\w\s]|\t)\"?[\r\n]+", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -64,10 +65,14 @@ class Layout:
 def read_layout(head: Head, policy: SourcePolicy, label: str) -> Layout:
     """Find delimiter and columns. Raises SourceError where the header cannot be used.
 
-    No column at all means that the source is empty.
+    No column at all means that the source is empty. A first line `sep=;`, which spreadsheets write
+    for each other, is neither header nor record.
     """
     lines = _lines(head, label)
-    grammar = Grammar(delimiter=policy.delimiter or _delimiter(lines, policy), quote=policy.quote)
+    before = lines[:1] if (told := _SEPARATOR.fullmatch(b"".join(lines[:1]))) else []
+    lines = lines[len(before) :]
+    delimiter = policy.delimiter or (told and told[1].decode()) or _delimiter(lines, policy)
+    grammar = Grammar(delimiter=delimiter, quote=policy.quote)
     columns, used = policy.columns, 0
     if columns is None:
         columns, used = _header(grammar, lines, label)
@@ -83,8 +88,8 @@ def read_layout(head: Head, policy: SourcePolicy, label: str) -> Layout:
         exported=exported,
         grammar=grammar,
         codec=head.codec,
-        offset=head.bom_bytes + sum(map(len, lines[:used])),
-        lines=used,
+        offset=head.bom_bytes + sum(map(len, before + lines[:used])),
+        lines=len(before) + used,
     )
 
 
@@ -134,6 +139,7 @@ def _header(grammar: Grammar, lines: list[bytes], label: str) -> tuple[tuple[str
             "Mend its quotes, or set [source] quote and delimiter."
         ) from error
 
+    names = _named(names)
     check_names(names, label)
     for number, name in enumerate(names, start=1):
         if _ADDRESS.fullmatch(name.strip()):
@@ -144,6 +150,22 @@ def _header(grammar: Grammar, lines: list[bytes], label: str) -> tuple[tuple[str
             )
 
     return tuple(names), reader.line_num
+
+
+def _named(names: list[str]) -> list[str]:
+    """Names for the empty columns that spreadsheets leave at the right; as many as others at most.
+
+    A line in which most have none is a title, and no header.
+    """
+    filled = len(names)
+    while filled and not names[filled - 1].strip():
+        filled -= 1
+
+    unnamed = range(filled + 1, len(names) + 1)
+    if len(unnamed) >= filled:
+        return names
+
+    return [*names[:filled], *(f"column {number}" for number in unnamed)]
 
 
 def _first_row(grammar: Grammar, lines: list[bytes]) -> tuple[str, ...] | None:
@@ -157,7 +179,7 @@ def _first_row(grammar: Grammar, lines: list[bytes]) -> tuple[str, ...] | None:
 def check_names(
     names: Sequence[str],
     label: str,
-    way_out: str = "Mend the header, or name the columns in [source] columns.",
+    way_out: str = "Mend the header, or take it out and name the columns in [source] columns.",
 ) -> None:
     """Raises SourceError for a column without a name, or a name that two columns have."""
     way_out = f"Nothing was sent. {way_out}"

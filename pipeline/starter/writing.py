@@ -199,6 +199,9 @@ def _fields(seen: Look) -> str:
     key = contact_key(seen.samples)
     lines = []
     for column, values in seen.samples.items():
+        if re.fullmatch(r"column [0-9]+", column) and not any(values):
+            continue  # an empty one without a name (intake/grammar.py)
+
         line = f"{_name('EmailAddress' if column == email else column)} = {_toml(column)}"
         if column == key:
             line += "  # the contact key: leave it out if the extension has no field for it"

@@ -49,7 +49,11 @@ def test_the_records_begin_behind_the_header() -> None:
     [
         ("a,b,a\n", "columns 1 and 3 in the header of x.csv are both called 'a'. Nothing was sent"),
         ("a,,c\n", "column 2 in the header of x.csv has no name. Nothing was sent"),
-        ("a,b, \n", "column 3 in the header"),
+        ("a, ,c,d\n", "column 2 in the header"),
+        ("Spring 2026,,,\nid,email,a,b\n", "column 2 in the header"),
+        ("Spring,2026,,\nid,email,a,b\n", "column 3 in the header"),
+        (",,\n", "column 1 in the header"),
+        ("a,b,\n".replace("b", "column 3"), "both called 'column 3'"),
         (b"a,\xe9\n", "header of x.csv is not UTF-8.*encoding"),
         ('a,"b"c\n', "header of x.csv cannot be read"),
         ('a,"b\n1,2\n', "header of x.csv cannot be read"),
@@ -77,3 +81,35 @@ def test_a_header_that_columns_repeat_is_no_contact() -> None:
 
     assert layout("1,a@example.com\n", policy=policy).columns == ("id", "email")
     assert layout("", policy=policy).lines == 0
+
+
+@pytest.mark.parametrize("text", ["a,b, \n1,2,\n", "a,b,\r\n1,2,\r\n", "a,b,\n"])
+def test_empty_columns_at_the_right_have_their_number_for_a_name(text: str) -> None:
+    """Spreadsheets leave such; they can be mapped, and cost nothing where they are not."""
+    assert layout(text).columns == ("a", "b", "column 3")
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "offset"),
+    [
+        ("sep=;\r\na;b,c\r\n1;2,3\r\n", ";", 14),
+        ('"sep=|"\na|b\n', "|", 12),
+        ("SEP=\t\na\tb\n", "\t", 10),
+        ("\ufeffsep=;\na;b\n", ";", 13),
+        ("sep=x\na,b\n", ",", 6),
+    ],
+)
+def test_the_line_that_names_the_separator_is_no_header(
+    text: str, delimiter: str, offset: int
+) -> None:
+    """Spreadsheets write `sep=;` first; what is no separator is a header."""
+    found = layout(text.encode())
+    assert (found.grammar.delimiter, found.offset) == (delimiter, offset)
+    assert found.columns[0] == ("a" if found.lines == 2 else text.partition("\n")[0])
+
+
+def test_a_separator_that_is_named_counts_after_the_config() -> None:
+    """What the config says is so; named columns have no header before them either way."""
+    policy = SourcePolicy(url="x", delimiter=",", columns=("a", "b"))
+    found = layout("sep=;\n1,2\n", policy=policy)
+    assert (found.grammar.delimiter, found.offset, found.lines) == (",", 6, 1)
