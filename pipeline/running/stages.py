@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..settling.settler import Item, Settler
     from .stop import Stop
 
-__all__ = ("Packer", "Reader", "hand", "send", "settle")
+__all__ = ("REDELIVERED", "Packer", "Reader", "hand", "send", "settle")
 
 T = TypeVar("T")
 

@@ -198,10 +198,12 @@ def read_verified(connection: sqlite3.Connection) -> Verified | None:
     )
 
 
-def read_absent(connection: sqlite3.Connection) -> int:
-    """How many contacts are unknown today, and certainly did not enter."""
+def read_absent(connection: sqlite3.Connection, *, reason: str | None = None) -> int:
+    """How many contacts are unknown today, for this reason if any, and did not enter."""
     (count,) = connection.execute(
         "SELECT count(*) FROM absent JOIN contact USING (seq) WHERE superseded IS NULL"
+        " AND reason = ifnull(?, reason)",
+        (reason,),
     ).fetchone()
     return int(count)
 

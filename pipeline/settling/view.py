@@ -209,10 +209,10 @@ class JournalView:
 
             yield from verdict_rows(self._connection, outcome)
 
-    def absent(self) -> int:
-        """How many unknown contacts certainly did not enter."""
+    def absent(self, *, reason: str | None = None) -> int:
+        """How many unknown contacts, for this reason if any, certainly did not enter."""
         with translated(self._path):
-            return read_absent(self._connection)
+            return read_absent(self._connection, reason=reason)
 
     def unprocessed(self) -> dict[str, Ranges]:
         """What was read of each source and has no outcome, as ranges."""

@@ -24,6 +24,7 @@ from ..config import load
 from ..errors import InterruptedRunError, UsageError
 from ..events.emitter import Emitter
 from ..running.legs import INTERRUPTED_CODE
+from ..running.stages import REDELIVERED
 from ..watching.logs import logging_to, overheard
 from ..watching.notices import LOG
 from ..watching.tally import Tally
@@ -113,7 +114,8 @@ async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
 
 
 async def verify(path: Path, options: VerifyOptions, *, json: bool) -> int:
-    from ..watching.verified import print_verified
+    from ..settling.view import viewed
+    from ..watching.verified import print_verified, taken_over
     from .verification import verify as verified_of
 
     config, console = load(path), stderr()
@@ -122,6 +124,10 @@ async def verify(path: Path, options: VerifyOptions, *, json: bool) -> int:
 
     summary = verified.summary.to_dict()
     print_verified(console, summary, verified.told, config=shlex.quote(str(path)))
+    with viewed(Path(config.run.directory)) as view:
+        if redelivered := view.absent(reason=REDELIVERED):
+            say(f"  {taken_over(redelivered)}", style="yellow")
+
     if json:
         tell(verified.summary.to_json())
 
@@ -141,6 +147,7 @@ def agreed(path: Path, outcome: str, *, yes: bool) -> bool:
             duplicates=missing.count("duplicate_key"),
             unknown=view.summary().unknown,
             absent=view.absent(),
+            redelivered=view.absent(reason=REDELIVERED),
         )
 
     for warning in warnings:

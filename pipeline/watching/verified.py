@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ("print_verified", "retry_warnings")
+__all__ = ("print_verified", "retry_warnings", "taken_over")
 
 
 def print_verified(
@@ -76,10 +76,25 @@ def _unknown(unknown: Mapping[str, int], *, config: str) -> Iterator[str]:
         yield f"  {counted(unknown['undecided'], 'contact')} stay unknown"
 
 
+def taken_over(absent: int) -> str:
+    """What is to be seen to before so many contacts of another worker's messages are sent."""
+    return (
+        f"{counted(absent, 'contact')} of those that did not enter came with messages that another "
+        "worker had taken (redelivered). See that its process has ended: one that was cut off, or "
+        "stopped for a while, goes on to send what it has taken, and they would come twice"
+    )
+
+
 def retry_warnings(
-    outcome: str, *, missing: int, duplicates: int, unknown: int, absent: int
+    outcome: str, *, missing: int, duplicates: int, unknown: int, absent: int, redelivered: int = 0
 ) -> list[str]:
-    """What a retry of this outcome could double, a sentence each; none where it is safe."""
+    """What a retry of this outcome could double, a sentence each; none where it is safe.
+
+    So many of the `absent` were `redelivered`.
+    """
+    if outcome == "absent" and redelivered:
+        return [taken_over(redelivered)]
+
     if outcome == "missing" and missing:
         told = (
             f"{counted(missing, 'contact')} would be sent again that Marketing Cloud had accepted. "

@@ -1,0 +1,81 @@
+"""A worker on a real queue that is stopped while it holds messages; another one takes over."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contracts.queue_source import Bench
+from tests.fakes.brokers import Valkey
+from tests.fakes.program import Program, eventually
+from tests.fakes.simulator_process import SimulatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.fakes.program import Running
+
+pytestmark = pytest.mark.timeout(300)
+
+SAID = "of those that did not enter came with messages that another worker had taken"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    place = tmp_path / "broker"
+    place.mkdir()
+    with (
+        Valkey(place) as broker,
+        SimulatorProcess() as simulator,
+        Program(tmp_path, **broker.environment) as program,
+    ):
+        broker.make("stopped")
+        yield Bench(broker=broker, simulator=simulator, program=program, queue="stopped")
+
+
+@pytest.fixture
+def stopped(bench: Bench) -> Running:
+    """A worker that had sent some of what it took, and whose messages another one holds now."""
+    bench.configure(run="first", rate=2.0, claim_idle_seconds=1.0)
+    bench.configure(run="second", claim_idle_seconds=1.0)
+    bench.put(12)
+    first = bench.start("first")
+    eventually(bench.taken)
+    first.signal(signal.SIGSTOP)
+    second = bench.start("second")
+    eventually(lambda: not bench.outstanding())
+    second.signal(signal.SIGTERM)
+    ran = second.ended()
+    assert (ran.code, ran.json["accepted"], ran.json["unknown"] > 0) == (0, 0, True)
+    return first
+
+
+def test_what_it_goes_on_to_send_is_sent_once(bench: Bench, stopped: Running) -> None:
+    """The other one only holds it; that nobody has entered yet proves nothing, and is said."""
+    verified = bench.program("verify", "second.toml", "--margin", "0s")
+    assert "certainly did not enter" in verified.stderr
+    assert SAID in verified.stderr
+    stopped.signal(signal.SIGCONT)
+    stopped.signal(signal.SIGTERM)
+    assert stopped.ended().code == 0
+    assert {line["contact_key"] for line in bench.simulator.contacts()} == set(bench.keys)
+    assert bench.simulator.contacts(taken="2+") == []
+    again = bench.program("verify", "second.toml", "--margin", "0s", "--json")
+    assert (again.json["accepted"], again.json["unknown"]) == (again.json["read"], 0)
+    assert SAID not in again.stderr
+
+
+def test_what_it_did_not_come_to_may_be_sent_once_it_has_ended(
+    bench: Bench, stopped: Running
+) -> None:
+    """It is said what to see to before."""
+    stopped.signal(signal.SIGKILL)
+    stopped.ended()
+    bench.program("verify", "second.toml", "--margin", "0s")
+    ran = bench.program("retry", "second.toml", "--of", "absent", "--json")
+    assert ran.json["accepted"] > 0
+    assert SAID in ran.stderr
+    assert bench.simulator.contacts(taken="2+") == []
