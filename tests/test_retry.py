@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,10 @@ import pytest
 
 from pipeline.errors import AlreadyInjectedError, RunDirectoryError
 from pipeline.events import RetryStarted
+from pipeline.intake.ranges import Ranges
 from pipeline.running.legs import RunOptions
+from pipeline.settling.recalled import RecalledSource
+from pipeline.settling.view import viewed
 from tests.fakes.audit import settled_so_far
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.injection import standing
@@ -289,6 +293,22 @@ def test_pipe(tmp_path: Path, simulator: SimulatorProcess) -> None:
         ran = running.ended()
         assert (ran.code, ran.json["accepted"], ran.json["rejected"]) == (1, 29, 1)
         assert {line["contact_key"] for line in simulator.contacts(taken="1+")} == {key(3), key(17)}
+
+
+def test_pipe_recalled_by_threads(tmp_path: Path, simulator: SimulatorProcess) -> None:
+    """Where threads encode, each chunk is read in whichever is free, and so is the end."""
+    piped(tmp_path, simulator, STRICT)
+    with Program(tmp_path) as program:
+        assert program("run", "journey.toml", stdin=table(3, 17)).code == 1
+
+    with viewed(tmp_path / "run") as view:
+        (known,) = view.run().identity.sources
+
+    chunks = RecalledSource(path=tmp_path / "run" / "journal.db", known=known).chunks(Ranges())
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        first = one.submit(next, chunks).result()
+        rest = other.submit(list, chunks).result()
+        assert [each.positions for each in (first, *rest)] == [[3], [7], [17]]
 
 
 def test_pipe_and_the_unknown(tmp_path: Path, simulator: SimulatorProcess) -> None:

@@ -176,7 +176,13 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _reading(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,  # a retry's records are read a chunk a hop, in any thread
+    )
     try:
         connection.execute("BEGIN")
         connection.execute("SELECT run_id FROM run").fetchone()

@@ -94,7 +94,11 @@ async def _injected(
         return await run(config, options, emitter=emitter, watch=watch, companions=companions)
 
     if options.again or options.limit is not None:
-        raise UsageError("a watched folder takes neither --again nor --limit")
+        raise UsageError(
+            "a watched folder takes neither --again nor --limit. One of its files does, with "
+            "JOURNEY_SOURCE__WATCH=false JOURNEY_SOURCE__URL=… in the environment, and the worker "
+            "ended"
+        )
 
     from .folder import watch_over
 
