@@ -31,11 +31,18 @@ _KEY_NAMES = (  # without blanks and punctuation; the likelier, the earlier
     "key",
 )
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_WHOLE = re.compile(r"-?(0|[1-9]\d{0,8})")  # what is longer fits no Number, which has 32 bits
-_DECIMAL = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?")
-_EUROPEAN_DECIMAL = re.compile(r"-?(0|[1-9]\d{0,2}(\.\d{3})+|[1-9]\d*),\d+")
+_NUMBERS = (
+    # Of nine digits: what is longer fits no Number, which has 32 bits.
+    (re.compile(r"-?(0|[1-9]\d{0,8})"), {"type": "number"}),
+    (re.compile(r"-?((0|[1-9]\d{0,8})(\.\d+)?|[1-9]\d{0,14}\.\d+)"), {"type": "decimal"}),
+    (
+        re.compile(r"-?(0|[1-9]\d{0,2}(\.\d{3})+|[1-9]\d*),\d+"),
+        {"type": "decimal", "decimal": ",", "thousands": "."},
+    ),
+)
 _WORDS = {"true", "false", "yes", "no"}
-_DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
+_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y")
+_DATES = tuple(f"{day}{time}" for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S"))
 
 
 def contact_key(samples: Mapping[str, Sequence[Any]]) -> str:
@@ -69,14 +76,12 @@ def _options(values: Sequence[Any], texts: Sequence[str]) -> dict[str, str] | No
     if all(text.lower() in _WORDS for text in texts):
         return {"type": "boolean"}
 
-    if _all(values, _WHOLE):
-        return {"type": "number"}
+    if all(len(text) == 8 and _is_date(text, "%Y%m%d") for text in texts):
+        return {"type": "date", "format": "%Y%m%d"}
 
-    if _all(values, _DECIMAL):
-        return {"type": "decimal"}
-
-    if _all(values, _EUROPEAN_DECIMAL):
-        return {"type": "decimal", "decimal": ",", "thousands": "."}
+    for pattern, options in _NUMBERS:
+        if _all(values, pattern):
+            return dict(options)
 
     if _all(values, _EMAIL):  # with blanks around it an address is none
         padded = any(isinstance(value, str) and value != value.strip() for value in values)
@@ -89,9 +94,11 @@ def _date_options(texts: Sequence[str]) -> dict[str, str] | None:
     if all(_is_iso_date(text) for text in texts):
         return {"type": "date"}
 
-    fitting = (form for form in _DATES if all(_is_date(text, form) for text in texts))
-    form = next(fitting, None)
-    return None if form is None else {"type": "date", "format": form}
+    fitting = [form for form in _DATES if all(_is_date(text, form) for text in texts)]
+    if len(fitting) != 1:  # none, or nobody can tell the days from the months
+        return None
+
+    return {"type": "date", "format": fitting[0]}
 
 
 def _letters(name: str) -> str:
@@ -128,6 +135,8 @@ def _is_iso_date(text: str) -> bool:
 
 def _is_date(text: str, form: str) -> bool:
     try:
-        return datetime.strptime(text, form).year > 1900  # noqa: DTZ007  # only a look at it
+        year = datetime.strptime(text, form).year  # noqa: DTZ007  # only a look at it
     except ValueError:
         return False
+
+    return 1900 < year < 2100
