@@ -293,8 +293,9 @@ class Sqs(_OneProcess):
         super().__init__()
         self._port = free_port()
         self._process = BrokerProcess(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
+            [sys.executable, "-m", "tests.fakes.sqs_server", str(self._port)],
             ready=listens(self._port),
+            environment={"PYTHONPATH": str(Path(__file__).parents[2])},
         )
         self.environment = {
             "AWS_ACCESS_KEY_ID": "rehearsal",

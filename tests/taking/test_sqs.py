@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pipeline.intake.queues.place import place_of
 from pipeline.intake.queues.sqs import SqsQueue
 from pipeline.intake.source import SourcePolicy
+from tests.fakes.brokers import Sqs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Counted:
@@ -69,3 +73,23 @@ async def test_what_two_requests_were_given_is_in_doubt_only_if_somebody_else_ha
     ]
     queue._line = line  # type: ignore[assignment]  # a test's
     assert [each.redelivered for each in await queue.take(40, 0.5)] == redelivered
+
+
+async def test_the_stand_in_gives_each_message_once_and_forgets_what_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many requests are under way together: moto by itself does neither."""
+    with Sqs(tmp_path) as broker:
+        for name, value in broker.environment.items():
+            monkeypatch.setenv(name, value)
+
+        broker.make("contacts")
+        broker.put("contacts", [b"%d" % number for number in range(60)])
+        queue = SqsQueue(place_of(SourcePolicy(url=broker.url("contacts"))))
+        await queue.open("me", fresh=True)
+        queue._flows = True
+        taken = await queue.take(160, 0.0)
+        assert {each.body for each in taken} == {b"%d" % number for number in range(60)}
+        assert len(taken) == len(await queue.acknowledge(taken)) == 60
+        assert broker.outstanding("contacts") == 0
+        await queue.close()
