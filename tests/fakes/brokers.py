@@ -34,6 +34,7 @@ __all__ = (
     "RABBIT",
     "Broker",
     "BrokerProcess",
+    "Kafka",
     "Nats",
     "Rabbit",
     "Sqs",

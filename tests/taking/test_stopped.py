@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.contracts.queue_source import Bench
-from tests.fakes.brokers import Valkey
+from tests.fakes.brokers import Kafka, Valkey
 from tests.fakes.program import Program, eventually
 from tests.fakes.simulator_process import SimulatorProcess
 
@@ -34,6 +35,30 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     ):
         broker.make("stopped")
         yield Bench(broker=broker, simulator=simulator, program=program, queue="stopped")
+
+
+def test_stopped_until_its_group_has_forgotten_it(tmp_path: Path) -> None:
+    """Kafka refuses to hear of what it has done: it joins the group again, and goes on taking."""
+    place = tmp_path / "broker"
+    place.mkdir()
+    with Kafka(place) as broker, SimulatorProcess() as simulator, Program(tmp_path) as program:
+        broker.make("forgotten")
+        bench = Bench(broker=broker, simulator=simulator, program=program, queue="forgotten")
+        bench.configure(claim_idle_seconds=1.0)
+        simulator.set_faults("slow:seconds=1")
+        bench.put(40)
+        running = bench.start()
+        eventually(bench.in_flight)
+        running.signal(signal.SIGSTOP)
+        time.sleep(10.0)  # six, as brokers have it, and the time to notice
+        running.signal(signal.SIGCONT)
+        bench.put(40)
+        eventually(lambda: not bench.outstanding(), seconds=40.0)
+        running.signal(signal.SIGTERM)
+        ran = running.ended()
+        assert ran.code == 0
+        assert ran.stderr.count(" is away, ") <= 2
+        bench.audit()
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ from .message import QueueLostError
 from .translating import Translating
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ...errors import SourceError
     from .place import Place
 
-__all__ = ("ANSWER_SECONDS", "IDENTITY", "Translated", "reading", "settings")
+__all__ = ("ANSWER_SECONDS", "IDENTITY", "InGroup", "Translated", "reading", "settings")
 
 IDENTITY: Final = "journey-id"
 """The header of a message of ours."""
@@ -51,6 +53,38 @@ def reading(place: Place) -> dict[str, Any]:
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
     }
+
+
+class InGroup:
+    """Leaves off what the broker refuses because the group is being divided, or has forgotten us.
+
+    Whoever was away for long learns it by that. The client joins the group again where it is asked
+    for messages, and by nothing else.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._kafka = need("confluent_kafka", extra="kafka", what=place.label)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Whether it was that."""
+        kafka = self._kafka
+        if not isinstance(error, kafka.KafkaException):
+            return False
+
+        raised = error.args[0]
+        return isinstance(raised, kafka.KafkaError) and raised.code() in {
+            kafka.KafkaError.REBALANCE_IN_PROGRESS,
+            kafka.KafkaError.UNKNOWN_MEMBER_ID,
+            kafka.KafkaError.ILLEGAL_GENERATION,
+        }
 
 
 class Translated(Translating):

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..extras import need
-from .kafka_line import ANSWER_SECONDS, IDENTITY, Translated, reading
+from .kafka_line import ANSWER_SECONDS, IDENTITY, InGroup, Translated, reading
 from .kafka_offsets import Offsets
 from .kafka_view import KafkaView, check_remembered, committed_of, deleted_before
 from .message import Backlog, Message, QueueLostError, known_as
@@ -94,17 +94,21 @@ class KafkaTopic:
         async with self._taking:
             self._asked_at = time.monotonic()
             with Translated(self._place):
-                if self._told:
-                    await self._settle()
+                with InGroup(self._place):
+                    return await self._take(most, wait_seconds)
 
-                if not self._stash:
-                    await self._receive(most, wait_seconds)
+                await self._poll(wait_seconds)
+                return []
 
-                await self._find()
-                if not self._stash:
-                    return []
+    async def _take(self, most: int, wait_seconds: float) -> list[Message]:
+        if self._told:
+            await self._settle()
 
-                return await self._pass_on()
+        if not self._stash:
+            await self._receive(most, wait_seconds)
+
+        await self._find()
+        return await self._pass_on() if self._stash else []
 
     async def _receive(self, most: int, wait_seconds: float) -> None:
         if await self._consume(most, FLOCK_SECONDS):
@@ -191,7 +195,8 @@ class KafkaTopic:
         # committed before the next are taken.
         if not self._taking.locked():
             async with self._taking:
-                await self._settle()
+                with Translated(self._place), InGroup(self._place):
+                    await self._settle()
 
         told, self._committed = self._committed, []
         return told
@@ -201,9 +206,7 @@ class KafkaTopic:
         if self._consumer is None:
             raise QueueLostError("it is not open")
 
-        with Translated(self._place):
-            await self._commit({message.handle[0] for message in self._told})
-
+        await self._commit({message.handle[0] for message in self._told})
         kept: list[Message] = []
         for message in self._told:
             partition, offset = message.handle
@@ -225,12 +228,15 @@ class KafkaTopic:
         async with self._taking:
             self._asked_at = time.monotonic()
             with Translated(self._place):
-                assigned = await self._consumer.assignment()
-                await self._consumer.pause(assigned)
-                try:
-                    await self._consume(1, 0.0)
-                finally:
-                    await self._consumer.resume(await self._consumer.assignment())
+                await self._poll(0.0)
+
+    async def _poll(self, wait_seconds: float) -> None:
+        """Let the client see to its group, and take nothing."""
+        await self._consumer.pause(await self._consumer.assignment())
+        try:
+            await self._consume(1, wait_seconds)
+        finally:
+            await self._consumer.resume(await self._consumer.assignment())
 
     async def _welcome(self, consumer: Any, places: list[Any]) -> None:  # the library's
         """Partitions are this worker's from now on."""
