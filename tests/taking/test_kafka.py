@@ -204,6 +204,41 @@ async def test_a_rebalance_waits_for_what_is_settled_meanwhile() -> None:
     assert custody.take_done() == [message]
 
 
+@dataclass
+class Divided(Scripted):
+    """A client whose group is being divided: it hears of nothing until it is asked for messages."""
+
+    asked: int = 0
+
+    async def consume(self, most: int, timeout: float) -> list[Raw]:  # noqa: ASYNC109  # its name
+        self.asked += 1
+        return await Scripted.consume(self, most, timeout)
+
+    async def commit(self, offsets: list[Any], *, asynchronous: bool) -> None:
+        if self.asked == 1:
+            code = confluent_kafka.KafkaError.REBALANCE_IN_PROGRESS
+            raise confluent_kafka.KafkaException(confluent_kafka.KafkaError(code))
+
+        await Scripted.commit(self, offsets, asynchronous=asynchronous)
+
+
+async def test_a_group_that_is_divided_while_messages_are_taken() -> None:
+    """It is joined again at once. What came was passed on to nobody: that is not waited for."""
+
+    async def rebalance() -> list[Raw]:
+        async with asyncio.timeout(YIELD_SECONDS / 6):
+            await topic._give_way(client, [Partition("topic", 0)])
+
+        return []
+
+    client = Divided([[Raw(0), Raw(1)], rebalance, [Raw(0)]])
+    topic = await topic_of(client, 0)
+    assert await topic.take(10, 0.0) == []
+    assert client.asked == 2
+    await topic._welcome(client, [Partition("topic", 0)])
+    assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 0)]
+
+
 async def test_what_comes_while_extending_is_kept_and_an_error_is_told() -> None:
     """The client gives neither again."""
     topic = await topic_of(Scripted([[Raw(0), broken()]]), 0)

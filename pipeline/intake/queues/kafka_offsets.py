@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 __all__ = ("Offsets",)
 
@@ -91,6 +91,10 @@ class Offsets:
     def idle(self) -> bool:
         """Whether everything that was taken is done with."""
         return not self._open
+
+    def idle_but(self, unsent: Collection[tuple[int, int]], *, within: int) -> bool:
+        """The same of what was passed on: these (partition, offset) were not. It is `within`."""
+        return all((within, offset) in unsent for offset in self._open)
 
     @property
     def text(self) -> str:

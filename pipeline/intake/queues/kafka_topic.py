@@ -136,8 +136,8 @@ class KafkaTopic:
 
     async def _pass_on(self) -> list[Message]:
         """Commit that these are taken, and by whom; then they may be passed on."""
-        received, offsets = self._stash, self._offsets
-        gone = await deleted_before(self._consumer, self._place, received, offsets=offsets)
+        received = self._stash
+        gone = await deleted_before(self._consumer, self._place, received, offsets=self._offsets)
         messages = [self._message(raw) for raw in received]
         await self._commit({raw.partition() for raw in received})
         self._stash = []
@@ -156,9 +156,8 @@ class KafkaTopic:
             await check_remembered(self._consumer, self._place, committed)
 
         for found in committed:
-            self._offsets[found.partition] = Offsets.found(
-                self._worker, found.offset, found.metadata
-            )
+            told = Offsets.found(self._worker, found.offset, found.metadata)
+            self._offsets[found.partition] = told
 
     def _message(self, raw: Any) -> Message:
         partition, offset, body = raw.partition(), raw.offset(), raw.value() or b""
@@ -209,8 +208,8 @@ class KafkaTopic:
         await self._commit({message.handle[0] for message in self._told})
         kept: list[Message] = []
         for message in self._told:
-            partition, offset = message.handle
-            passed = partition not in self._offsets or offset < self._offsets[partition].low
+            told = self._offsets.get(message.handle[0])
+            passed = told is None or message.handle[1] < told.low
             (self._committed if passed else kept).append(message)
 
         self._told = kept
@@ -244,10 +243,11 @@ class KafkaTopic:
 
     async def _give_way(self, consumer: Any, places: list[Any]) -> None:
         """Partitions are taken away: settle what was taken of them, and commit it, in this call."""
+        unsent = {(raw.partition(), raw.offset()) for raw in self._stash}  # and never will be
         partitions = self._leave(places)
         try:
             end = time.monotonic() + (0.0 if self._closing else YIELD_SECONDS)
-            while time.monotonic() < end and not self._idle(partitions):  # noqa: ASYNC110  # rare
+            while time.monotonic() < end and not self._idle(partitions, unsent):  # noqa: ASYNC110  # rare
                 await asyncio.sleep(FLOCK_SECONDS)
 
             with suppress(Exception):
@@ -255,8 +255,9 @@ class KafkaTopic:
         finally:
             self._forget(partitions)
 
-    def _idle(self, partitions: set[int]) -> bool:
-        return all(self._offsets[each].idle for each in partitions & self._offsets.keys())
+    def _idle(self, partitions: set[int], unsent: set[tuple[int, int]]) -> bool:
+        told = [(each, self._offsets[each]) for each in partitions & self._offsets.keys()]
+        return all(offsets.idle_but(unsent, within=each) for each, offsets in told)
 
     async def _lose(self, consumer: Any, places: list[Any]) -> None:  # the library's
         """Partitions are another worker's already."""
