@@ -25,7 +25,7 @@ from .contents import PREVIOUS, bring_back, refuse_planted, to_be_moved
 from .injected import Injected
 from .known import Known, look
 from .lock import locked
-from .nested import earlier, give_place
+from .nested import Above
 from .opening import Leftovers, Replay, begin, replay, resume
 from .schema import opened_to_write, sync_directory, translated
 from .store import FILE_NAME, JournalStore
@@ -141,30 +141,33 @@ class RunDirectory:
         RunDirectoryError where another run is unfinished here, or the journal is not one.
         """
         present = look(self.path) if (self.path / FILE_NAME).exists() else None
-        if again and retry is None:
-            kind = Kind.NEW
-        else:
-            kind = self._admit(present, identity, retry=retry, beginnings=beginnings)
+        with Above(self.path) as above:
+            if again and retry is None:
+                kind = Kind.NEW
+            else:
+                kind = self._admit(
+                    present, identity, above=above, retry=retry, beginnings=beginnings
+                )
 
-        put_aside = None
-        if kind is Kind.NEW:
-            if present is not None:
-                give_place(present)
-                put_aside = self._put_aside(present.run.run_id)
+            put_aside = None
+            if kind is Kind.NEW:
+                if present is not None:
+                    above.give_place(present)
+                    put_aside = self._put_aside(present.run.run_id)
 
-            store, replayed = self._begin(identity, endpoint)
-        else:
-            if present is not None:
-                bring_back(self.path, present.run.run_id)
+                store, replayed = self._begin(identity, endpoint)
+            else:
+                if present is not None:
+                    bring_back(self.path, present.run.run_id)
 
-            store, replayed = resume(
-                self.path,
-                identity=identity,
-                endpoint=endpoint,
-                leftovers=leftovers,
-                retry=retry,
-                clock=self._clock,
-            )
+                store, replayed = resume(
+                    self.path,
+                    identity=identity,
+                    endpoint=endpoint,
+                    leftovers=leftovers,
+                    retry=retry,
+                    clock=self._clock,
+                )
 
         self._stack.callback(store.close)
         return Opened(
@@ -198,12 +201,13 @@ class RunDirectory:
         present: Known | None,
         identity: Identity,
         *,
+        above: Above,
         retry: RetryOrder | None,
         beginnings: Beginnings,
     ) -> Kind:
         if retry is None:
             try:
-                previous = earlier(self.path, identity, beginnings)  # asked where it matters
+                previous = above.earlier(identity, beginnings)  # asked where it matters
                 return admit(present, previous, identity, beginnings=beginnings)
             except AlreadyInjectedError as error:
                 from .mending import mend  # only what is finished is mended

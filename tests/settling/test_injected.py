@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,7 @@ from pipeline.settling.contents import INJECTED_NAME, PREVIOUS
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.injected import Injected
 from pipeline.settling.lock import locked
+from pipeline.settling.opening import begin
 from pipeline.settling.removal import EVERY_SECONDS, MOST, Removal
 from pipeline.settling.state import RunState
 from pipeline.settling.view import viewed
@@ -439,6 +440,32 @@ def test_asked_where_it_was_put_aside(path: Path) -> None:
     assert known(place, "a")
     assert not known(place, "another")
     assert viewed_name(place) == "another"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_above_nothing_is_begun_meanwhile(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    """From when the one above is asked, or told, until the run in its `previous/` has begun, none
+    of the same source begins there."""
+    assert known(path, "a")
+    place = place_of(path, "a")
+    tried = []
+
+    def begun_meanwhile(directory: Path, **options: Any) -> Any:
+        if directory == place:
+            tried.append(directory)
+            with pytest.raises(JournalInUseError):
+                inject(path, "new")
+
+        return begin(directory, **options)
+
+    monkeypatch.setattr("pipeline.settling.directory.begin", begun_meanwhile)
+    inject(place, "new", again=again)
+    assert tried
+    assert known(path, "new")
+    with locked(path):
+        pass
 
 
 def test_what_is_not_removed(tmp_path: Path) -> None:
