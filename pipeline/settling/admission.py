@@ -6,8 +6,10 @@
 
 A new run is refused all the same if one that was put aside here is the same, or one of the run
 directory that this one was put aside in: finished, it was already injected; unfinished, a part of
-its contacts was sent. An unfinished run of which nothing was read or sent is put aside as a
-finished one is: its source was replaced before it was opened. `--again` overrules all of it.
+its contacts may have been sent. An unfinished run of which nothing was read or sent is put aside as
+a finished one is: its source was replaced before it was opened. It keeps nobody from beginning the
+same run elsewhere, so whoever goes on with it is refused if somebody has. `--again` overrules all
+of it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from ..errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryErro
 from .known import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Sequence
 
     from ..intake.recognised import Beginnings, Content
     from .identity import Identity
@@ -58,24 +60,36 @@ def admit(
 
         if not differences:
             _refuse_other_reading(present, wanted)
+            if present.untouched:
+                since = [known for known in previous if _ended_after(known, present)]
+                _refuse_again(since, wanted, beginnings)
+
             return Kind.CONTINUED
 
         if not present.run.finished and not present.untouched:
             raise RunDirectoryError(_another(present, differences))
 
-    earlier = list(previous)
-    for known in earlier:
+    runs = [present, *previous] if present is not None else list(previous)
+    _refuse_again(runs, wanted, beginnings)
+    return Kind.NEW
+
+
+def _ended_after(known: Known, began: Known) -> bool:
+    """Whether a run was not over when another one began, as far as clocks tell."""
+    return (known.run.ended_at or known.run.started_at) > began.run.started_at
+
+
+def _refuse_again(runs: Sequence[Known], wanted: Identity, beginnings: Beginnings) -> None:
+    """Raise where one of these runs may have sent what is wanted, or some of it."""
+    for known in runs:
         if not known.differences(wanted):
             _refuse_once_more(known)
 
-    runs = [present, *earlier] if present is not None else earlier
-    settled = [known for known in runs if known.counts.settled and _into_the_same(known, wanted)]
-    sources = [source for known in settled for source in known.run.identity.sources]
+    sent = [known for known in runs if not known.untouched and _into_the_same(known, wanted)]
+    sources = [source for known in sent for source in known.run.identity.sources]
     grown = set(beginnings({source.size or 0 for source in sources}))
-    for known in settled:
+    for known in sent:
         _refuse_parts(known, wanted, grown)
-
-    return Kind.NEW
 
 
 def _into_the_same(known: Known, wanted: Identity) -> bool:
@@ -135,12 +149,12 @@ def _refuse_once_more(known: Known) -> None:
     if known.run.finished:
         raise AlreadyInjectedError(_injected(known))
 
-    if known.counts.settled:
+    if not known.untouched:
         raise RunDirectoryError(
             f"{known.directory} holds an unfinished run of {known.run.identity.names} into "
             f"{known.run.identity.event_definition_key}, with {known.counts.settled:,} contacts "
-            "settled: name that as run.directory to go on with it; --again starts a new run, which "
-            "sends them once more"
+            "settled and maybe others sent: name that as run.directory to go on with it; --again "
+            "starts a new run, which sends them once more"
         )
 
 

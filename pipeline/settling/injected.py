@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import RunDirectoryError
 from .contents import INJECTED_NAME, PREVIOUS, directories
 from .known import look
+from .lock import locked
 from .noted import (
     APPLICATION_ID,
     TABLES,
@@ -39,7 +40,7 @@ from .store import FILE_NAME
 from .witness import ENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from ..intake.recognised import Beginnings
@@ -60,9 +61,14 @@ class Injected:
         self._previous = directory / PREVIOUS
         self._path = directory / INJECTED_NAME
 
-    def like(self, wanted: Identity, beginnings: Beginnings) -> list[Known]:
+    def like(
+        self, wanted: Identity, beginnings: Beginnings, *, held: Container[Path] = ()
+    ) -> list[Known]:
         """The runs that have a source in common with `wanted`, or one of which is the beginning of
-        what is wanted; the newest first. Raises RunDirectoryError.
+        what is wanted; the newest first.
+
+        `held` are run directories that who asks has locked, with no link in their names. Raises
+        RunDirectoryError, and JournalInUseError where somebody else goes on with such a run.
         """
         witness = self._path.with_name(self._path.name + ENDING)
         if not any(path.exists() for path in (self._previous, self._path, witness)):
@@ -72,7 +78,7 @@ class Injected:
             self._catch_up(connection)
             keys = _sharing(connection, wanted) | _begun(connection, wanted, beginnings)
             newest_first = sorted(keys, key=lambda key: key[::-1], reverse=True)
-            return [self._known(connection, key) for key in newest_first]
+            return [self._known(connection, key, held) for key in newest_first]
 
     def begin_anew(self, known: Known) -> None:
         """Another run is about to be begun in the place of this one, which was put aside to it.
@@ -124,14 +130,14 @@ class Injected:
 
         call_the_roll(connection, self._path, new=new)
 
-    def _known(self, connection: sqlite3.Connection, key: Key) -> Known:
+    def _known(self, connection: sqlite3.Connection, key: Key, held: Container[Path]) -> Known:
         """What its journal says; where that is gone, or another run's by now, what was noted."""
         place, run_id = key
         directory = self._previous / place
         if (directory / FILE_NAME).exists():
             known = look(directory)
             if known.run.run_id == run_id:
-                return known
+                return known if known.run.finished else _left(known, held)
 
         return noted(connection, directory, run_id)
 
@@ -159,6 +165,15 @@ class Injected:
                 f"{self._path} is of another program, or of a later journey-pipeline: it was not "
                 "touched; update the program, or name another run.directory"
             )
+
+
+def _left(known: Known, held: Container[Path]) -> Known:
+    """An unfinished run, once nobody goes on with it. Raises JournalInUseError."""
+    if known.directory.resolve() in held:
+        return known
+
+    with locked(known.directory):
+        return look(known.directory)
 
 
 def _lying(connection: sqlite3.Connection) -> set[str]:

@@ -49,13 +49,15 @@ class Above:
         """The runs that `Injected.like` finds; of those above, what it finds there too, and the
         one that is there now. Raises RunDirectoryError."""
         yield from Injected(self._directory).like(wanted, beginnings)
+        held = {self._directory.resolve()}
         above = _above(self._directory.resolve())
         while above is not None:
             self._lock(above)
             if (above / FILE_NAME).exists():
                 yield look(above)
 
-            yield from Injected(above).like(wanted, beginnings)
+            yield from Injected(above).like(wanted, beginnings, held=held)
+            held.add(above)
             above = _above(above)
 
     def give_place(self, known: Known) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import AlreadyInjectedError, RunDirectoryError
+from pipeline.errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
 from pipeline.settling.admission import Kind, Known, admit
 from pipeline.settling.rows import Counts, RunRow
 from pipeline.settling.state import RunState
@@ -120,9 +120,34 @@ def test_put_aside_half_done() -> None:
 
 
 def test_put_aside_untouched() -> None:
-    """A run that was put aside before anything was settled stands in nobody's way."""
-    nothing = Counts(read=0, accepted=0, rejected=0, unknown=0, batches=0)
-    assert admit(None, [replace(unfinished(), counts=nothing)], identity_of()) is Kind.NEW
+    """A run that was put aside before anything was read stands in nobody's way; one of which
+    something was read may have sent it, although nothing is settled."""
+    counts = Counts(read=10, accepted=0, rejected=0, unknown=0, batches=0)
+    begun = replace(unfinished(), counts=counts)
+    assert admit(None, [replace(begun, untouched=True)], identity_of()) is Kind.NEW
+    with pytest.raises(RunDirectoryError, match="0 contacts settled and maybe others sent"):
+        admit(None, [begun], identity_of())
+
+    among = identity_of(fingerprint(), fingerprint("other.csv"))
+    with pytest.raises(InjectedInPartError, match="among other sources"):
+        admit(None, [begun], among)
+
+
+def test_what_was_injected_since_it_was_begun() -> None:
+    """Who goes on with a run of which nothing was read begins it: he is refused where it was
+    injected elsewhere meanwhile; not for what was before, which `--again` has overruled."""
+    began = replace(unfinished(), untouched=True)
+    before = replace(FINISHED, run=replace(FINISHED.run, ended_at=DAY - 101))
+    assert admit(began, [before], identity_of()) is Kind.CONTINUED
+    with pytest.raises(AlreadyInjectedError):
+        admit(began, [before, FINISHED], identity_of())
+
+    with pytest.raises(RunDirectoryError, match="10 contacts settled"):
+        admit(
+            began,
+            [replace(unfinished(), run=replace(began.run, ended_at=None, started_at=DAY))],
+            identity_of(),
+        )
 
 
 def test_the_newest_counts() -> None:

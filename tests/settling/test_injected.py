@@ -18,6 +18,7 @@ from pipeline.errors import (
     JournalInUseError,
     RunDirectoryError,
 )
+from pipeline.settling.admission import Kind
 from pipeline.settling.contents import INJECTED_NAME, PREVIOUS
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.injected import Injected
@@ -466,6 +467,44 @@ def test_above_nothing_is_begun_meanwhile(
     assert known(path, "new")
     with locked(path):
         pass
+
+
+def test_who_is_about_to_send_it(path: Path) -> None:
+    """While somebody works on a run in `previous/`, its source is asked for once more above: it is
+    waited for, whatever is settled yet. Left before anything was read, it keeps nobody out; but who
+    goes on with it is refused once it was injected elsewhere."""
+    assert known(path, "a")
+    place, new = place_of(path, "a"), identity_of(fingerprint("new"))
+    with RunDirectory(place, clock=lambda: DAY + 5 * A_DAY) as directory:
+        directory.open(new, endpoint="events")
+        with pytest.raises(JournalInUseError, match="is in use by process"):
+            known(path, "new")
+
+        assert known(path, "b")
+
+    with RunDirectory(place) as directory:
+        assert directory.open(new, endpoint="events").kind is Kind.CONTINUED
+
+    inject(path, "new", at=DAY + 6 * A_DAY)
+    with pytest.raises(AlreadyInjectedError):
+        inject(place, "new")
+
+
+def test_what_was_under_way_when_it_was_put_aside(path: Path) -> None:
+    """A process that dies with its first batch under way leaves a run with nothing settled: its
+    source may have been sent, and is not sent once more."""
+    with RunDirectory(path, clock=lambda: DAY + 5 * A_DAY) as directory:
+        opened = directory.open(identity_of(fingerprint("d")), endpoint="events")
+        with opened.store.transaction():
+            opened.store.dispatched(make_batch(1, [1], source="d"), 1)
+
+    inject(path, "e", at=DAY + 6 * A_DAY, again=True)
+    with pytest.raises(RunDirectoryError, match="0 contacts settled and maybe others sent"):
+        inject(path, "d")
+
+    grown = identity_of(fingerprint("d", size=1_000, digest="of more"))
+    with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="d has grown"):
+        directory.open(grown, endpoint="events", beginnings=lambda _: [(100, "digest of d")])
 
 
 def test_what_is_not_removed(tmp_path: Path) -> None:
