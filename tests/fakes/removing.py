@@ -1,20 +1,19 @@
-"""A process that works on what was put aside in copies of a run directory, and is killed at every
-step of it.
+"""A process that works on what was put aside in a run directory, and could be killed at any step.
 
     python -m tests.fakes.removing DIRECTORY BEFORE     removes what ended before then
     python -m tests.fakes.removing DIRECTORY            asks what is known, and notes what is not
 
-DIRECTORY holds `whole`; its copies `1`, `2` … are left as the process left them that was killed at
-that line of the modules which do the work; the last one was not killed any more.
+DIRECTORY holds `whole`. At each line of the modules which do the work, and at its end, a child
+looks at what a kill at that moment would leave, for that is what is in the files by then. It copies
+it to a directory that is called after its content: beside `whole` there is one of each kind.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
-from itertools import count
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,25 +28,44 @@ if TYPE_CHECKING:
 MODULES = {module.__file__ for module in (contents, expiry, injected, noted, roll)}
 
 
-def killed_at(step: int) -> Any:
-    """A tracer that kills the process at this line of the work."""
-    lines = count(1)
+def keep(directory: Path) -> None:
+    """Have a child copy the directory as it is, where none was like it. A child's, for a process
+    that closes a file lets go of its locks on it."""
+    child = os.fork()
+    if not child:
+        sys.settrace(None)
+        copy = directory.with_name(digest(directory))
+        if not copy.exists():
+            shutil.copytree(directory, copy)
 
+        os._exit(0)
+
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def digest(directory: Path) -> str:
+    """Made of all that lies in it."""
+    everything = sha256()
+    for path in sorted(directory.rglob("*")):
+        everything.update(bytes(path.relative_to(directory)))
+        if path.is_file():
+            everything.update(path.read_bytes())
+
+    return everything.hexdigest()
+
+
+def work(directory: Path, *, before: float | None) -> None:
     def trace(frame: FrameType, event: str, _: object) -> Any:
         if frame.f_code.co_filename not in MODULES:
             return None
 
-        if event == "line" and next(lines) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "line":
+            keep(directory)
 
         return trace
 
-    return trace
-
-
-def work(directory: Path, *, before: float | None, step: int) -> None:
     with RunDirectory(directory, clock=lambda: before or 0.0) as opened:
-        sys.settrace(killed_at(step))
+        sys.settrace(trace)
         if before is None:
             Injected(directory).like(identity_of(fingerprint("new")), lambda _: ())
         else:
@@ -57,16 +75,10 @@ def work(directory: Path, *, before: float | None, step: int) -> None:
 
 
 def main(directory: Path, before: float | None) -> None:
-    for step in count(1):
-        copy = shutil.copytree(directory / "whole", directory / str(step))
-        child = os.fork()
-        if not child:
-            work(copy, before=before, step=step)
-            os._exit(0)
-
-        _, status = os.waitpid(child, 0)
-        if os.WIFEXITED(status):
-            sys.exit(os.WEXITSTATUS(status))
+    working = shutil.copytree(directory / "whole", directory / "working")
+    work(working, before=before)
+    keep(working)
+    shutil.rmtree(working)
 
 
 if __name__ == "__main__":

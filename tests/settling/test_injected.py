@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,10 +32,11 @@ from tests.fakes.runs import DAY, fingerprint, identity_of, read_away, settlemen
 from tests.fakes.sealed import make_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 ROOT = Path(__file__).parents[2]
 A_DAY = 86_400.0
+MEMORY = Path("/dev/shm")
 
 
 def inject(
@@ -572,28 +574,34 @@ def viewed_name(place: Path) -> str:
         return view.run().identity.names
 
 
-def killed(path: Path, directory: Path, *arguments: str) -> list[Path]:
-    """Copies of `path` in which a process was killed, each at another step of its work."""
-    path.rename(directory / "whole")
-    command = [sys.executable, "-m", "tests.fakes.removing", str(directory), *arguments]
-    assert subprocess.run(command, cwd=ROOT, timeout=120, check=False).returncode == 0
-    return [each for each in directory.iterdir() if each.name != "whole"]
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory in memory, where there is such a place: what is killed need not outlive the
+    machine."""
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as scratch:
+        yield Path(scratch)
+
+
+def killed(path: Path, scratch: Path, *arguments: str) -> list[Path]:
+    """Copies of `path`, one of each kind that a process leaves which is killed at its work."""
+    shutil.copytree(path, scratch / "whole")
+    command = [sys.executable, "-m", "tests.fakes.removing", str(scratch), *arguments]
+    assert subprocess.run(command, cwd=ROOT, timeout=100, check=False).returncode == 0
+    return [each for each in scratch.iterdir() if each.name != "whole"]
 
 
 @pytest.mark.parametrize("removed", [0, 1])
-def test_killed_while_runs_are_noted(
-    path: Path, tmp_path_factory: pytest.TempPathFactory, removed: int
-) -> None:
+def test_killed_while_runs_are_noted(path: Path, scratch: Path, removed: int) -> None:
     """Whenever that is: all are known afterwards. Where the file is lost then, what was removed is
     missed; and where nothing was, nobody is kept out."""
     assert known(path, "a")
     assert forget(path, before=DAY + removed) == removed
     inject(path, "d", at=DAY + 3 * A_DAY)
     inject(path, "e", at=DAY + 4 * A_DAY, again=True)
-    copies = killed(path, tmp_path_factory.mktemp("killed"))
-    told = set()
+    copies = killed(path, scratch)
+    lines = set()
     for copy in copies:
-        told.add((copy / "injected.db-count").read_bytes().count(b"\n"))
+        lines.add((copy / "injected.db-count").read_bytes().count(b"\n"))
         lost = shutil.copytree(copy, copy.with_name(f"{copy.name}-lost"))
         (lost / INJECTED_NAME).unlink()
         if removed:
@@ -604,14 +612,12 @@ def test_killed_while_runs_are_noted(
 
         assert all(known(copy, name) for name in "abcd"), copy.name
 
-    assert len(copies) > 50
-    assert told >= {2, 4}
+    assert len(copies) > 5
+    assert lines >= {2, 4}
 
 
 @pytest.mark.parametrize("anew", [False, True])
-def test_killed_at_every_step(
-    path: Path, tmp_path_factory: pytest.TempPathFactory, *, anew: bool
-) -> None:
+def test_killed_at_every_step(path: Path, scratch: Path, *, anew: bool) -> None:
     """Whenever a removal is killed: what was injected is known, and the next removal ends it; also
     where another run was begun in the place of one."""
     before = DAY + 1.5 * A_DAY
@@ -619,7 +625,7 @@ def test_killed_at_every_step(
         assert known(path, "a")
         inject(place_of(path, "a"), "d", at=DAY + A_DAY, again=True)
 
-    copies = killed(path, tmp_path_factory.mktemp("killed"), str(before))
+    copies = killed(path, scratch, str(before))
     states = set()
     names = "abcd" if anew else "abc"
     for copy in copies:
@@ -629,7 +635,7 @@ def test_killed_at_every_step(
         assert list((copy / PREVIOUS).iterdir()) == [], copy.name
         assert all(known(copy, name) for name in names), copy.name
 
-    assert len(copies) > 50
+    assert len(copies) > 15
     assert len(states) > 5, "it was killed among the files as well"
 
 
