@@ -32,7 +32,7 @@ from .running.ending import Ending
 from .running.legs import announce, open_leg, plan_leg
 from .running.sifting import Sifter
 from .running.stages import Packer, Reader, hand, send, settle
-from .running.steering import steer
+from .running.steering import idle_pace, steer
 from .running.stop import Stop, heed_signals
 from .running.wiring import Wiring
 from .sending.client import open_client
@@ -138,6 +138,7 @@ async def run_leg(
     async with AsyncExitStack() as stack:
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))
+        sight.prepare(idle_pace(config.delivery, sight, emit=emitter.emit))
         opened = await to_thread.run_sync(open_leg, directory, plan, options)
         tally = Tally(opened.replay.counters)
         emitter.subscribe(tally.observe)
@@ -224,11 +225,8 @@ class Injection:
                 await self._take_from(queue, client, keeper=keeper, target=target, emit=emit)
                 return
 
-            encoding = self._plan.encoding(
-                target=target,
-                replay=self._replay,
-                limit=self._options.limit,
-            )
+            limit = self._options.limit
+            encoding = self._plan.encoding(target=target, replay=self._replay, limit=limit)
             async with self._sifter.open(encoding) as encoder:
                 await self._flow(encoder, client, keeper=keeper, emit=emit)
 

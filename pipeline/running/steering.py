@@ -1,7 +1,8 @@
 """Steering: a task beside the run obeys `pace`, `pause` and `resume`, and tells how it stands.
 
-It lives as long as the process. Where a folder is watched that is beside all its runs and between
-them: what is ordered then holds for the file that comes next.
+It lives as long as the process. What is ordered while a run still opens its journal holds once it
+sends. Where a folder is watched that is beside all its runs and between them: what is ordered then
+holds for the file that comes next.
 
 It also sees to it that nobody waits at the end for what will not come: where a run is drained while
 somebody has paused it, or outside its window, what it has taken and not sent is given up.
@@ -17,18 +18,21 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from anyio import to_thread
 
-from ..events import LimitChanged
+from ..events import LimitChanged, PaceChanged
+from ..sending.clock import Clock
 from ..sending.limits import Limit
+from ..sending.pace import Pace
 from ..settling.live import RUN, WORKER, LiveFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..events import Emit
+    from ..events import Emit, Event
+    from ..sending.policy import DeliveryPolicy
     from ..watching.sight import Sight
     from .stop import Stop
 
-__all__ = ("steer",)
+__all__ = ("idle_pace", "steer")
 
 LOOK_SECONDS: Final = 0.25
 BEGINNING_SECONDS: Final = 0.05
@@ -39,6 +43,18 @@ ENDLESS: Final = frozenset({Limit.PAUSED, Limit.WINDOW})
 """What no drain waits for: it ends when somebody says so, or hours from now."""
 
 
+def idle_pace(delivery: DeliveryPolicy, sight: Sight, *, emit: Emit) -> Pace:
+    """A pace by which nothing goes, to be asked while no run has begun. What changes it is told
+    where it is the one in sight."""
+
+    def told(event: Event) -> None:
+        if isinstance(event, PaceChanged) and sight.pace is pace:
+            emit(event)
+
+    pace = Pace(delivery, clock=Clock(), emit=told)
+    return pace
+
+
 async def steer(directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> None:
     """Obey orders and tell how the pace in sight stands, until cancelled.
 
@@ -46,7 +62,7 @@ async def steer(directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> Non
     """
     files: LiveFiles | None = None  # a process that is refused has none
     limit: Limit | None = None
-    waiting = False
+    doing: tuple[bool, bool] | None = None  # whether it waits for files, opens its journal
     looks = 0
     try:
         while True:
@@ -63,15 +79,16 @@ async def steer(directory: Path, *, sight: Sight, stop: Stop, emit: Emit) -> Non
                 _obey(order, sight)
 
             standing = sight.pace.standing()
-            changed = standing.limit is not limit
+            changed = standing.limit is not limit and not sight.opening
             if changed:
                 limit = standing.limit
                 emit(LimitChanged(limit=limit.value, since=standing.since))
 
-            changed = changed or sight.waiting is not waiting
-            waiting = sight.waiting
+            changed = changed or doing != (sight.waiting, sight.opening)
+            waiting, opening = doing = sight.waiting, sight.opening
             if changed or order is not None or looks % LOOKS_A_TELLING == 0:
-                await to_thread.run_sync(partial(files.tell, standing, waiting=waiting))
+                tell = partial(files.tell, standing, waiting=waiting, opening=opening)
+                await to_thread.run_sync(tell)
 
             looks += 1
             await anyio.sleep(LOOK_SECONDS)

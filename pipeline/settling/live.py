@@ -12,14 +12,15 @@ what is looked at and steered.
 
 Each is replaced as a whole, mode 0600, so a reader never sees half of one; none is synced to the
 disk, for none means anything once the process is gone. A session is one process's work on a run:
-orders for another one are not obeyed, so none outlives the process it was meant for. Who
-gives orders holds a lock on the directory meanwhile: they are obeyed one after the other.
+orders for another one are not obeyed, so none outlives the process it was meant for. How they are
+given is told in `orders.py`.
 
 What is no plain file of a reasonable size is not read, and what cannot be understood is nothing.
 
 A line of live.json, here in several:
 
-    {"process": 4711, "session": "9f86d081884c7d65", "obeyed": 2, "waiting": false,
+    {"process": 4711, "session": "9f86d081884c7d65", "obeyed": 2,
+     "waiting": false, "opening": false,
      "limit": "rate", "since": "2026-11-23T16:43:12.345Z", "until": null,
      "in_flight": 3, "max_in_flight": 16, "most_in_flight": 16,
      "requests_per_second": 5.0, "asked_per_second": 5.0, "contacts_per_hour": null}
@@ -27,32 +28,28 @@ A line of live.json, here in several:
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 
-from ..errors import RunDirectoryError
 from ..sending.limits import Limit, Standing
 from .lock import LOCK_NAME, WATCH_LOCK_NAME, holder
 from .summary import iso
 from .whole import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ("LIVE_NAMES", "RUN", "WORKER", "Live", "LiveFiles", "Seat", "command", "live_of")
+__all__ = ("LIVE_NAMES", "RUN", "WORKER", "Live", "LiveFiles", "Seat", "live_of", "read_told")
 
-LOOK_SECONDS: Final = 0.05
-OBEYED_WITHIN_SECONDS: Final = 10.0
 STALE_SECONDS: Final = 30.0
 """A run that has told nothing for so long is hung, or is another process with its number."""
 
@@ -81,6 +78,7 @@ class Live:
     """What a run that is going on tells of itself.
 
     `waiting`: it is a worker that waits for the next file, and no run of its own is going on.
+    `opening`: it looks at its journal, and has not begun; what is asked holds once it does.
     """
 
     process: int
@@ -88,6 +86,7 @@ class Live:
     obeyed: int
     standing: Standing
     waiting: bool = False
+    opening: bool = False
     seat: Seat = RUN
 
     @classmethod
@@ -100,6 +99,7 @@ class Live:
                 obeyed=int(found["obeyed"]),
                 standing=_standing(found),
                 waiting=found.get("waiting") is True,
+                opening=found.get("opening") is True,
                 seat=seat,
             )
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -107,7 +107,8 @@ class Live:
 
     def told(self) -> dict[str, Any]:
         """The process and how it stands, as JSON has it."""
-        return {"process": self.process, "waiting": self.waiting, **_told(self.standing)}
+        doing = {"waiting": self.waiting, "opening": self.opening}
+        return {"process": self.process, **doing, **_told(self.standing)}
 
 
 class LiveFiles:
@@ -121,7 +122,7 @@ class LiveFiles:
 
     def order(self) -> dict[str, Any] | None:
         """What was asked and is not obeyed yet, if anything; it counts as obeyed from now on."""
-        order = _read(self._orders)
+        order = read_told(self._orders)
         number = order.get("number")
         if order.get("session") != self._session or not isinstance(number, int):
             return None
@@ -132,10 +133,10 @@ class LiveFiles:
         self._obeyed = number
         return order
 
-    def tell(self, standing: Standing, *, waiting: bool = False) -> None:
+    def tell(self, standing: Standing, *, waiting: bool = False, opening: bool = False) -> None:
         """Write how the run stands."""
         who = {"process": os.getpid(), "session": self._session, "obeyed": self._obeyed}
-        told = {**who, "waiting": waiting, **_told(standing)}
+        told = {**who, "waiting": waiting, "opening": opening, **_told(standing)}
         with suppress(OSError):
             write_whole(self._live, orjson.dumps(told))
 
@@ -145,7 +146,7 @@ class LiveFiles:
         What another process has told since, or was asked of it, stays.
         """
         for path in (self._live, self._orders):
-            if _read(path).get("session") == self._session:
+            if read_told(path).get("session") == self._session:
                 with suppress(OSError):
                     path.unlink()
 
@@ -159,7 +160,7 @@ def live_of(directory: Path) -> Live | None:
 
 def _live_of(directory: Path, seat: Seat) -> Live | None:
     path = directory / seat.live
-    live = Live.of(_read(path), seat=seat)
+    live = Live.of(read_told(path), seat=seat)
     if live is None or live.process != holder(directory, seat.lock):
         return None
 
@@ -169,26 +170,6 @@ def _live_of(directory: Path, seat: Seat) -> Live | None:
         return None  # it has just ended
 
     return live if silent < STALE_SECONDS else None
-
-
-def command(directory: Path, asked: Mapping[str, Any]) -> Live:
-    """Ask something of the run that works in `directory`; returns how it stands once it obeys.
-
-    Raises:
-        RunDirectoryError: No run is going on there, or it does not obey.
-    """
-    with _alone(directory):
-        obeys = None
-        while obeys is None:
-            live = live_of(directory)
-            if live is None:
-                raise RunDirectoryError(
-                    f"no run is going on in {directory}: there is nothing to steer"
-                )
-
-            obeys = _obeyed(directory, live, number=_give(directory, live, asked))
-
-        return obeys
 
 
 def _told(standing: Standing) -> dict[str, Any]:
@@ -216,64 +197,7 @@ def _number(told: object) -> float | None:
     return None if told is None else float(told)  # type: ignore[arg-type]  # refused if it is none
 
 
-def _give(directory: Path, live: Live, asked: Mapping[str, Any]) -> int:
-    """Write an order, those that were not obeyed yet with it; returns its number."""
-    former = _read(directory / live.seat.orders)
-    number = former.get("number")
-    if former.get("session") != live.session or not isinstance(number, int):
-        former, number = {}, 0
-
-    if number <= live.obeyed:
-        former, number = {}, live.obeyed
-
-    order = {**former, **asked, "session": live.session, "number": number + 1}
-    try:
-        write_whole(directory / live.seat.orders, orjson.dumps(order))
-    except OSError as error:
-        raise RunDirectoryError(f"{directory} cannot be written: {error.strerror}") from None
-
-    return number + 1
-
-
-def _obeyed(directory: Path, live: Live, *, number: int) -> Live | None:
-    """Wait until the run has obeyed; returns how it stands then. None where another one is at work
-    by then, beside a worker that waits: it is what was meant."""
-    deadline = time.monotonic() + OBEYED_WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        now = live_of(directory)
-        if now is not None and live.waiting and now.seat is not live.seat:
-            return None
-
-        if now is None or now.session != live.session:
-            raise RunDirectoryError(f"the run in {directory} has ended meanwhile")
-
-        if now.obeyed >= number:
-            return now
-
-        time.sleep(LOOK_SECONDS)
-
-    raise RunDirectoryError(
-        f"the run in {directory} (process {live.process}) has not obeyed for "
-        f"{OBEYED_WITHIN_SECONDS:.0f} s; it will as soon as it can"
-    )
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """One who gives orders at a time."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise RunDirectoryError(f"no run is going on in {directory}: {error.strerror}") from None
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _read(path: Path) -> dict[str, Any]:
+def read_told(path: Path) -> dict[str, Any]:
     """What a file says; nothing where it is not there, not ours, or cannot be understood."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

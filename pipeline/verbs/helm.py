@@ -51,7 +51,8 @@ def pause(config: ConfigFile) -> None:
     """Let the run that is going on send nothing more, until `resume`.
 
     What is under way is finished and settled. A pause lasts no longer than the run's process: the
-    next `run` sends. A worker that waits for files does not send the next one until then.
+    next `run` sends. A worker that waits for files does not send the next one until then, and a run
+    that still opens its journal sends nothing.
 
     \b
     Example:

@@ -162,8 +162,9 @@ def agreed(path: Path, outcome: str, *, yes: bool) -> bool:
 
 def steer(path: Path, asked: dict[str, Any]) -> None:
     """Ask something of the run that is going on, if anything, and print how it stands then."""
-    from ..settling.live import command, live_of
-    from ..watching.standing import pace_lines, waiting_line
+    from ..settling.live import live_of
+    from ..settling.orders import command
+    from ..watching.standing import live_lines
 
     for name, value in asked.items():
         if not 0 < value < math.inf and not isinstance(value, bool):
@@ -175,8 +176,7 @@ def steer(path: Path, asked: dict[str, Any]) -> None:
         raise UsageError(f"no run is going on in {directory}: there is no pace")
 
     console = Console(highlight=False)
-    lines = pace_lines(live.standing, config=str(path))
-    for line in [waiting_line(live), *lines] if live.waiting else lines:
+    for line in live_lines(live, config=str(path)):
         console.print(Text(line), soft_wrap=True)
 
     if asked.get("max_in_flight", 0) > (most := live.standing.most_in_flight):

@@ -45,6 +45,10 @@ class Sight:
     idle: Pace | None = None
     """The pace that is asked for while a worker waits for the next file: nothing goes by it."""
 
+    opening: bool = False
+    """Whether the run directory is this process's own, and its run is not begun yet. The pace in
+    sight is one by which nothing goes: what is asked of it holds for the run."""
+
     asked: dict[str, Any] = field(default_factory=dict)
     """What was asked of the pace since the process began, for the runs that follow."""
 
@@ -56,13 +60,18 @@ class Sight:
 
     def open(self, directory: Path, pace: Pace) -> None:
         """A run begins: there it is to be seen, and what was asked holds for it."""
-        self.directory, self.pace = directory, pace
+        self.directory, self.pace, self.opening = directory, pace, False
         self.begun.set()
         if self.asked:
             pace.follow(PaceChanged(**self.asked))
 
         if self.recorder is not None:
             self.recorder.begin(directory)
+
+    def prepare(self, pace: Pace) -> None:
+        """A run is about to be opened; a worker is asked as before until it begins."""
+        if self.idle is None:
+            self.pace, self.opening = pace, True
 
     @contextmanager
     def opened(self, directory: Path, pace: Pace) -> Iterator[None]:

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from ..settling.live import Live
     from ..settling.view import JournalView
 
-__all__ = ("pace_lines", "print_standing", "standing", "standing_of", "waiting_line")
+__all__ = ("live_lines", "pace_lines", "print_standing", "standing", "standing_of")
 
 
 def standing_of(directory: Path, inbox: Inbox | None = None) -> tuple[dict[str, Any], Live | None]:
     """How the run in `directory` stands, and who works there; raises RunDirectoryError.
 
-    Of a worker that waits for its first file there is `live` alone. Where the folder `inbox` is
-    watched, `waiting_files` is how many lie there beside the one that is sent just now; None where
-    it cannot be read.
+    Of a worker that waits for its first file, and of a run that is about to begin, there is `live`
+    alone. Where the folder `inbox` is watched, `waiting_files` is how many lie there beside the one
+    that is sent just now; None where it cannot be read.
     """
     live = live_of(directory)
-    if live is not None and live.waiting and not (directory / FILE_NAME).exists():
+    if live is not None and not (directory / FILE_NAME).exists():
         return {"live": live.told(), **_waiting(inbox)}, live
 
     with viewed(directory) as view:
@@ -105,9 +105,19 @@ def pace_lines(standing: Standing, *, config: str) -> list[str]:
     return lines
 
 
-def waiting_line(live: Live) -> str:
-    """What a worker does between two files."""
-    return f"the worker (process {live.process}) waits for files"
+def live_lines(live: Live, *, config: str) -> list[str]:
+    """What a process does, where it is not sending, and how it stands."""
+    lines = pace_lines(live.standing, config=config)
+    if live.waiting:
+        return [f"the worker (process {live.process}) waits for files", *lines]
+
+    if live.opening:
+        begins = (
+            f"the run (process {live.process}) is opening its journal: this holds once it sends"
+        )
+        return [begins, *lines]
+
+    return lines
 
 
 def _files_line(files: int | None) -> str:
@@ -141,10 +151,7 @@ def print_standing(
         _line(console, f"  {fate}: {batches} of {counted(contacts, 'contact')}")
 
     if live is not None:
-        if live.waiting:
-            _line(console, f"  {waiting_line(live)}")
-
-        for line in pace_lines(live.standing, config=config):
+        for line in live_lines(live, config=config):
             _line(console, f"  {line}")
 
     if "waiting_files" in found:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 from anyio import sleep, to_thread
 
 from ..errors import SourceError
-from ..events import FilesSeen, PaceChanged
+from ..events import FilesSeen
 from ..flow import accompanied, run_leg
 from ..intake.inbox import Inbox
 from ..running.legs import RunOptions
 from ..running.sharing import open_account
+from ..running.steering import idle_pace
 from ..sending.clock import Clock
-from ..sending.pace import Pace
 from ..settling.directory import RunDirectory
 from ..settling.lock import WATCH_LOCK_NAME, locked
 from .watched import Watched
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from ..config import Config
-    from ..events import Emit, Event
+    from ..events import Emit
     from ..events.emitter import Emitter
     from ..running.legs import Ended
     from ..running.stop import Stop
@@ -57,7 +57,7 @@ async def watch_over(
                 sight.rest()
 
         async def begin() -> None:
-            sight.idle = _idle(config, sight, emit=emitter.emit)
+            sight.idle = idle_pace(config.delivery, sight, emit=emitter.emit)
             sight.rest()
             if config.worker.listen is not None:
                 with stop.scope():
@@ -91,16 +91,6 @@ def _counting(inbox: Inbox, *, emit: Emit) -> Companion:
             await sleep(COUNT_SECONDS)
 
     return count
-
-
-def _idle(config: Config, sight: Sight, *, emit: Emit) -> Pace:
-    """The pace while no run goes on. What changes it is told where it is the one in sight."""
-
-    def told(event: Event) -> None:
-        if isinstance(event, PaceChanged) and sight.waiting:
-            emit(event)
-
-    return Pace(config.delivery, clock=Clock(), emit=told)
 
 
 async def _prove_token(config: Config, *, emit: Emit) -> None:

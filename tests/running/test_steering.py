@@ -20,9 +20,10 @@ from pipeline.sending.clock import Clock
 from pipeline.sending.pace import Pace
 from pipeline.sending.policy import DeliveryPolicy
 from pipeline.settling.directory import RunDirectory
-from pipeline.settling.live import command
+from pipeline.settling.orders import command
 from pipeline.verbs.terminal import steer
 from pipeline.watching.sight import Sight
+from tests.fakes.busy_journal import busy
 from tests.fakes.configs import write_config, write_contacts
 from tests.fakes.program import Program, eventually
 from tests.fakes.simulator_process import SimulatorProcess
@@ -163,6 +164,39 @@ def test_a_paused_run_heeds_signals(
     program.environment["JOURNEY_DELIVERY__REQUESTS_PER_SECOND"] = "2000"
     ran = program("run", "journey.toml", "--json")
     assert (ran.code, ran.json["accepted"]) == (0, CONTACTS)
+    assert len(simulator.contacts(taken="1")) == CONTACTS
+
+
+def test_asked_while_the_journal_is_opened(
+    tmp_path: Path,
+    program: Program,
+    simulator: SimulatorProcess,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A run that is about to go on says so, and what is asked of it then holds from its first
+    request on: paused, it sends nothing until `resume`."""
+    running = begun(program, simulator)
+    running.signal(signal.SIGTERM)
+    assert running.ended().code == 5
+    before = requests(simulator)
+    config = tmp_path / "journey.toml"
+    with busy(tmp_path / "run"):
+        running = program.start("run", "journey.toml", "--json")
+        eventually((tmp_path / "run/live.json").exists)
+        steer(config, {"requests_per_second": 2000.0})
+        assert "is opening its journal" in capsys.readouterr().out
+        assert told(tmp_path)["opening"] is True
+        steer(config, {"paused": True})
+        assert "limit: paused" in capsys.readouterr().out
+
+    eventually(lambda: not told(tmp_path)["opening"])
+    time.sleep(0.5)
+    assert (told(tmp_path)["limit"], requests(simulator)) == ("paused", before)
+    steer(config, {"paused": False})
+    assert "pace: 2,000 requests a second" in capsys.readouterr().out
+    ran = running.ended()
+    assert (ran.code, ran.json["accepted"]) == (0, CONTACTS)
+    assert ran.stderr.count("nothing is sent until `resume`") == 1
     assert len(simulator.contacts(taken="1")) == CONTACTS
 
 

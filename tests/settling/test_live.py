@@ -24,10 +24,10 @@ from pipeline.settling.live import (
     WORKER,
     Live,
     LiveFiles,
-    command,
     live_of,
 )
 from pipeline.settling.lock import locked
+from pipeline.settling.orders import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +121,7 @@ def test_what_was_not_obeyed_yet_is_not_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that is busy elsewhere obeys everything that was asked meanwhile, as soon as it can."""
-    monkeypatch.setattr("pipeline.settling.live.OBEYED_WITHIN_SECONDS", 0.1)
+    monkeypatch.setattr("pipeline.settling.orders.OBEYED_WITHIN_SECONDS", 0.1)
     files = LiveFiles(tmp_path)
     with locked(tmp_path):
         files.tell(STANDING)
@@ -205,6 +205,27 @@ def test_a_run_that_begins_while_an_order_is_given(tmp_path: Path) -> None:
         live = live_of(tmp_path)
         assert live is not None
         assert (live.seat, live.waiting) == (WORKER, True)
+
+
+def test_a_run_that_has_only_just_locked_the_directory(tmp_path: Path) -> None:
+    """It is waited for until it tells. Who tells nothing is said to be there, and steered is who
+    waits beside him, if anybody does."""
+    found: list[Live] = []
+    asking = threading.Thread(target=lambda: found.append(command(tmp_path, {"paused": True})))
+    with locked(tmp_path):
+        asking.start()
+        time.sleep(0.3)
+        assert asking.is_alive()
+        files = LiveFiles(tmp_path)
+        files.tell(STANDING, opening=True)
+        while asking.is_alive():
+            if files.order() is not None:
+                files.tell(STANDING)
+
+        assert [live.seat for live in found] == [RUN]
+        files.close()
+        with pytest.raises(RunDirectoryError, match="Try again in a moment"):
+            command(tmp_path, {"paused": True})
 
 
 RUBBISH = st.one_of(

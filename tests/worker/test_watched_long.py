@@ -16,8 +16,9 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from pipeline.errors import JournalInUseError
-from pipeline.settling.live import command
-from pipeline.settling.lock import locked
+from pipeline.settling.lock import holder, locked
+from pipeline.settling.orders import command
+from tests.fakes.busy_journal import busy
 from tests.fakes.configs import write_contacts
 from tests.fakes.inboxes import make_inbox, names, watching
 from tests.fakes.program import Program, eventually
@@ -359,6 +360,34 @@ def test_another_run_is_steered(
         write_contacts(inbox / "b.csv", range(11, 21))
         eventually((inbox / "done" / "b.csv").exists)
 
+    running.signal(signal.SIGTERM)
+    ran = running.ended()
+    assert (ran.code, "the pace was changed" in ran.stderr) == (0, False)
+
+
+def test_another_run_is_opened(program: Program, simulator: SimulatorProcess, inbox: Path) -> None:
+    """Where another process still opens its journal while the worker waits, a pause is its own, and
+    the worker sends the next file."""
+    running = program.start("run", "watch.toml")
+    eventually((program.directory / "run" / "watch-live.json").exists)
+    write_contacts(program.directory / "other.csv", range(1001, 3001))
+    unwatched = {"JOURNEY_SOURCE__WATCH": "false", "JOURNEY_SOURCE__URL": "other.csv"}
+    with Program(program.directory, **unwatched) as other:
+        first = other.start("run", "watch.toml")
+        gets_on(simulator)
+        first.signal(signal.SIGTERM)
+        first.ended()
+        with busy(program.directory / "run"):
+            another = other.start("run", "watch.toml", "--json")
+            eventually(lambda: holder(program.directory / "run"))
+            live = command(program.directory / "run", {"paused": True})
+            assert (live.process, live.opening, live.waiting) == (another.pid, True, False)
+
+        command(program.directory / "run", {"paused": False})
+        assert another.ended().json["accepted"] == 2000
+
+    assert looked_at(program) == (running.pid, True)
+    assert "limit: paused" not in program("pace", "watch.toml").stdout
     running.signal(signal.SIGTERM)
     ran = running.ended()
     assert (ran.code, "the pace was changed" in ran.stderr) == (0, False)
