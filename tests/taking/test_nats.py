@@ -11,6 +11,7 @@ import nats
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.intake.queues.message import QueueLostError
 from pipeline.intake.queues.nats_gaps import Gap, Gaps
 from pipeline.intake.queues.nats_jetstream import NatsStream
 from pipeline.intake.queues.place import place_of
@@ -67,6 +68,28 @@ async def test_nats_refuses_a_consumer_that_acknowledges_by_itself(server: Nats)
         await stream.open("me", fresh=True)
 
     await stream.close()
+
+
+async def test_what_the_server_has_given_out_is_in_the_workers_hands(server: Nats) -> None:
+    """Nothing lies in the client unseen, however long large messages are on their way."""
+    name = await made(server)
+    async with worker(server, name) as stream, server._context() as context:
+        for _ in range(60):
+            await context.publish(name, b"x" * 300_000)
+
+        for most in (30, 20, 50):
+            before = (await context.consumer_info(name, "journey")).num_ack_pending
+            taken = await stream.take(most, 0.02)
+            assert len(taken) == min(most, 60 - before)
+            given = (await context.consumer_info(name, "journey")).num_ack_pending
+            assert given == before + len(taken)
+
+        assert await stream.take(10, 0.02) == []
+        await context.publish(name, b"{}")
+        assert len(await stream.take(10, 5.0)) == 1
+        await context.delete_consumer(name, "journey")
+        with pytest.raises(QueueLostError):
+            await stream.take(10, 0.02)
 
 
 NAMES = (f"limited{number}" for number in count())

@@ -8,6 +8,10 @@ A message has no identity but the one its producer gave it. One without is known
 alone, and only where it comes again: because RabbitMQ says so, or because it was held when the line
 broke. So of two that are the same to the last byte both are sent.
 
+A node that was restarted says of everything on a classic queue that it was delivered before, also
+of what it gave to nobody: it is in doubt then, where others take from the queue. Of a quorum queue
+it says so of what was delivered.
+
 RabbitMQ closes a channel that has not acknowledged for half an hour (`consumer_timeout`), and gives
 its messages out again. This worker knows them and does not send them twice; another one holds them
 as unknown. Where contacts wait for longer, as outside of `delivery.window`, raise it on the broker.

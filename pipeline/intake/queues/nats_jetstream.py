@@ -22,6 +22,7 @@ from ..extras import need
 from .message import Backlog, Message, QueueLostError, known_as
 from .nats_gaps import Gaps
 from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up
+from .nats_pull import Pull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ MOST_AT_ONCE: Final = 500
 """Messages that are asked for together: what arrives in the moment of a crash is in doubt."""
 
 MOST_UNACKNOWLEDGED: Final = 100_000
-LEAST_WAIT_SECONDS: Final = 0.05
 
 
 class NatsStream:
@@ -47,7 +47,7 @@ class NatsStream:
         self._place = place
         self._client: Any = None
         self._context: Any = None
-        self._subscription: Any = None
+        self._pull: Pull | None = None
         self._claim_seconds = place.policy.claim_idle_seconds
         self._gaps: Gaps | None = None
         self._deleted: list[MessagesDeleted] = []
@@ -66,9 +66,7 @@ class NatsStream:
                 info = await self._consumer()  # another worker's may be there instead
 
             self._gaps = await self._gaps_after(info)
-            self._subscription = await self._context.pull_subscribe_bind(
-                consumer=self._place.group, stream=self._place.queue
-            )
+            self._pull = await Pull.opened(self._client, self._place)
 
     async def _consumer(self) -> Any:
         errors = need("nats.js.errors", extra="nats", what=self._place.label)
@@ -122,19 +120,14 @@ class NatsStream:
             )
 
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
-        errors = need("nats.errors", extra="nats", what=self._place.label)
-        try:
-            with Translated(self._place):
-                self._check()
-                taken = await self._subscription.fetch(
-                    min(most, MOST_AT_ONCE), timeout=max(LEAST_WAIT_SECONDS, wait_seconds)
-                )
-        except QueueLostError as error:
-            if isinstance(error.__cause__, errors.TimeoutError | TimeoutError):
-                self._check()
-                return []
+        if self._pull is None:
+            raise QueueLostError("it is not open")
 
-            raise
+        with Translated(self._place):
+            self._check()
+            taken = await self._pull.there(min(most, MOST_AT_ONCE))
+            if not taken:
+                taken = await self._pull.coming(wait_seconds)
 
         await self._look_for_gaps(taken)
         return [_message(each) for each in taken]
