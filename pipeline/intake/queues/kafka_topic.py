@@ -97,7 +97,7 @@ class KafkaTopic:
                 with InGroup(self._place):
                     return await self._take(most, wait_seconds)
 
-                await self._poll(wait_seconds)
+                await self._consume(1, wait_seconds)  # nothing is paused while it is divided
                 return []
 
     async def _take(self, most: int, wait_seconds: float) -> list[Message]:
@@ -227,15 +227,11 @@ class KafkaTopic:
         async with self._taking:
             self._asked_at = time.monotonic()
             with Translated(self._place):
-                await self._poll(0.0)
-
-    async def _poll(self, wait_seconds: float) -> None:
-        """Let the client see to its group, and take nothing."""
-        await self._consumer.pause(await self._consumer.assignment())
-        try:
-            await self._consume(1, wait_seconds)
-        finally:
-            await self._consumer.resume(await self._consumer.assignment())
+                await self._consumer.pause(await self._consumer.assignment())
+                try:
+                    await self._consume(1, 0.0)
+                finally:
+                    await self._consumer.resume(await self._consumer.assignment())
 
     async def _welcome(self, consumer: Any, places: list[Any]) -> None:  # the library's
         """Partitions are this worker's from now on."""
