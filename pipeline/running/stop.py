@@ -161,18 +161,27 @@ async def heed_signals(
     a second is the same wish: `timeout` signals the process and then its group.
     """
     first, drained_at = None, -inf
-    with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for number in signals:
-            if not stop.drained:
-                first, drained_at = number, current_time()
-                name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-                limit = "" if drain_seconds is None else f", as do {drain_seconds:g} s"
-                stop.drain(f"{name} received; another one leaves at once{limit}")
-                if drain_seconds is not None:
-                    stop.leave_by(drained_at + drain_seconds)
-                    # What is taken and cannot be sent in time stays with the queue, and is known.
-                    loop = asyncio.get_running_loop()
-                    loop.call_later(GIVE_UP_SHARE * drain_seconds, stop.give_up)
-            elif number != first or current_time() >= drained_at + SAME_WISH_SECONDS:
-                stop.leave_by(current_time())
+    try:
+        with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if not stop.drained:
+                    first, drained_at = number, current_time()
+                    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+                    limit = "" if drain_seconds is None else f", as do {drain_seconds:g} s"
+                    stop.drain(f"{name} received; another one leaves at once{limit}")
+                    if drain_seconds is not None:
+                        stop.leave_by(drained_at + drain_seconds)
+                        # What cannot be sent in time stays with the queue, and is known.
+                        loop = asyncio.get_running_loop()
+                        loop.call_later(GIVE_UP_SHARE * drain_seconds, stop.give_up)
+                elif number != first or current_time() >= drained_at + SAME_WISH_SECONDS:
+                    stop.leave_by(current_time())
+    finally:
+        if stop.drained:  # who asks once more, as `timeout` does, breaks off no last word
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _pass_over)
+
+
+def _pass_over(*_: object) -> None:
+    """Of a signal: what it asks for is done already. Not inherited, as an ignored one would be."""

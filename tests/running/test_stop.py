@@ -5,13 +5,27 @@ from __future__ import annotations
 import gc
 import signal
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 from anyio import create_task_group
 
 from pipeline.errors import BudgetError, EndpointError
 from pipeline.events import DrainStarted, Event, RunHalted
 from pipeline.running.stop import Stop, heed_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Let no test leave its handlers to another one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def told() -> tuple[Stop, list[Event]]:
@@ -115,6 +129,22 @@ async def test_one_wish_signalled_twice() -> None:
 
     assert not everything.cancelled_caught
     assert [type(event) for event in events] == [DrainStarted]
+
+
+async def test_a_wish_that_comes_again_at_the_end() -> None:
+    """`timeout` signals the process and then its group: the second may come when all is done."""
+    stop, _ = told()
+    async with create_task_group() as tasks:
+        await tasks.start(heed_signals, stop)
+        signal.raise_signal(signal.SIGINT)
+        with anyio.fail_after(5), stop.scope():
+            await anyio.sleep_forever()
+
+        assert stop.drained
+        tasks.cancel_scope.cancel()
+
+    signal.raise_signal(signal.SIGINT)  # by default a KeyboardInterrupt, wherever we are
+    signal.raise_signal(signal.SIGTERM)
 
 
 async def test_signals() -> None:
