@@ -189,6 +189,6 @@ def _another(known: Known, differences: list[str]) -> str:
     return (
         f"{known.directory} holds an unfinished run ({run.run_id}, {run.state}, "
         f"{counts.settled:,} of {counts.read:,} contacts read are settled), and not this one: "
-        f"{'; '.join(differences)}. Finish it with its own config, name another run.directory, or "
-        "use --again, which puts it aside and starts a new run"
+        f"{'; '.join(differences)}. Finish it with its own config, or use --again, which puts it "
+        "aside and starts a new run"
     )

@@ -255,7 +255,9 @@ class Watched:
         if path is None:
             raise RunDirectoryError(
                 f"{directory} holds an unfinished run ({run.run_id}) of {name}, which is not in "
-                f"{self._config.source.url} any more. Put it back, or name another run.directory"
+                f"{self._config.source.url} any more. Put it back. If it is lost, run another file "
+                "with --again, which puts that run aside: JOURNEY_SOURCE__WATCH=false "
+                "JOURNEY_SOURCE__URL=… in the environment"
             )
 
         return path

@@ -168,6 +168,7 @@ def test_a_file_that_was_begun_comes_first(
     assert missed.code == 2
     assert "an unfinished run" in missed.stderr
     assert "of z.csv, which is not in inbox any more" in missed.stderr
+    assert "another run.directory" not in missed.stderr  # which does not know who was injected
     away.rename(path)
     running = program.start("run", "watch.toml")
     eventually(lambda: names(inbox) == [])
