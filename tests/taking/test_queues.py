@@ -104,11 +104,13 @@ def test_arrived(bench: Bench) -> None:
     check_arrived(bench)
 
 
+@pytest.mark.timeout(300)
 def test_limited(bench: Bench) -> None:
     """A run that ends by `--limit` leaves the rest to others, and nobody in doubt."""
     check_limited(bench)
 
 
+@pytest.mark.timeout(300)
 def test_given_back(bench: Bench) -> None:
     """Nor what it took too much of, because it was larger than was thought."""
     check_given_back(bench)
