@@ -17,7 +17,7 @@ LONG_SECONDS = 300.0
 """What is left taken goes to nobody else within a test."""
 
 ENDING_SECONDS = 150.0
-"""Kafka may divide the group anew meanwhile: a partition waits a minute for what was taken of it."""
+"""Kafka may divide the group anew: a partition waits a minute for what was taken of it."""
 
 
 def check_limited(bench: Bench) -> None:
