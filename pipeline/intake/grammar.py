@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from .opening import Head
     from .source import SourcePolicy
 
-__all__ = ("Grammar", "Layout", "check_names", "read_layout")
+__all__ = ("ADDRESS", "Grammar", "Layout", "check_names", "is_nameless", "read_layout")
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LOOKED_AT: Final = 50  # lines that a delimiter is judged by
 _SEPARATOR: Final = re.compile(rb"\"?sep=([^\w\s]|\t)\"?[\r\n]+", re.IGNORECASE)
-_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_NAMELESS: Final = "column {}"
+ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+"""What looks like an e-mail address, whether it is one or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,7 @@ def _header(grammar: Grammar, lines: list[bytes], label: str) -> tuple[tuple[str
     names = _named(names)
     check_names(names, label)
     for number, name in enumerate(names, start=1):
-        if _ADDRESS.fullmatch(name.strip()):
+        if ADDRESS.fullmatch(name.strip()):
             raise SourceError(
                 f"field {number} in the first line of {label} is an e-mail address: that is a "
                 "contact and no header, and would be left out. Nothing was sent. Put a header "
@@ -165,7 +167,13 @@ def _named(names: list[str]) -> list[str]:
     if len(unnamed) >= filled:
         return names
 
-    return [*names[:filled], *(f"column {number}" for number in unnamed)]
+    return [*names[:filled], *map(_NAMELESS.format, unnamed)]
+
+
+def is_nameless(column: str) -> bool:
+    """Whether a column is called as one that its header does not name."""
+    number = column.rpartition(" ")[2]
+    return number.isdecimal() and column == _NAMELESS.format(number)
 
 
 def _first_row(grammar: Grammar, lines: list[bytes]) -> tuple[str, ...] | None:

@@ -14,6 +14,7 @@ Sans-IO: told the time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -26,17 +27,12 @@ GATHER_SECONDS: Final = 0.020
 """How long dispatches and outcomes are gathered where no sender is missed meanwhile."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How long an order can wait for others, in seconds: while senders are pressed, and else."""
 
-    __slots__ = ("pressed", "relaxed")
-
-    def __init__(self, *, pressed: float, relaxed: float) -> None:
-        self.pressed = pressed
-        self.relaxed = relaxed
-
-    def __repr__(self) -> str:
-        return f"<Patience of {self.pressed} s, {self.relaxed} s>"
+    pressed: float
+    relaxed: float
 
 
 NONE: Final = Patience(pressed=0.0, relaxed=0.0)

@@ -6,6 +6,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..intake.grammar import ADDRESS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -30,7 +32,6 @@ _KEY_NAMES = (  # without blanks and punctuation; the likelier, the earlier
     "id",
     "key",
 )
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBERS = (
     # Of nine digits: what is longer fits no Number, which has 32 bits.
     (re.compile(r"-?(0|[1-9]\d{0,8})"), {"type": "number"}),
@@ -58,7 +59,7 @@ def contact_key(samples: Mapping[str, Sequence[Any]]) -> str:
 
 def email_column(samples: Mapping[str, Sequence[Any]]) -> str | None:
     """The column of the contact's e-mail address, if there is one."""
-    holding = [name for name in samples if _all(samples[name], _EMAIL)]
+    holding = [name for name in samples if _all(samples[name], ADDRESS)]
     named = [name for name in samples if "mail" in _letters(name) and not _texts(samples[name])]
     # A column of this very name may hold some that are none.
     exact = [name for name in samples if _letters(name) in {"emailaddress", "email"}]
@@ -83,7 +84,7 @@ def _options(values: Sequence[Any], texts: Sequence[str]) -> dict[str, str] | No
         if _all(values, pattern):
             return dict(options)
 
-    if _all(values, _EMAIL):  # with blanks around it an address is none
+    if _all(values, ADDRESS):  # with blanks around it an address is none
         padded = any(isinstance(value, str) and value != value.strip() for value in values)
         return {"transform": "trim"} if padded else None
 

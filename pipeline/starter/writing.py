@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.schema import json_schema
 from ..errors import UsageError
+from ..intake.grammar import is_nameless
 from ..sending.endpoint import PROFILES, EndpointName
 from .guessing import contact_key, email_column, rule_for
 from .looking import look
@@ -199,8 +200,8 @@ def _fields(seen: Look) -> str:
     key = contact_key(seen.samples)
     lines = []
     for column, values in seen.samples.items():
-        if re.fullmatch(r"column [0-9]+", column) and not any(values):
-            continue  # an empty one without a name (intake/grammar.py)
+        if is_nameless(column) and not any(values):
+            continue
 
         line = f"{_name('EmailAddress' if column == email else column)} = {_toml(column)}"
         if column == key:

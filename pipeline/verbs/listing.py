@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..errors import RunDirectoryError, SourceError
+from ..intake.formulas import EXPORTED
 from ..intake.queues.place import is_queue
 from ..running.plan import Plan
 from ..settling.identity import paired
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
 __all__ = ("COLUMNS", "ensure_all", "rows_of")
 
 
-_FAILED = ("contact_key", "source", "position", "stage", "reason", "detail")
+_FAILED = (*EXPORTED, "stage", "reason", "detail")
 
-_VERIFIED = ("contact_key", "source", "position", "batch", "event_instance_id", "reason", "detail")
+_VERIFIED = (*EXPORTED, "batch", "event_instance_id", "reason", "detail")
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "accepted": ("contact_key", "source", "position", "batch", "event_instance_id"),
+    "accepted": (*EXPORTED, "batch", "event_instance_id"),
     "rejected": _FAILED,
     "unknown": (*_FAILED, "batch", "attempt"),
-    "unprocessed": ("contact_key", "source", "position"),
+    "unprocessed": EXPORTED,
     "entered": _VERIFIED[:-1],
     "missing": _VERIFIED,
     "pending": _VERIFIED,

@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,19 +20,21 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import RunDirectoryError
 from pipeline.settling.view import viewed
 from tests.fakes.configs import write_config, write_contacts
+from tests.fakes.program import Program
 from tests.fakes.program import eventually as within
 from tests.fakes.runs import every_line
+from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tests.fakes.brokers import Broker
-    from tests.fakes.program import Program, Ran, Running
-    from tests.fakes.simulator_process import SimulatorProcess
+    from tests.fakes.program import Ran, Running
 
 __all__ = (
     "Bench",
+    "benched",
     "check_drained",
     "check_enqueued",
     "check_killed",
@@ -168,6 +170,20 @@ class Bench:
         assert set(taken.values()) <= {1}, "a contact was taken twice"
         assert accepted.keys() <= taken.keys()
         assert not self.outstanding(), "the queue is not empty"
+
+
+@contextmanager
+def benched(make: Callable[[Path], Any], directory: Path, queue: str) -> Iterator[Bench]:
+    """A broker of its own with this queue, a simulator, and the program in `directory`."""
+    place = directory / "broker"
+    place.mkdir()
+    with (
+        make(place) as broker,
+        SimulatorProcess() as simulator,
+        Program(directory, **broker.environment) as program,
+    ):
+        broker.make(queue)
+        yield Bench(broker=broker, simulator=simulator, program=program, queue=queue)
 
 
 def _contact(key: str) -> dict[str, str]:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.contracts.queue_source import Bench
+from tests.contracts.queue_source import benched
 from tests.fakes.brokers import BROKERS, Nats, Valkey
-from tests.fakes.program import Program
-from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.contracts.queue_source import Bench
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -42,15 +42,8 @@ LEAVE_TEN: Final[dict[str, Callable[[Any], None]]] = {"redis": trim, "nats": lim
 
 @pytest.fixture(params=LEAVE_TEN)
 def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
-    place = tmp_path / "broker"
-    place.mkdir()
-    with (
-        BROKERS[request.param](place) as broker,
-        SimulatorProcess() as simulator,
-        Program(tmp_path, **broker.environment) as program,
-    ):
-        broker.make(QUEUE)
-        yield Bench(broker=broker, simulator=simulator, program=program, queue=QUEUE)
+    with benched(BROKERS[request.param], tmp_path, QUEUE) as bench:
+        yield bench
 
 
 def test_what_is_gone_is_told(bench: Bench) -> None:

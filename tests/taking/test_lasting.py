@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contracts.queue_source import Bench
+from tests.contracts.queue_source import benched
 from tests.fakes.brokers import Valkey
-from tests.fakes.program import Program
-from tests.fakes.simulator_process import SimulatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.contracts.queue_source import Bench
     from tests.fakes.program import Ran
 
 pytestmark = pytest.mark.timeout(300)
@@ -33,15 +32,8 @@ AGED = {
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    place = tmp_path / "broker"
-    place.mkdir()
-    with (
-        Valkey(place) as broker,
-        SimulatorProcess() as simulator,
-        Program(tmp_path, **broker.environment) as program,
-    ):
-        broker.make("lasting")
-        yield Bench(broker=broker, simulator=simulator, program=program, queue="lasting")
+    with benched(Valkey, tmp_path, "lasting") as bench:
+        yield bench
 
 
 def grow_older(bench: Bench, *, days: float) -> None:

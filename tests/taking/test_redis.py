@@ -13,20 +13,14 @@ from pipeline.intake.queues.place import place_of
 from pipeline.intake.queues.redis_gaps import Gaps, counts_rightly
 from pipeline.intake.queues.redis_stream import RedisStream
 from pipeline.intake.source import SourcePolicy
-from tests.fakes.brokers import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from pipeline.intake.queues.message import Message
+    from tests.fakes.brokers import Valkey
 
 STREAM = "contacts"
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey")) as valkey:
-        yield valkey
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contracts.queue_source import Bench
+from tests.contracts.queue_source import benched
 from tests.fakes.brokers import Kafka, Valkey
-from tests.fakes.program import Program, eventually
-from tests.fakes.simulator_process import SimulatorProcess
+from tests.fakes.program import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.contracts.queue_source import Bench
     from tests.fakes.program import Running
 
 pytestmark = pytest.mark.timeout(300)
@@ -26,26 +26,15 @@ SAID = "of those that did not enter came with messages that another worker had t
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    place = tmp_path / "broker"
-    place.mkdir()
-    with (
-        Valkey(place) as broker,
-        SimulatorProcess() as simulator,
-        Program(tmp_path, **broker.environment) as program,
-    ):
-        broker.make("stopped")
-        yield Bench(broker=broker, simulator=simulator, program=program, queue="stopped")
+    with benched(Valkey, tmp_path, "stopped") as bench:
+        yield bench
 
 
 def test_stopped_until_its_group_has_forgotten_it(tmp_path: Path) -> None:
     """Kafka refuses to hear of what it has done: it joins the group again, and goes on taking."""
-    place = tmp_path / "broker"
-    place.mkdir()
-    with Kafka(place) as broker, SimulatorProcess() as simulator, Program(tmp_path) as program:
-        broker.make("forgotten")
-        bench = Bench(broker=broker, simulator=simulator, program=program, queue="forgotten")
+    with benched(Kafka, tmp_path, "forgotten") as bench:
         bench.configure(claim_idle_seconds=1.0)
-        simulator.set_faults("slow:seconds=1")
+        bench.simulator.set_faults("slow:seconds=1")
         bench.put(40)
         running = bench.start()
         eventually(bench.in_flight)

@@ -14,21 +14,16 @@ from pipeline.intake.queues.place import place_of
 from pipeline.intake.queues.redis_groups import trim
 from pipeline.intake.queues.redis_stream import RedisStream
 from pipeline.intake.source import SourcePolicy
-from tests.fakes.brokers import Valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.fakes.brokers import Valkey
 
 STREAM = "contacts"
 ENTRIES = 1_000
 BLOCK = 100
 """The server removes whole blocks of entries: of so many, where nobody has changed that."""
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey")) as valkey:
-        yield valkey
 
 
 @pytest.fixture

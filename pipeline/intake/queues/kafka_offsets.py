@@ -87,13 +87,11 @@ class Offsets:
             del self._open[last]
             self.to = self.taken = next(reversed(self._open), last - 1) + 1
 
-    @property
-    def idle(self) -> bool:
-        """Whether everything that was taken is done with."""
-        return not self._open
-
     def idle_but(self, unsent: Collection[tuple[int, int]], *, within: int) -> bool:
-        """The same of what was passed on: these (partition, offset) were not. It is `within`."""
+        """Whether all that was passed on is done with: these (partition, offset) were not.
+
+        It is `within` this partition.
+        """
         return all((within, offset) in unsent for offset in self._open)
 
     @property
