@@ -343,7 +343,9 @@ def test_interrupted_and_watched(program: Program, simulator: SimulatorProcess) 
     assert watched.json["accepted"] in range(200, 6000, 100)
     assert list(watched.json) == [*SUMMARY_KEYS, "unsettled", "last_error", "live"]
     assert watched.json["live"]["limit"] == "concurrency"
-    assert [batch["contacts"] for batch in watched.json["unsettled"]] in ([], [100], [100, 100])
+    # Two are under way; what two others were answered may be on its way to the disk.
+    unsettled = [batch["contacts"] for batch in watched.json["unsettled"]]
+    assert (len(unsettled) <= 4, set(unsettled) <= {100}) == (True, True)
 
     busy = program("run", "journey.toml")
     assert busy.code == 2

@@ -94,8 +94,9 @@ def test_unfinished_other_is_kept() -> None:
 
     message = str(refused.value)
     assert "its journey is APIEvent-1, not APIEvent-2" in message
-    assert "another run.directory" in message
+    assert "with its own config" in message
     assert "--again" in message
+    assert "run.directory" not in message  # another one would not know who was injected
 
 
 def test_limited_other_is_kept() -> None:
