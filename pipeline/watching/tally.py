@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ..events import (
@@ -182,7 +183,8 @@ class Tally:
         self._held_until = max(self._held_until, now + hold.seconds)
         self._held_for = hold.reason
         if now - self._told_of_hold >= self._quiet_seconds:
-            text = f"Marketing Cloud asked for a pause of {hold.seconds:,.0f} s ({hold.reason})"
+            seconds = ceil(hold.seconds)  # a fraction is no pause of 0 s
+            text = f"Marketing Cloud asked for a pause of {seconds:,} s ({hold.reason})"
             self._notices.append(Notice(text, Tone.WARNING, HoldStarted.__name__))
 
         self._told_of_hold = now
@@ -192,7 +194,7 @@ class Tally:
             return self._ending
 
         if now < self._held_until:
-            return f"paused, {self._held_until - now:,.0f} s more ({self._held_for})"
+            return f"paused, {ceil(self._held_until - now):,} s more ({self._held_for})"
 
         match self._limit and self._limit.limit:
             case "paused":

@@ -1,23 +1,29 @@
-"""What the client of Redis and Valkey tells of entries that others have trimmed."""
+"""What the client of Redis and Valkey tells: of trimmed entries, and of a server that refuses."""
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.abc
 import pytest
 import redis
 
+from pipeline.errors import SourceError
+from pipeline.intake.queues.message import QueueLostError
 from pipeline.intake.queues.place import place_of
 from pipeline.intake.queues.redis_gaps import Gaps, counts_rightly
+from pipeline.intake.queues.redis_outlet import RedisOutlet
 from pipeline.intake.queues.redis_stream import RedisStream
 from pipeline.intake.source import SourcePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from pipeline.intake.queues.message import Message
+    from pipeline.intake.queues.place import Place
     from tests.fakes.brokers import Valkey
 
 STREAM = "contacts"
@@ -224,3 +230,66 @@ def test_a_server_that_leaves_a_gap_out_of_its_count() -> None:
 def test_which_servers_count_rightly(server: dict[str, str], *, rightly: bool) -> None:
     """By what `INFO server` tells of the version."""
     assert counts_rightly(server) is rightly
+
+
+PROTECTED = (
+    b"-DENIED Running in protected mode because protected mode is enabled and no password is set "
+    b"for the default user. In this mode connections are only accepted from the loopback "
+    b"interface.\r\n"
+)
+"""What Valkey 9 writes to whoever comes from another machine, and hangs up."""
+
+
+@asynccontextmanager
+async def hanging_up(greeting: bytes) -> AsyncIterator[str]:
+    """A server that says this unasked and hangs up; yields a stream's URL there."""
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.send(greeting)
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, serve)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        yield f"redis://127.0.0.1:{port}/0/{STREAM}"
+        tasks.cancel_scope.cancel()
+
+
+async def open_to_take(place: Place) -> None:
+    await RedisStream(place).open("me", fresh=True)
+
+
+async def open_to_look(place: Place) -> None:
+    await RedisStream(place).look()
+
+
+async def open_to_put(place: Place) -> None:
+    await RedisOutlet(place).open("file")
+
+
+@pytest.mark.parametrize("opened", [open_to_take, open_to_look, open_to_put])
+async def test_a_server_that_wants_nobody_from_elsewhere_says_why(
+    opened: Callable[[Place], Awaitable[None]],
+) -> None:
+    """It is not tried for ever: the worker ends with what the server says and what to look at."""
+    async with hanging_up(PROTECTED) as url:
+        place = place_of(SourcePolicy(url=url))
+        with pytest.raises(SourceError) as refused:
+            await opened(place)
+
+    assert re.search(
+        r"Running in protected mode because .* is set for the default user\b.* See to its URL and "
+        r"\[source\] group, and to JOURNEY_SOURCE__PASSWORD",
+        str(refused.value),
+    )
+
+
+async def test_a_server_that_hangs_up_is_tried_again() -> None:
+    """It may be starting, or have too many clients: that passes."""
+    for greeting in (b"\n", b"x" * 100_000, b"-ERR max number of clients reached\r\n"):
+        async with hanging_up(greeting) as url:
+            with pytest.raises(QueueLostError):
+                await open_to_take(place_of(SourcePolicy(url=url)))

@@ -185,6 +185,16 @@ def test_holds_close_together_make_one_notice() -> None:
     ]
 
 
+def test_a_hold_of_less_than_a_second_is_no_pause_of_none() -> None:
+    """It is told in whole seconds, never as none."""
+    tally = Tally()
+    tally.note(HoldStarted(seconds=0.2, reason="429"))
+    tally.sample(0.0)
+    (notice,) = tally.take_notices()
+    assert notice.text == "Marketing Cloud asked for a pause of 1 s (429)"
+    assert tally.sample(0.1).condition == "paused, 1 s more (429)"
+
+
 def test_what_limits_the_run() -> None:
     """The last that was told, and since when; what keeps everything back says until when."""
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)

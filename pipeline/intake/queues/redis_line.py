@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..extras import need
@@ -9,16 +11,20 @@ from .message import QueueLostError
 from .translating import Translating
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ...errors import SourceError
     from .place import Place
 
-__all__ = ("BODY", "IDENTITY", "Translated", "connected")
+__all__ = ("BODY", "IDENTITY", "Translated", "connected", "first_met")
 
 BODY: Final = b"contacts"
 IDENTITY: Final = b"id"
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
+
+UNASKED_SECONDS: Final = 2.0
 
 _PASSING: Final = ("LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
 
@@ -62,3 +68,40 @@ class Translated(Translating):
             return QueueLostError(told)
 
         return None
+
+
+@asynccontextmanager
+async def first_met(place: Place) -> AsyncIterator[None]:
+    """As Translated, for the first commands on a connection.
+
+    A server in protected mode says why it wants nobody from elsewhere, and hangs up: the client
+    meets the end of the line as it writes, and does not read that. So it is asked for here.
+    """
+    translated = Translated(place)
+    try:
+        with translated:
+            yield
+    except QueueLostError:
+        if (told := await _told_unasked(place)) is not None:
+            raise translated.refused(told) from None
+
+        raise
+
+
+async def _told_unasked(place: Place) -> str | None:
+    """The refusal of a server that was asked nothing; None where it waits to be asked."""
+    if place.socket is not None or place.tls:
+        return None
+
+    with suppress(OSError, ValueError):  # TimeoutError is one; a line without an end the other
+        async with asyncio.timeout(UNASKED_SECONDS):
+            reader, writer = await asyncio.open_connection(place.host, place.port or 6379)
+            try:
+                told = (await reader.readline()).decode("utf-8", "replace")
+            finally:
+                writer.close()
+
+            if told.startswith("-DENIED "):
+                return told.removeprefix("-DENIED ").partition(". ")[0]
+
+    return None

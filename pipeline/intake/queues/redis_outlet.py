@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .redis_line import BODY, IDENTITY, Translated, connected
+from .redis_line import BODY, IDENTITY, Translated, connected, first_met
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ class RedisOutlet:
     async def open(self, name: str) -> int:
         await self.close()
         self._redis = connected(self._place)
-        with Translated(self._place):
+        async with first_met(self._place):
             return int(await self._redis.get(self._key(name)) or 0)
 
     async def put(self, name: str, messages: Sequence[Outgoing]) -> None:

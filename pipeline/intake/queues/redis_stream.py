@@ -26,7 +26,7 @@ from ..extras import need
 from .message import Backlog, Message, known_as
 from .redis_gaps import Gaps, counts_rightly
 from .redis_groups import backlog_of, group_of, trim
-from .redis_line import BODY, IDENTITY, Translated, connected
+from .redis_line import BODY, IDENTITY, Translated, connected, first_met
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ class RedisStream:
         self._redis = connected(self._place)
         self._reopened = self._gaps is not None
         self._pending = dict.fromkeys((self._worker, self._claimed), "0")
-        with self._translated():
+        async with first_met(self._place):
             if await self._found_group() is None:
                 await self._make_group(fresh=fresh)
 
@@ -239,7 +239,7 @@ class RedisStream:
 
     async def look(self) -> str:
         self._redis = self._redis or connected(self._place)
-        with self._translated():
+        async with first_met(self._place):
             if not await self._redis.exists(self._stream):
                 return "the stream is not there yet; it is made when it is first used"
 
