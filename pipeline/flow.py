@@ -139,7 +139,8 @@ async def run_leg(
         # 1. The run directory is ours alone; its journal says where the run stands.
         directory = stack.enter_context(RunDirectory(config.run.directory))
         sight.prepare(idle_pace(config.delivery, sight, emit=emitter.emit))
-        opened = await to_thread.run_sync(open_leg, directory, plan, options)
+        opening = partial(open_leg, directory, plan, options, stopped=lambda: stop.asked)
+        opened = await to_thread.run_sync(opening)
         tally = Tally(opened.replay.counters)
         emitter.subscribe(tally.observe)
         journal = await stack.enter_async_context(Journal(opened.store, tally=tally))

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from ..errors import SourceError
-from .opening import Compression
+from .compression import Compression
 from .source import Format
 
 if TYPE_CHECKING:

@@ -5,60 +5,33 @@ gzip and Zstandard are opened as such: by the name's ending, and without one by 
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from .archive import DAMAGES
+from .compression import compression_of, damages, decompressor_of
 from .encoding import UTF8_BOM, Transcoder, codec_of, transcode
 from .recognised import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .compression import Compression
     from .encoding import Stream
     from .origin import Origin
 
-__all__ = ("Compression", "Head", "compression_of", "open_text", "peek")
-
+__all__ = (
+    "Head",
+    "is_compressed",
+    "open_stored",
+    "open_text",
+    "peek",
+)
 
 _NO_TEXT = {b"PK\x03\x04": "a zip archive or a spreadsheet", b"PAR1": "a Parquet file"}
-
-
-class Compression(Enum):
-    """How stored bytes are compressed: the name's ending, and the first bytes."""
-
-    GZIP = (".gz", b"\x1f\x8b\x08")
-    ZSTD = (".zst", b"\x28\xb5\x2f\xfd")
-
-    @property
-    def ending(self) -> str:
-        return self.value[0]
-
-    @property
-    def magic(self) -> bytes:
-        return self.value[1]
-
-
-def compression_of(name: str, head: bytes) -> Compression | None:
-    """Tell the compression of what is called `name` and begins with `head`.
-
-    An empty file is not compressed, whatever it is called.
-    """
-    if not head:
-        return None
-
-    for compression in Compression:
-        if name.lower().endswith(compression.ending) or head.startswith(compression.magic):
-            return compression
-
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +53,7 @@ def peek(origin: Origin, encoding: str | None) -> Head:
 
     Raises SourceError where not even the first byte can be read.
     """
-    with _stored(origin, preview=True) as stream:
+    with open_stored(origin, preview=True) as stream:
         data, whole = _gather(stream)
 
     for magic, kind in _NO_TEXT.items():
@@ -98,23 +71,32 @@ def peek(origin: Origin, encoding: str | None) -> Head:
 @contextmanager
 def open_text(origin: Origin, *, codec: str | None, offset: int) -> Iterator[Stream]:
     """Open the stream of UTF-8 at byte `offset` of it."""
-    with _stored(origin, preview=False) as stored:
+    with open_stored(origin, preview=False) as stored:
         stream: Stream = stored if codec is None else Transcoder(stored, codec)
         stream.skip(offset)
         yield stream
 
 
-@contextmanager
-def _stored(origin: Origin, *, preview: bool) -> Iterator[_Stored]:
-    with origin.preview() as first:
-        compression = compression_of(origin.label, _first_bytes(first))
+def is_compressed(origin: Origin) -> bool:
+    """Whether its bytes are stored compressed. That they lie in an archive does not count."""
+    return _compression(origin) is not None
 
+
+def _compression(origin: Origin) -> Compression | None:
+    with origin.preview() as first:
+        return compression_of(origin.label, _first_bytes(first))
+
+
+@contextmanager
+def open_stored(origin: Origin, *, preview: bool) -> Iterator[_Stored]:
+    """Open what is stored, uncompressed where it is compressed, from its first byte."""
+    compression = _compression(origin)
     with ExitStack() as stack:
         raw = stack.enter_context(origin.preview() if preview else origin.open())
         if compression is None:
             yield _Stored(origin, raw, raw.read)
         else:
-            decompressor = _decompressor(raw, compression)
+            decompressor = decompressor_of(raw, compression)
             stack.callback(decompressor.close)
             yield _Stored(origin, raw, decompressor.read1)
 
@@ -136,7 +118,7 @@ class _Stored:
     def read(self, size: int) -> bytes:
         try:
             data = self._read(size) or b""
-        except _damages() as error:
+        except damages() as error:
             raise SourceError(
                 f"{self._origin.label} is damaged or cut off near byte {self._raw.tell()} as "
                 f"stored: {error}. Everything before was read; fetch the file again for the rest."
@@ -180,86 +162,6 @@ class _Stored:
             return None
 
         return min(1.0, self._raw.tell() / self._size) if self._size else 1.0
-
-
-class _Decompressor(Protocol):
-    """What the libraries for compressed files have in common."""
-
-    def read1(self, size: int, /) -> bytes: ...
-    def close(self) -> None: ...
-
-
-def _decompressor(raw: io.RawIOBase, compression: Compression) -> _Decompressor:
-    if compression is Compression.GZIP:
-        return _gzip(raw)
-
-    return _zstd(raw)
-
-
-def _gzip(raw: io.RawIOBase) -> _Decompressor:
-    try:
-        from isal.igzip import IGzipFile  # noqa: PLC0415  # optional, and three times as fast
-    except ImportError:
-        return gzip.GzipFile(fileobj=raw)
-
-    file = IGzipFile(fileobj=raw)  # type: ignore[no-untyped-call]  # isal's class has no types
-    return _Careful(file, raw) if raw.seekable() else file
-
-
-class _Careful:
-    """isal's reader up to any damage, Python's own from there.
-
-    Where a file is cut off, isal loses what it has uncompressed of the piece it was asked for.
-    """
-
-    def __init__(self, fast: _Decompressor, raw: io.RawIOBase) -> None:
-        self._file = fast
-        self._raw = raw
-        self._position = 0
-        self._damaged = False
-
-    def read1(self, size: int, /) -> bytes:
-        try:
-            data = self._file.read1(size)
-        except _damages():
-            if self._damaged:
-                raise
-
-            data = self._slowly(size)
-
-        self._position += len(data)
-        return data
-
-    def _slowly(self, size: int) -> bytes:
-        self._damaged = True
-        self._raw.seek(0)
-        file = gzip.GzipFile(fileobj=self._raw)
-        file.seek(self._position)
-        self._file = file
-        return file.read1(size)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _zstd(raw: io.RawIOBase) -> _Decompressor:
-    if sys.version_info >= (3, 14):
-        from compression.zstd import ZstdFile  # noqa: PLC0415  # only where a file needs it
-    else:
-        from backports.zstd import ZstdFile  # noqa: PLC0415  # only where a file needs it
-
-    return ZstdFile(raw)
-
-
-def _damages() -> tuple[type[Exception], ...]:
-    """Whatever reading raises where bytes are damaged, cut off, or cannot be fetched.
-
-    NotImplementedError is isal's for a gzip header that it does not know.
-    """
-    modules = [("isal.igzip_lib", "IsalError"), ("backports.zstd", "ZstdError")]
-    modules.append(("compression.zstd", "ZstdError"))
-    loaded = (getattr(sys.modules.get(module), name, None) for module, name in modules)
-    return (*DAMAGES, NotImplementedError, *filter(None, loaded))
 
 
 def _first_bytes(raw: io.RawIOBase) -> bytes:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .plain import Plain
     from .ranges import Ranges
 
 __all__ = (
@@ -235,6 +236,12 @@ class Fingerprint:
     size: int | None  # bytes as stored; None where it cannot be known (stdin)
     digest: str  # of head and tail, hexadecimal
     reading: str = ""
+    plain: Plain | None = field(default=None, compare=False)  # uncompressed, where that is known
+
+    @property
+    def is_text(self) -> bool:
+        """Whether what was appended to it would be read behind what was there."""
+        return self.reading != "parquet"
 
 
 @dataclass(slots=True, kw_only=True)

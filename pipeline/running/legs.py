@@ -20,6 +20,8 @@ from ..settling.retrying import RetryOrder
 from .plan import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..config import Config
     from ..errors import JourneyError
     from ..events import Emit
@@ -125,8 +127,15 @@ def _of_its_file(config: Config, run: RunRow) -> Config:
     )
 
 
-def open_leg(directory: RunDirectory, plan: Plan, options: RunOptions) -> Opened:
-    """Open the run for what is asked; raises as `RunDirectory.open` does."""
+def open_leg(
+    directory: RunDirectory,
+    plan: Plan,
+    options: RunOptions,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Opened:
+    """Open the run for what is asked; raises as `RunDirectory.open` does, and InterruptedRunError
+    where a source was not read through yet when it `stopped`."""
     order = None
     if options.retry is not None:
         order = RetryOrder(outcome=options.retry, recalled=plan.recalled)
@@ -137,7 +146,7 @@ def open_leg(directory: RunDirectory, plan: Plan, options: RunOptions) -> Opened
         again=options.again,
         retry=order,
         leftovers=Leftovers(plan.config.delivery.on_unknown),
-        beginnings=plan.beginnings,
+        holdings=plan.holdings(stopped=stopped),
     )
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..errors import MappingError, SourceError, UsageError
+from ..intake.holdings import SourceHoldings
 from ..intake.locate import locate
-from ..intake.origin import Growing, PathOrigin
+from ..intake.origin import PathOrigin
 from ..intake.queues.place import is_queue
 from ..intake.ranges import Ranges
 from ..intake.source import START
@@ -24,11 +25,11 @@ from ..settling.recalled import RecalledSource
 from ..settling.store import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable
 
     from ..config import Config
+    from ..intake.origin import Origin
     from ..intake.queues.source import QueueSource
-    from ..intake.recognised import Content
     from ..intake.source import FileSource, Fingerprint
     from ..mapping.target import Target
     from ..packing.payload import Envelope
@@ -95,15 +96,13 @@ class Plan:
         """Whether the sources are what the journal holds of them."""
         return any(isinstance(source, RecalledSource) for source in self.sources)
 
-    def beginnings(self, sizes: Iterable[int]) -> Iterator[Content]:
-        """What the sources were when they had so many bytes, if something was appended since.
+    def holdings(self, *, stopped: Callable[[], bool] = lambda: False) -> SourceHoldings:
+        """What the sources hold, for whoever must recognise them; read when it is asked for.
 
-        Each is opened once. Raises SourceError where one cannot be read.
+        `stopped` is asked meanwhile.
         """
-        asked = frozenset(sizes)
-        for origin in self._origins():
-            if isinstance(origin, Growing):
-                yield from origin.beginnings(asked)
+        origins = zip(self._origins(), self.fingerprints, strict=True)
+        return SourceHoldings(origins, stopped=stopped)
 
     def changes(self) -> list[str]:
         """What happened to the sources since the plan was made, a sentence each."""
@@ -121,7 +120,7 @@ class Plan:
 
         return changed
 
-    def _origins(self) -> list[object]:
+    def _origins(self) -> list[Origin | None]:
         return [getattr(source, "origin", None) for source in self.sources]
 
     def hold_against(self, target: Target | None) -> None:

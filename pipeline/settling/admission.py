@@ -10,6 +10,10 @@ its contacts may have been sent. An unfinished run of which nothing was read or 
 a finished one is: its source was replaced before it was opened. It keeps nobody from beginning the
 same run elsewhere, so whoever goes on with it is refused if somebody has. `--again` overrules all
 of it.
+
+What is the same uncompressed is the same. To find that out costs reading, so it is asked for where
+what is stored does not decide: never where an unfinished run is gone on with as it was begun.
+A run whose source was damaged or cut off is gone on with when that was fetched again.
 """
 
 from __future__ import annotations
@@ -20,12 +24,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
+from ..intake.holdings import UNASKED
+from .identity import begun_sizes, contents_of, cut_off
 from .known import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ..intake.recognised import Beginnings, Content
+    from ..intake.holdings import Holdings
+    from ..intake.recognised import Content
     from .identity import Identity
     from .rows import RunRow
 
@@ -45,16 +52,22 @@ def admit(
     previous: Iterable[Known],
     wanted: Identity,
     *,
-    beginnings: Beginnings = lambda _: (),
+    holdings: Holdings = UNASKED,
 ) -> Kind:
     """Decide about `wanted`, given the directory's run and those put aside, the newest first.
 
-    `beginnings` tells what those that are wanted were when they had so many bytes: one of them may
-    be an earlier source and something appended.
+    `holdings` tells what those that are wanted are uncompressed, and what they were when they had
+    so many bytes: one of them may be an earlier source and something appended.
     Raises AlreadyInjectedError or RunDirectoryError, which name the ways out.
     """
     if present is not None:
+        if present.differences(wanted):
+            wanted = wanted.told(holdings.plains())
+
         differences = present.differences(wanted)
+        if differences and not present.run.finished and _is_mended(present, wanted, holdings):
+            differences = []
+
         if not differences and present.run.finished:
             raise AlreadyInjectedError(_injected(present))
 
@@ -62,7 +75,7 @@ def admit(
             _refuse_other_reading(present, wanted)
             if present.untouched:
                 since = [known for known in previous if _ended_after(known, present)]
-                _refuse_again(since, wanted, beginnings)
+                _refuse_again(since, wanted, holdings)
 
             return Kind.CONTINUED
 
@@ -70,8 +83,14 @@ def admit(
             raise RunDirectoryError(_another(present, differences))
 
     runs = [present, *previous] if present is not None else list(previous)
-    _refuse_again(runs, wanted, beginnings)
+    _refuse_again(runs, wanted, holdings)
     return Kind.NEW
+
+
+def _is_mended(present: Known, wanted: Identity, holdings: Holdings) -> bool:
+    """Whether what is wanted is its source, fetched again because it was damaged or cut off."""
+    known = present.run.identity
+    return _into_the_same(present, wanted) and known.is_fetched_again(wanted, holdings)
 
 
 def _ended_after(known: Known, began: Known) -> bool:
@@ -79,15 +98,19 @@ def _ended_after(known: Known, began: Known) -> bool:
     return (known.run.ended_at or known.run.started_at) > began.run.started_at
 
 
-def _refuse_again(runs: Sequence[Known], wanted: Identity, beginnings: Beginnings) -> None:
+def _refuse_again(runs: Sequence[Known], wanted: Identity, holdings: Holdings) -> None:
     """Raise where one of these runs may have sent what is wanted, or some of it."""
+    if not runs:
+        return
+
+    wanted = wanted.told(holdings.plains())
     for known in runs:
         if not known.differences(wanted):
             _refuse_once_more(known)
 
     sent = [known for known in runs if not known.untouched and _into_the_same(known, wanted)]
     sources = [source for known in sent for source in known.run.identity.sources]
-    grown = set(beginnings({source.size or 0 for source in sources}))
+    grown = set(holdings.beginnings(begun_sizes(sources, wanted.sources)))
     for known in sent:
         _refuse_parts(known, wanted, grown)
 
@@ -98,7 +121,7 @@ def _into_the_same(known: Known, wanted: Identity) -> bool:
     return not identity.differences(replace(wanted, sources=identity.sources))
 
 
-def _refuse_parts(known: Known, wanted: Identity, grown: Container[Content]) -> None:
+def _refuse_parts(known: Known, wanted: Identity, grown: set[Content]) -> None:
     """Raise InjectedInPartError where some of what is wanted was injected by another run."""
     identity = known.run.identity
     way_out = "put what is new into a file of its own, or use --again, which sends all of it"
@@ -110,11 +133,19 @@ def _refuse_parts(known: Known, wanted: Identity, grown: Container[Content]) -> 
         )
 
     for source in identity.sources:
-        if (source.size, source.digest) in grown:
+        if contents_of(source) & grown:
             raise InjectedInPartError(
                 f"{source.name} has grown since it was injected ({_run_of(known)}): those whom it "
                 f"held then would be sent once more. To send nobody twice, {way_out}"
             )
+
+    for whole, part in cut_off(identity.sources, wanted.sources):
+        raise InjectedInPartError(
+            f"{part.name} looks like the beginning of the {whole.name} that was injected "
+            f"({_run_of(known)}): an upload that was cut off, or an older version of it. Those "
+            "whom it holds would be sent once more. To send nobody twice, leave it away; if it is "
+            "another file all the same, --again sends all of it"
+        )
 
 
 def admit_retry(present: Known, wanted: Identity) -> Kind:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..errors import AlreadyInjectedError, JournalInUseError, RunDirectoryError
+from ..intake.holdings import UNASKED
 from ..mapping.workplace import EncoderPlace
 from .admission import Kind, admit, admit_retry
 from .contents import PREVIOUS, bring_back, refuse_planted, to_be_moved
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from ..intake.recognised import Beginnings
+    from ..intake.holdings import Holdings
     from .identity import Identity
     from .retrying import RetryOrder
 
@@ -132,7 +133,7 @@ class RunDirectory:
         again: bool = False,
         retry: RetryOrder | None = None,
         leftovers: Leftovers = Leftovers.HOLD,
-        beginnings: Beginnings = lambda _: (),
+        holdings: Holdings = UNASKED,
     ) -> Opened:
         """Begin the run, or go on with it; reads and writes files, so not for the event loop.
 
@@ -141,13 +142,14 @@ class RunDirectory:
         RunDirectoryError where another run is unfinished here, or the journal is not one.
         """
         present = look(self.path) if (self.path / FILE_NAME).exists() else None
+        if again or present is None or present.differences(identity):
+            identity = identity.told(holdings.plains())  # which costs reading
+
         with Above(self.path) as above:
             if again and retry is None:
                 kind = Kind.NEW
             else:
-                kind = self._admit(
-                    present, identity, above=above, retry=retry, beginnings=beginnings
-                )
+                kind = self._admit(present, identity, above=above, retry=retry, holdings=holdings)
 
             put_aside = None
             if kind is Kind.NEW:
@@ -203,12 +205,12 @@ class RunDirectory:
         *,
         above: Above,
         retry: RetryOrder | None,
-        beginnings: Beginnings,
+        holdings: Holdings,
     ) -> Kind:
         if retry is None:
             try:
-                previous = above.earlier(identity, beginnings)  # asked where it matters
-                return admit(present, previous, identity, beginnings=beginnings)
+                previous = above.earlier(identity, holdings)  # asked where it matters
+                return admit(present, previous, identity, holdings=holdings)
             except AlreadyInjectedError as error:
                 from .mending import mend  # only what is finished is mended
 

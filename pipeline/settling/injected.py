@@ -18,16 +18,17 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..errors import RunDirectoryError
+from .alike import alike
 from .contents import INJECTED_NAME, PREVIOUS, directories
 from .known import look
 from .lock import locked
 from .noted import (
     APPLICATION_ID,
     TABLES,
-    UPGRADE,
+    UPGRADES,
     VERSION,
     is_noted,
     note,
@@ -43,15 +44,12 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
     from pathlib import Path
 
-    from ..intake.recognised import Beginnings
+    from ..intake.holdings import Holdings
     from .identity import Identity
     from .known import Known
     from .noted import Key
 
 __all__ = ("Injected",)
-
-_ANY: Final = 1 << 62
-"""Larger than any source."""
 
 
 class Injected:
@@ -62,10 +60,10 @@ class Injected:
         self._path = directory / INJECTED_NAME
 
     def like(
-        self, wanted: Identity, beginnings: Beginnings, *, held: Container[Path] = ()
+        self, wanted: Identity, holdings: Holdings, *, held: Container[Path] = ()
     ) -> list[Known]:
         """The runs that have a source in common with `wanted`, or one of which is the beginning of
-        what is wanted; the newest first.
+        what is wanted, or looks like the whole of it; the newest first.
 
         `held` are run directories that who asks has locked, with no link in their names. Raises
         RunDirectoryError, and JournalInUseError where somebody else goes on with such a run.
@@ -76,7 +74,7 @@ class Injected:
 
         with self._opened() as connection:
             self._catch_up(connection)
-            keys = _sharing(connection, wanted) | _begun(connection, wanted, beginnings)
+            keys = alike(connection, wanted, holdings)
             newest_first = sorted(keys, key=lambda key: key[::-1], reverse=True)
             return [self._known(connection, key, held) for key in newest_first]
 
@@ -158,8 +156,8 @@ class Injected:
         if (mark, version, tables) == (0, 0, 0):
             connection.executescript(f"BEGIN IMMEDIATE; {TABLES} COMMIT")
             sync_directory(self._path.parent)
-        elif (mark, version) == (APPLICATION_ID, 1):
-            connection.executescript(f"BEGIN IMMEDIATE; {UPGRADE} COMMIT")
+        elif mark == APPLICATION_ID and version in UPGRADES:
+            connection.executescript(f"BEGIN IMMEDIATE; {UPGRADES[version]} COMMIT")
         elif (mark, version) != (APPLICATION_ID, VERSION):
             raise RunDirectoryError(
                 f"{self._path} is of another program, or of a later journey-pipeline: it was not "
@@ -180,34 +178,3 @@ def _lying(connection: sqlite3.Connection) -> set[str]:
     """The finished runs that are known, and were not removed."""
     rows = connection.execute("SELECT place FROM run WHERE removed_at IS NULL AND finished")
     return {place for (place,) in rows}
-
-
-def _sharing(connection: sqlite3.Connection, wanted: Identity) -> set[Key]:
-    keys: set[Key] = set()
-    for source in wanted.sources:
-        query = "SELECT place, run_id FROM content WHERE digest = ? AND size IS ?"
-        keys |= set(connection.execute(query, (source.digest, source.size)))
-
-    return keys
-
-
-def _begun(connection: sqlite3.Connection, wanted: Identity, beginnings: Beginnings) -> set[Key]:
-    """The runs of which a source is the beginning of one that is wanted."""
-    sizes = [source.size for source in wanted.sources]
-    longest = _ANY if None in sizes else max(size or 0 for size in sizes)
-    into = (wanted.event_definition_key, wanted.rest_host)
-    shorter = connection.execute(
-        "SELECT DISTINCT size FROM content JOIN run USING (place, run_id)"
-        " WHERE event_definition_key = ? AND rest_host = ? AND size > 0 AND size < ?",
-        (*into, longest),
-    )
-    asked = [size for (size,) in shorter]
-    keys: set[Key] = set()
-    for content in beginnings(asked) if asked else ():
-        query = (
-            "SELECT place, run_id FROM content JOIN run USING (place, run_id)"
-            " WHERE size = ? AND digest = ? AND event_definition_key = ? AND rest_host = ?"
-        )
-        keys |= set(connection.execute(query, (*content, *into)))
-
-    return keys

@@ -1,13 +1,14 @@
 """The journal: `journal.db`, the truth about a run. This module's docstring is its format.
 
-The format, version 7
+The format, version 8
 ---------------------
-An SQLite file (tables.py), application id `JPJ1`, user version 7; earlier ones are brought up to
+An SQLite file (tables.py), application id `JPJ1`, user version 8; earlier ones are brought up to
 date when opened. A position is a record's number in its source, from 1; sources are referred to by
 ordinal, and recognised by content.
 
     run         one row: identity, state, what the run has cost over all its legs
     source      each source: name, size, digest, how far it was read, its newest mark
+    plain       what a source holds uncompressed, where that is known (plains.py)
     mark        (source, position, byte offset), one in about 50,000 positions
     batch       written BEFORE a batch's first byte leaves: spans, contact keys, attempt
     settlement  a batch's outcome, in the order of settling

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .plains import read_plains
 from .rows import nothing_begun, read_counts, read_run
 from .schema import bring_up_to_date, opened_to_read, translated
 from .store import FILE_NAME
@@ -49,10 +50,10 @@ def look(directory: Path) -> Known:
     journal = directory / FILE_NAME
     bring_up_to_date(journal)
     with closing(opened_to_read(journal)) as connection, translated(journal):
-        counts = read_counts(connection)
+        run, counts = read_run(connection), read_counts(connection)
         return Known(
             directory=directory,
-            run=read_run(connection),
+            run=replace(run, identity=run.identity.told(read_plains(connection))),
             counts=counts,
             untouched=nothing_begun(connection, counts),
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ..intake.recognised import Beginnings
+    from ..intake.holdings import Holdings
     from .identity import Identity
     from .known import Known
 
@@ -45,10 +45,10 @@ class Above:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def earlier(self, wanted: Identity, beginnings: Beginnings) -> Iterator[Known]:
+    def earlier(self, wanted: Identity, holdings: Holdings) -> Iterator[Known]:
         """The runs that `Injected.like` finds; of those above, what it finds there too, and the
         one that is there now. Raises RunDirectoryError."""
-        yield from Injected(self._directory).like(wanted, beginnings)
+        yield from Injected(self._directory).like(wanted, holdings)
         held = {self._directory.resolve()}
         above = _above(self._directory.resolve())
         while above is not None:
@@ -56,7 +56,7 @@ class Above:
             if (above / FILE_NAME).exists():
                 yield look(above)
 
-            yield from Injected(above).like(wanted, beginnings, held=held)
+            yield from Injected(above).like(wanted, holdings, held=held)
             held.add(above)
             above = _above(above)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ..intake.source import Fingerprint
 from .identity import Identity
 from .known import Known
+from .plains import COLUMNS as PLAIN_COLUMNS
+from .plains import plain_of, values_of
 from .rows import Counts, RunRow
 from .state import RunState
 from .tally import Counters
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = (
     "APPLICATION_ID",
     "TABLES",
-    "UPGRADE",
+    "UPGRADES",
     "VERSION",
     "Key",
     "is_noted",
@@ -40,7 +42,25 @@ Key = tuple[str, str]
 APPLICATION_ID: Final = 0x4A504931
 """`JPI1`: SQLite's mark of whose file it is."""
 
-VERSION: Final = 2
+VERSION: Final = 3
+
+PLAINS: Final = """
+CREATE TABLE plain (                      -- what it was uncompressed, where known (plains.py)
+    place TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    checksum INTEGER,
+    whole INTEGER NOT NULL,
+    rungs TEXT NOT NULL,
+    head TEXT,                            -- the lowest rung, which many others share
+    PRIMARY KEY (place, run_id, ordinal),
+    FOREIGN KEY (place, run_id, ordinal) REFERENCES content
+) WITHOUT ROWID;
+CREATE INDEX plain_by_digest ON plain (digest);
+CREATE INDEX plain_by_head ON plain (head);
+"""
 
 TABLES: Final = f"""
 CREATE TABLE run (
@@ -79,11 +99,13 @@ CREATE TABLE begun_anew (                 -- where another run lies by now than 
 ) WITHOUT ROWID;
 CREATE INDEX content_by_digest ON content (digest);
 CREATE INDEX run_by_age ON run (started_at) WHERE removed_at IS NULL;
+{PLAINS}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
 
-UPGRADE: Final = f"""
+UPGRADES: Final = {
+    1: f"""
 ALTER TABLE run RENAME TO former_run;
 ALTER TABLE content RENAME TO former_content;
 DROP INDEX content_by_digest;
@@ -94,8 +116,10 @@ INSERT INTO content SELECT place, run_id, ordinal, name, size, digest, reading
     FROM former_content JOIN former_run USING (place);
 DROP TABLE former_content;
 DROP TABLE former_run;
-"""  # noqa: S608  # no value of anybody is in it
-"""From format 1, in which a place had one run alone."""
+""",  # noqa: S608  # no value of anybody is in it
+    2: f"{PLAINS} PRAGMA user_version = {VERSION};",
+}
+"""From each earlier format to this one. In the first a place had one run alone."""
 
 COLUMNS: Final = (
     "place, run_id, event_definition_key, rest_host, endpoint, state, finished, retrying,"
@@ -123,8 +147,24 @@ def note(
     with connection:
         connection.execute(f"INSERT OR REPLACE INTO run ({COLUMNS}) VALUES ({marks})", values)  # noqa: S608
         of = (place, run.run_id)
+        connection.execute("DELETE FROM plain WHERE place = ? AND run_id = ?", of)
         connection.execute("DELETE FROM content WHERE place = ? AND run_id = ?", of)
         connection.executemany("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?)", contents)
+        _note_plains(connection, of, run.identity.sources)
+
+
+def _note_plains(
+    connection: sqlite3.Connection, key: Key, sources: tuple[Fingerprint, ...]
+) -> None:
+    connection.executemany(
+        f"INSERT INTO plain (place, run_id, ordinal, head, {PLAIN_COLUMNS})"  # noqa: S608
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (*key, ordinal, one.plain.head, *values_of(one.plain))
+            for ordinal, one in enumerate(sources)
+            if one.plain is not None
+        ],
+    )
 
 
 def note_removed(connection: sqlite3.Connection, key: Key, *, at: float) -> None:
@@ -134,9 +174,10 @@ def note_removed(connection: sqlite3.Connection, key: Key, *, at: float) -> None
 
 
 def _fingerprint_of(told: Any) -> Fingerprint:
-    """From name, size, digest and reading."""
-    name, size, digest, reading = told
-    return Fingerprint(name=name, size=size, digest=digest, reading=reading)
+    """From name, size, digest and reading, and what it was uncompressed."""
+    name, size, digest, reading, *plain = told
+    known = None if plain[0] is None else plain_of(plain)
+    return Fingerprint(name=name, size=size, digest=digest, reading=reading, plain=known)
 
 
 def is_noted(connection: sqlite3.Connection, key: Key) -> bool:
@@ -157,8 +198,9 @@ def noted(connection: sqlite3.Connection, directory: Path, run_id: str) -> Known
     key = (directory.name, run_id)
     row = connection.execute(f"SELECT {COLUMNS} FROM run WHERE place = ? AND run_id = ?", key)  # noqa: S608
     sources = connection.execute(
-        "SELECT name, size, digest, reading FROM content WHERE place = ? AND run_id = ?"
-        " ORDER BY ordinal",
+        "SELECT name, content.size, content.digest, reading, plain.size, plain.digest, checksum,"
+        " whole, rungs FROM content LEFT JOIN plain USING (place, run_id, ordinal)"
+        " WHERE place = ? AND run_id = ? ORDER BY ordinal",
         key,
     )
     return _known_of(directory, row.fetchone(), tuple(map(_fingerprint_of, sources)))

@@ -18,7 +18,8 @@ from ..errors import ConservationError
 from ..intake.source import START, Mark
 from .compaction import shrink
 from .contacts import INTERRUPTED, interrupted_rows
-from .identity import paired
+from .identity import paired, told
+from .plains import note_plains, read_plains
 from .results import NAMES
 from .retrying import Retry, recallable, wanted
 from .rows import done_ranges, read_counts, read_run, read_sources
@@ -105,6 +106,7 @@ def begin(
                 for number, one in enumerate(identity.sources)
             ],
         )
+        note_plains(connection, enumerate(identity.sources))
         connection.executemany(
             "INSERT INTO result_file VALUES (?, 0, 0, 0)", [(name,) for name in NAMES]
         )
@@ -253,13 +255,28 @@ def _starts(connection: sqlite3.Connection, done: Mapping[str, Ranges]) -> dict[
 
 
 def _rename_sources(connection: sqlite3.Connection, identity: Identity) -> None:
-    sources = read_sources(connection)
-    ordinals = {id(source.fingerprint): source.ordinal for source in sources}
-    pairs = paired([source.fingerprint for source in sources], identity.sources)
+    """Let them be called what they are called now, and known as they are stored now.
+
+    Where there is but one, that is the one, although it may be more than it was (admission.py).
+    """
+    rows = read_sources(connection)
+    sources = told([row.fingerprint for row in rows], read_plains(connection))
+    ordinals = {id(source): row.ordinal for source, row in zip(sources, rows, strict=True)}
+    if len(sources) == len(identity.sources) == 1:
+        twins = [(sources[0], identity.sources[0])]
+    else:
+        twins = paired(sources, identity.sources)
+
+    pairs = [
+        (ordinals[id(old)], new)
+        for old, new in twins
+        if (old.name, old.size, old.digest) != (new.name, new.size, new.digest)
+    ]
     connection.executemany(
-        "UPDATE source SET name = ? WHERE ordinal = ?",
-        [(new.name, ordinals[id(old)]) for old, new in pairs if new.name != old.name],
+        "UPDATE source SET name = ?, size = ?, digest = ? WHERE ordinal = ?",
+        [(new.name, new.size, new.digest, ordinal) for ordinal, new in pairs],
     )
+    note_plains(connection, pairs)
 
 
 def _settle_leftovers(store: JournalStore, leftovers: Leftovers) -> tuple[int, int]:

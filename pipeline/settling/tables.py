@@ -10,7 +10,7 @@ __all__ = ("APPLICATION_ID", "TABLES", "UPGRADES", "VERSION")
 APPLICATION_ID = 0x4A504A31
 """`JPJ1`: SQLite's mark of whose file it is."""
 
-VERSION = 7
+VERSION = 8
 """The format's version: a program refuses what is later than its own."""
 
 RETRIES = """
@@ -113,6 +113,17 @@ CREATE TABLE compacted_batch (        -- those whose line does not tell all posi
 );
 """
 
+PLAINS = """
+CREATE TABLE plain (                  -- what a source holds uncompressed, where known (plains.py)
+    source INTEGER PRIMARY KEY REFERENCES source,
+    size INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    checksum INTEGER,                 -- CRC-32; NULL: not all of it was read
+    whole INTEGER NOT NULL,           -- 0: it is damaged or cut off behind that
+    rungs TEXT NOT NULL               -- digests of its beginnings, forty digits each
+);
+"""
+
 TABLES = """
 CREATE TABLE run (                    -- one row: whose journal this is, and how far the run is
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -192,7 +203,7 @@ CREATE TABLE result_file (            -- how far each file derived from the tabl
 );
 """
 
-TABLES += RETRIES + VERDICTS + WRITTEN + MESSAGES + ARRIVALS + PARTS
+TABLES += RETRIES + VERDICTS + WRITTEN + MESSAGES + ARRIVALS + PARTS + PLAINS
 
 UNTIED = f"""
 ALTER TABLE verdict RENAME TO former_verdict;
@@ -215,5 +226,6 @@ UPDATE result_file SET bytes = -1, seq = 0;
     4: MESSAGES,
     5: UNTIED + PARTS,
     6: ARRIVALS,
+    7: PLAINS,
 }
 """What brings a journal of each earlier format to the next."""

@@ -72,8 +72,8 @@ async def enqueue(
 
     with locked(directory):
         begun = Enqueued.of(plan.fingerprints, queue=place.label, each=each)
-        find = partial(begun.found, directory, again=again, beginnings=plan.beginnings)
-        found = await to_thread.run_sync(find)
+        find = partial(begun.found, directory, again=again, holdings=plan.holdings())
+        found = await to_thread.run_sync(find, abandon_on_cancel=True)
         outlet = outlet_of(place)
         try:
             return await _Enqueuing(outlet, place, directory=directory, emit=emit).work(

@@ -4,13 +4,15 @@
 how many contacts a message holds, and up to which record, counted over all sources. It is written
 before the first message is put, anew behind each group of them, and replaced whole. Beside it,
 `<name>.rejected.ndjson` has the records that could not be put, which are on no queue.
+
+What is the same uncompressed is the same: it is gone on with, or is there already.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
@@ -19,15 +21,18 @@ from ..errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryErro
 from ..intake.source import Fingerprint
 from ..settling.appending import append_lines
 from ..settling.contacts import as_json
-from ..settling.identity import paired
+from ..settling.identity import begun_sizes, contents_of, cut_off, paired, told
+from ..settling.plains import plain_of, values_of
 from ..settling.schema import sync_directory, translated
 from ..settling.whole import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from ..intake.recognised import Beginnings, Content
+    from ..intake.holdings import Holdings
+    from ..intake.plain import Plain
+    from ..intake.recognised import Content
     from ..intake.source import Rejection
 
 __all__ = ("Enqueued",)
@@ -44,6 +49,8 @@ class Enqueued:
     sources: list[list[Any]]
     each: int
     """Contacts in a message."""
+    plains: list[list[Any] | None] = field(default_factory=list)
+    """What each source is uncompressed; none where an earlier program wrote the record."""
     salt: str = ""
     """Random where all of it was begun once more; part of every message's identity then."""
     last: int = 0
@@ -61,38 +68,67 @@ class Enqueued:
         name = hashlib.blake2b(known, digest_size=8).hexdigest()
         return cls(name=name, queue=queue, sources=sources, each=each)
 
-    def found(self, directory: Path, *, again: bool, beginnings: Beginnings) -> Self:
+    def found(self, directory: Path, *, again: bool, holdings: Holdings) -> Self:
         """What an earlier process wrote, to go on by; this one where there is nothing.
 
         With `again`, what is complete is begun anew, and so is what nothing here tells of: the
         queue may know of an earlier time. What is not complete is gone on with in any case. Raises
-        AlreadyInjectedError where all is on the queue already, or some of it is (`beginnings`
-        tells what the sources were before something was appended), unless `again`.
+        AlreadyInjectedError where all is on the queue already, or some of it is (`holdings` tells
+        what the sources are uncompressed, and were before something was appended), unless `again`.
         """
         path = self._path(directory)
         known = self._read(path) if path.exists() else None
         if known is not None and not known.complete:
             return known
 
+        if known is not None and not again:
+            raise self._is_there(known)
+
+        return self._told(holdings.plains()).beside(directory, again=again, holdings=holdings)
+
+    def _told(self, plains: Iterable[Plain | None]) -> Self:
+        """The same, with what the sources are uncompressed."""
+        values = [None if each is None else list(values_of(each)) for each in plains]
+        return replace(self, plains=values)
+
+    def beside(self, directory: Path, *, again: bool, holdings: Holdings) -> Self:
+        """The same as `found`, where no record is of what is stored now. This one is told what the
+        sources are uncompressed."""
+        records = [(path, self._read(path)) for path in sorted(directory.glob("*.json"))]
+        here = [(path, known) for path, known in records if known.queue == self.queue]
+        twins = [known for _, known in here if self._is(known)]
+        for known in twins:
+            if not known.complete:
+                return known
+
         if again:
             return replace(self, salt=secrets.token_hex(4))
 
-        if known is not None:
-            raise AlreadyInjectedError(
-                f"all of it is on {self.queue} already: {known.contacts:,} contacts in "
-                f"{known.messages:,} messages. --again puts them there once more"
-            )
+        if twins:
+            raise self._is_there(twins[0])
 
-        records = [(path, self._read(path)) for path in sorted(directory.glob("*.json"))]
-        here = [(path, known) for path, known in records if known.queue == self.queue]
         sources = [source for _, known in here for source in known.fingerprints]
-        grown = set(beginnings({source.size or 0 for source in sources}))
+        grown = set(holdings.beginnings(begun_sizes(sources, self.fingerprints)))
         for path, known in here:
             self._refuse_parts(path, known, grown)
 
         return self
 
-    def _refuse_parts(self, path: Path, known: Self, grown: Container[Content]) -> None:
+    def _is(self, known: Self) -> bool:
+        """Whether `known` is of the same records in the same order, however compressed."""
+        old, new = known.fingerprints, self.fingerprints
+        return len(old) == len(new) and all(
+            paired([one], [other]) and one.reading == other.reading
+            for one, other in zip(old, new, strict=True)
+        )
+
+    def _is_there(self, known: Self) -> AlreadyInjectedError:
+        return AlreadyInjectedError(
+            f"all of it is on {self.queue} already: {known.contacts:,} contacts in "
+            f"{known.messages:,} messages. --again puts them there once more"
+        )
+
+    def _refuse_parts(self, path: Path, known: Self, grown: set[Content]) -> None:
         """Raise InjectedInPartError where `known` tells that some of it is on the queue already."""
         if shared := paired(known.fingerprints, self.fingerprints):
             names = ", ".join(new.name for _, new in shared)
@@ -104,27 +140,37 @@ class Enqueued:
             )
 
         for source in known.fingerprints:
-            if (source.size, source.digest) in grown:
+            if contents_of(source) & grown:
                 raise InjectedInPartError(
                     f"{source.name} has grown since it was put on {self.queue} ({path}): those "
                     "whom it held then would be there once more. To put nobody there twice, put "
                     "what is new into a file of its own, or use --again, which puts all of it there"
                 )
 
+        for whole, part in cut_off(known.fingerprints, self.fingerprints):
+            raise InjectedInPartError(
+                f"{part.name} looks like the beginning of the {whole.name} that was put on "
+                f"{self.queue} ({path}): an upload that was cut off, or an older version of it. "
+                "Those whom it holds would be there once more. To put nobody there twice, leave it "
+                "away; if it is another file all the same, --again puts all of it there"
+            )
+
     @property
-    def fingerprints(self) -> list[Fingerprint]:
+    def fingerprints(self) -> tuple[Fingerprint, ...]:
         """What was put, the sources in the order they were read in."""
-        return [
+        sources = [
             Fingerprint(name=name, size=size, digest=digest, reading=reading)
             for name, size, digest, reading in self.sources
         ]
+        plains = [None if each is None else plain_of(each) for each in self.plains]
+        return told(sources, plains)
 
     def _read(self, path: Path) -> Self:
         with translated(path):
             content = path.read_bytes()
 
         try:
-            return replace(self, **orjson.loads(content))
+            return replace(self, **{"plains": [], **orjson.loads(content)})
         except (ValueError, TypeError):
             raise RunDirectoryError(
                 f"{path} is not what `enqueue` writes: put it back as it was. Without it, what is "

@@ -17,7 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.settling import contents, expiry, injected, noted, roll
+from pipeline.intake.holdings import UNASKED
+from pipeline.settling import alike, contents, expiry, injected, noted, roll
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.injected import Injected
 from tests.fakes.runs import fingerprint, identity_of
@@ -25,7 +26,7 @@ from tests.fakes.runs import fingerprint, identity_of
 if TYPE_CHECKING:
     from types import FrameType
 
-MODULES = {module.__file__ for module in (contents, expiry, injected, noted, roll)}
+MODULES = {module.__file__ for module in (alike, contents, expiry, injected, noted, roll)}
 
 
 def keep(directory: Path) -> None:
@@ -67,7 +68,7 @@ def work(directory: Path, *, before: float | None) -> None:
     with RunDirectory(directory, clock=lambda: before or 0.0) as opened:
         sys.settrace(trace)
         if before is None:
-            Injected(directory).like(identity_of(fingerprint("new")), lambda _: ())
+            Injected(directory).like(identity_of(fingerprint("new")), UNASKED)
         else:
             opened.forget(before=before, most=25)
 

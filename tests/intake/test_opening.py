@@ -14,9 +14,10 @@ from backports import zstd
 
 from pipeline.errors import SourceError
 from pipeline.intake.blocks import Sizes
+from pipeline.intake.compression import Compression, compression_of
 from pipeline.intake.csv import CsvSource
 from pipeline.intake.locate import locate
-from pipeline.intake.opening import Compression, compression_of, open_text
+from pipeline.intake.opening import open_text
 from pipeline.intake.origin import PathOrigin, StdinOrigin
 from pipeline.intake.ranges import Ranges
 from pipeline.intake.reading import head

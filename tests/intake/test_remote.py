@@ -22,8 +22,10 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.intake import ssh
+from pipeline.intake.holdings import SourceHoldings
 from pipeline.intake.locate import locate
 from pipeline.intake.origin import PathOrigin
+from pipeline.intake.plain import Gauge
 from pipeline.intake.ranges import Ranges
 from pipeline.intake.recognised import HEAD_BYTES, digest_of
 from pipeline.intake.remote import RemoteFile, RemoteOrigin
@@ -356,6 +358,31 @@ def test_what_a_file_was_is_found_without_a_byte_fetched_twice() -> None:
     assert len(store.asked) < 10
     with RemoteOrigin(store, store.find("x")).open() as raw:
         assert found[35_000_000] == digest_of(raw, 35_000_000)
+
+
+def test_what_it_holds_costs_a_few_ranges() -> None:
+    """What is not compressed is known for what it holds, one that is for how it is stored alone:
+    nothing is fetched twice to uncompress it."""
+    store = MemoryStore(os.urandom(40_000_000))
+    origin = RemoteOrigin(store, store.find("x"))
+    holdings = SourceHoldings([(origin, origin.fingerprint("x"))])
+    store.asked.clear()
+    (plain,) = holdings.plains()
+    gauge = Gauge()
+    gauge.feed(store.content)
+    assert plain is not None
+    assert plain.equals(gauge.plain)
+    assert len(plain.rungs) == 13
+    assert len(store.asked) < 16
+    assert sum(end - begin for begin, end in store.asked) < 3_000_000
+
+    store = MemoryStore(gzip.compress(os.urandom(1_000_000)))
+    origin = RemoteOrigin(store, store.find("x.gz"))
+    holdings = SourceHoldings([(origin, origin.fingerprint("x"))])
+    store.asked.clear()
+    assert [holdings.plains(), holdings.plains()] == [[None], [None]]
+    assert len(store.asked) == 1
+    assert len(list(holdings.beginnings([10, 100_000]))) == 2
 
 
 def test_plain_http_beyond_loopback_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

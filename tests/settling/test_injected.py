@@ -28,6 +28,7 @@ from pipeline.settling.opening import begin
 from pipeline.settling.removal import EVERY_SECONDS, MOST, Removal
 from pipeline.settling.state import RunState
 from pipeline.settling.view import viewed
+from tests.fakes.holdings import ToldHoldings
 from tests.fakes.runs import DAY, fingerprint, identity_of, read_away, settlement
 from tests.fakes.sealed import make_batch
 
@@ -141,7 +142,7 @@ def test_what_is_old_is_removed_and_known(path: Path) -> None:
 
     grown = identity_of(fingerprint("a", size=1_000, digest="of more"))
     with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="a has grown"):
-        directory.open(grown, endpoint="events", beginnings=was_a)
+        directory.open(grown, endpoint="events", holdings=ToldHoldings(was_a))
 
     among = identity_of(fingerprint("a"), fingerprint("new"))
     with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="among other"):
@@ -168,7 +169,7 @@ def test_asked_once_whatever_is_known(tmp_path: Path) -> None:
         return [(300, "digest of 2"), (100, "digest of another")]
 
     wanted = identity_of(fingerprint("new", size=900))
-    (found,) = Injected(tmp_path).like(wanted, beginnings)
+    (found,) = Injected(tmp_path).like(wanted, ToldHoldings(beginnings))
     assert found.run.identity.names == "2"
     assert asked == [[100, 300]]
 
@@ -374,7 +375,9 @@ def test_what_lies_below_no_more(path: Path) -> None:
     assert viewed_name(mine / "a") == "a"
 
 
-FORMER = """
+FORMER = {
+    1: """
+DROP TABLE plain;
 ALTER TABLE run RENAME TO latter_run;
 ALTER TABLE content RENAME TO latter_content;
 DROP INDEX content_by_digest;
@@ -398,14 +401,17 @@ DROP TABLE begun_anew;
 DROP TABLE latter_content;
 DROP TABLE latter_run;
 PRAGMA user_version = 1;
-"""
+""",
+    2: "DROP TABLE plain; PRAGMA user_version = 2;",
+}
 
 
-def test_a_file_of_the_format_before(path: Path) -> None:
+@pytest.mark.parametrize("version", FORMER)
+def test_a_file_of_the_format_before(path: Path, version: int) -> None:
     """What it knows is known as before, and what is put aside from now on with it."""
     assert forget(path, before=DAY + 1) == 1
     with closing(sqlite3.connect(path / INJECTED_NAME)) as connection:
-        connection.executescript(FORMER)
+        connection.executescript(FORMER[version])
 
     assert all(known(path, name) for name in "abc")
     inject(path, "d", at=DAY + 3 * A_DAY)
@@ -434,7 +440,7 @@ def test_asked_where_it_was_put_aside(path: Path) -> None:
             RunDirectory(way) as directory,
             pytest.raises(InjectedInPartError, match="a has grown"),
         ):
-            directory.open(grown, endpoint="events", beginnings=was_a)
+            directory.open(grown, endpoint="events", holdings=ToldHoldings(was_a))
 
     with locked(path), pytest.raises(JournalInUseError):
         inject(place, "new")
@@ -505,8 +511,9 @@ def test_what_was_under_way_when_it_was_put_aside(path: Path) -> None:
         inject(path, "d")
 
     grown = identity_of(fingerprint("d", size=1_000, digest="of more"))
+    was_d = ToldHoldings(lambda _: [(100, "digest of d")])
     with RunDirectory(path) as directory, pytest.raises(InjectedInPartError, match="d has grown"):
-        directory.open(grown, endpoint="events", beginnings=lambda _: [(100, "digest of d")])
+        directory.open(grown, endpoint="events", holdings=was_d)
 
 
 def test_what_is_not_removed(tmp_path: Path) -> None:

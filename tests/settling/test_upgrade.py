@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NEWER = {
     **dict.fromkeys(("result_part", "compacted", "compacted_range", "compacted_batch"), 5),
+    "plain": 7,
     "arrival": 6,
     "message": 4,
     "written": 3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -212,3 +213,55 @@ async def test_what_is_confirmed_is_not_put_again(bench: Bench) -> None:
     await bench()
     assert bench.outlet.identities == list(dict.fromkeys(bench.outlet.identities))
     assert bench.keys == [str(key) for key in range(8)]
+
+
+async def test_files_that_were_compressed_anew(bench: Bench) -> None:
+    """They are known for what they hold: what is there is not put there again, nor what has grown
+    or is the beginning of it; and what was begun is gone on with."""
+    everybody = range(2_000, 4_000)
+    plain = bench.write("a.csv", everybody)
+    content = plain.read_bytes()
+    await bench.killed(groups=2, each=100)
+    plain.unlink()
+    compressed = bench.directory / "b.csv"  # what its first bytes tell
+    compressed.write_bytes(gzip.compress(content, 1))
+    await bench(each=100)
+    assert bench.keys == [str(key) for key in everybody]
+
+    for level in (1, 9):
+        compressed.write_bytes(gzip.compress(content, level, mtime=level))
+        with pytest.raises(AlreadyInjectedError, match=r"on redis://.* 2,000 contacts"):
+            await bench(each=100)
+
+    compressed.write_bytes(gzip.compress(content + b"4000,x\n", 1))
+    with pytest.raises(InjectedInPartError, match="has grown since it was put on redis://"):
+        await bench(each=100)
+
+    compressed.write_bytes(gzip.compress(content[:-70], 1))
+    with pytest.raises(InjectedInPartError, match=r"b\.csv looks like the beginning of the a\.csv"):
+        await bench(each=100)
+
+    assert len(bench.keys) == 2_000
+    await bench.killed(groups=1, each=100, again=True)
+    compressed.write_bytes(gzip.compress(content[:-70], 9))
+    await bench(each=100, again=True)
+    assert len(bench.keys) == 2_000 + 1_990
+
+
+async def test_a_record_of_an_earlier_program(bench: Bench) -> None:
+    """It knew how the files were stored alone: one that was not compressed is recognised."""
+    plain = bench.write("a.csv", range(6))
+    content = plain.read_bytes()
+    await bench()
+    (path,) = (bench.directory / "run" / "enqueued").glob("*.json")
+    record = json.loads(path.read_bytes())
+    del record["plains"]
+    path.write_text(json.dumps(record))
+    plain.unlink()
+    (bench.directory / "b.csv").write_bytes(gzip.compress(content))
+    with pytest.raises(AlreadyInjectedError, match="all of it is on redis://"):
+        await bench()
+
+    (bench.directory / "b.csv").write_bytes(gzip.compress(content + b"9,x\n"))
+    with pytest.raises(InjectedInPartError, match=r"a\.csv has grown since it was put on redis://"):
+        await bench()
