@@ -40,6 +40,7 @@ from .reading import (
     FileFailed,
     FileSettled,
     FilesSeen,
+    LinkPassedOver,
     ReadingEnded,
     ReadingStarted,
     SourceChanged,
@@ -92,6 +93,7 @@ __all__ = (
     "JournalCompacted",
     "LeftoversFound",
     "LimitChanged",
+    "LinkPassedOver",
     "ListenersRead",
     "ListeningStarted",
     "MessagesDeleted",
@@ -140,6 +142,7 @@ Event = (
     | ChunkRead
     | ReadingEnded
     | FileSettled
+    | LinkPassedOver
     | FileFailed
     | FilesSeen
     | WatchHeldUp

@@ -11,6 +11,7 @@ __all__ = (
     "FileFailed",
     "FileSettled",
     "FilesSeen",
+    "LinkPassedOver",
     "ReadingEnded",
     "ReadingStarted",
     "SourceChanged",
@@ -88,6 +89,13 @@ class FileFailed:
     name: str
     place: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPassedOver:
+    """What lies in a watched folder under this name is a link, which is never followed."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,12 +66,14 @@ class _Seen:
 
 
 class Inbox:
-    """One folder. `waiting` is how many files lay in it at the last look, complete or not."""
+    """One folder. `waiting` is how many files lay in it at the last look, complete or not; `links`
+    are the names under which something lay there that is none, but leads to one."""
 
     def __init__(self, folder: Path, *, quiet_seconds: float) -> None:
         self._folder = folder
         self._quiet_seconds = quiet_seconds
         self._seen: dict[str, _Seen] = {}
+        self.links: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, policy: SourcePolicy) -> Inbox:
@@ -226,9 +228,13 @@ class Inbox:
     def _look(self, now: float) -> None:
         """Note what lies there, and what has changed since the last look."""
         seen: dict[str, _Seen] = {}
+        links: set[str] = set()
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if not _is_ours(entry):
+                    if entry.is_symlink() and _is_called_so(entry.name):
+                        links.add(entry.name)
+
                     continue
 
                 with suppress(FileNotFoundError):  # somebody has just moved it
@@ -237,7 +243,7 @@ class Inbox:
                     same = known is not None and looks == known.looks
                     seen[entry.name] = known if known and same else _Seen(looks, now)
 
-        self._seen = seen
+        self._seen, self.links = seen, frozenset(links)
 
     def _unreadable(self, error: OSError) -> SourceError:
         return SourceError(f"{self._folder} cannot be read: {error.strerror}")
@@ -248,13 +254,13 @@ class Inbox:
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:
     """Whether this may be a file to take, by its name and its kind; a link is never followed."""
-    name = entry.name.lower()
-    return (
-        is_data(name)
-        and not name.startswith(".")
-        and not name.endswith(UNDER_WAY)
-        and entry.is_file(follow_symlinks=False)
-    )
+    return _is_called_so(entry.name) and entry.is_file(follow_symlinks=False)
+
+
+def _is_called_so(name: str) -> bool:
+    """Whether a file to take may have this name."""
+    name = name.lower()
+    return is_data(name) and not name.startswith(".") and not name.endswith(UNDER_WAY)
 
 
 def _looks(path: Path) -> _Looks | None:

@@ -22,6 +22,7 @@ from ..events import (
     FileSettled,
     JournalCompacted,
     LeftoversFound,
+    LinkPassedOver,
     ListenersRead,
     ListeningStarted,
     MessagesDeleted,
@@ -176,6 +177,14 @@ _LINES: Final = dict(
             Tone.WARNING,
             lambda event: (
                 f"{event.name} was not sent and lies in {event.place} now: {event.detail}"
+            ),
+        ),
+        _line(
+            LinkPassedOver,
+            Tone.WARNING,
+            lambda event: (
+                f"{event.name} is a link, which is not followed, and is not sent: put the file "
+                "itself there"
             ),
         ),
         _line(

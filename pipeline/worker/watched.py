@@ -35,6 +35,7 @@ from ..events import (
     ChunkRead,
     FileFailed,
     FileSettled,
+    LinkPassedOver,
     ReadingEnded,
     ReadingStarted,
     RunEnded,
@@ -82,6 +83,7 @@ class Watched:
         self._opened = False  # something of the file at hand was read
         self._halted: RunHalted | None = None  # by what its run was before that
         self._named: str | None = None  # the run of the last file, by the line that tells of it
+        self._links: frozenset[str] = frozenset()  # those that were told of, and lie there still
         self._held_up: set[type[Exception]] = set()  # what has been told of and not passed yet
 
     async def run(self, begin: Callable[[], Awaitable[None]]) -> Ended | None:
@@ -144,7 +146,14 @@ class Watched:
             return None
 
         self._held_up.discard(SourceError)
+        self._tell_links()
         return found
+
+    def _tell_links(self) -> None:
+        for name in sorted(self._inbox.links - self._links):
+            self._emit(LinkPassedOver(name=shown(name)))
+
+        self._links = self._inbox.links
 
     def _tell_held_up(self, error: Exception) -> None:
         if type(error) not in self._held_up:

@@ -68,10 +68,15 @@ def test_what_is_no_file_to_take(inbox: Inbox, tmp_path: Path) -> None:
 
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "done" / "old.csv").write_text("x\n")
-    (tmp_path / "link.csv").symlink_to(tmp_path / "done" / "old.csv")
+    for name in ("link.csv", "link.pdf", ".link.csv"):
+        (tmp_path / name).symlink_to(tmp_path / "done" / "old.csv")
+
     assert inbox.complete(0.0) is None
+    assert inbox.links == {"link.csv"}  # which is told of
+    (tmp_path / "link.csv").unlink()
     assert inbox.complete(1e6) is None
     assert inbox.waiting == 0
+    assert not inbox.links
     (tmp_path / "a.csv.gz").write_bytes(b"x")
     assert inbox.complete(1e6) is None
     assert inbox.complete(2e6) == tmp_path / "a.csv.gz"

@@ -48,8 +48,9 @@ def test_files_as_they_come(program: Program, simulator: SimulatorProcess, inbox
     (inbox / "again.csv").write_text(first)
     (inbox / "grown.csv").write_text(first + "X2,x2@example.com,Bob\n")
     (inbox / "empty.csv").touch()
+    (inbox / "link.csv").symlink_to("done/a.csv")
     (inbox / "notes.txt.tmp").write_text("not yet")
-    eventually(lambda: names(inbox) == ["notes.txt.tmp"])
+    eventually(lambda: names(inbox) == ["link.csv", "notes.txt.tmp"])
     assert names(inbox / "done") == ["a.csv", "again.csv", "b.csv"]
     assert names(inbox / "failed") == ["empty.csv", "grown.csv"]
 
@@ -59,6 +60,7 @@ def test_files_as_they_come(program: Program, simulator: SimulatorProcess, inbox
     assert "a.csv is settled and lies in inbox/done/a.csv now: 200 accepted" in ran.stderr
     assert "again.csv was injected already" in ran.stderr
     assert "grown.csv was not sent" in ran.stderr
+    assert ran.stderr.count("link.csv is a link, which is not followed, and is not sent") == 1
     assert simulator.summary()["contacts"]["taken"] == 201
     assert simulator.contacts(taken="2+") == []
 
