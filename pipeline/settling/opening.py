@@ -18,8 +18,7 @@ from ..errors import ConservationError
 from ..intake.source import START, Mark
 from .compaction import shrink
 from .contacts import INTERRUPTED, interrupted_rows
-from .identity import paired, told
-from .plains import note_plains, read_plains
+from .plains import note_plains, update_sources
 from .results import NAMES
 from .retrying import Retry, recallable, wanted
 from .rows import done_ranges, read_counts, read_run, read_sources
@@ -139,7 +138,7 @@ def resume(
             shrink(store.connection)
 
         with store.transaction():
-            _rename_sources(store.connection, identity)
+            update_sources(store.connection, identity.sources)
 
         store.reload()
         store.catch_up()
@@ -252,31 +251,6 @@ def _starts(connection: sqlite3.Connection, done: Mapping[str, Ranges]) -> dict[
         starts[name] = Mark(*row) if row else START
 
     return starts
-
-
-def _rename_sources(connection: sqlite3.Connection, identity: Identity) -> None:
-    """Let them be called what they are called now, and known as they are stored now.
-
-    Where there is but one, that is the one, although it may be more than it was (admission.py).
-    """
-    rows = read_sources(connection)
-    sources = told([row.fingerprint for row in rows], read_plains(connection))
-    ordinals = {id(source): row.ordinal for source, row in zip(sources, rows, strict=True)}
-    if len(sources) == len(identity.sources) == 1:
-        twins = [(sources[0], identity.sources[0])]
-    else:
-        twins = paired(sources, identity.sources)
-
-    pairs = [
-        (ordinals[id(old)], new)
-        for old, new in twins
-        if (old.name, old.size, old.digest) != (new.name, new.size, new.digest)
-    ]
-    connection.executemany(
-        "UPDATE source SET name = ?, size = ?, digest = ? WHERE ordinal = ?",
-        [(new.name, new.size, new.digest, ordinal) for ordinal, new in pairs],
-    )
-    note_plains(connection, pairs)
 
 
 def _settle_leftovers(store: JournalStore, leftovers: Leftovers) -> tuple[int, int]:

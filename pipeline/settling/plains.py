@@ -9,14 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..intake.plain import Plain
+from .identity import paired, told
+from .rows import read_sources
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ..intake.source import Fingerprint
 
-__all__ = ("COLUMNS", "DIGITS", "note_plains", "plain_of", "read_plains", "values_of")
+__all__ = (
+    "COLUMNS",
+    "DIGITS",
+    "note_plains",
+    "plain_of",
+    "read_plains",
+    "update_sources",
+    "values_of",
+)
 
 COLUMNS: Final = "size, digest, checksum, whole, rungs"
 
@@ -51,3 +61,28 @@ def read_plains(connection: sqlite3.Connection) -> list[Plain | None]:
         " FROM source LEFT JOIN plain ON plain.source = ordinal ORDER BY ordinal"
     )
     return [None if size is None else plain_of((size, *rest)) for _, size, *rest in rows]
+
+
+def update_sources(connection: sqlite3.Connection, wanted: Sequence[Fingerprint]) -> None:
+    """Let a journal's sources be called what they are now, and be known as they are stored now.
+
+    Where there is but one, that is the one, although it may be more than it was (admission.py).
+    """
+    rows = read_sources(connection)
+    sources = told([row.fingerprint for row in rows], read_plains(connection))
+    ordinals = {id(source): row.ordinal for source, row in zip(sources, rows, strict=True)}
+    if len(sources) == len(wanted) == 1:
+        twins = [(sources[0], wanted[0])]
+    else:
+        twins = paired(sources, wanted)
+
+    pairs = [
+        (ordinals[id(old)], new)
+        for old, new in twins
+        if (old.name, old.size, old.digest) != (new.name, new.size, new.digest)
+    ]
+    connection.executemany(
+        "UPDATE source SET name = ?, size = ?, digest = ? WHERE ordinal = ?",
+        [(new.name, new.size, new.digest, ordinal) for ordinal, new in pairs],
+    )
+    note_plains(connection, pairs)
