@@ -187,9 +187,11 @@ class Journal:
             partial(self._store.ended, state, exhausted=exhausted, detail=detail, counters=counters)
         )
 
-    async def within(self, work: Callable[[JournalStore], Result]) -> Result:
+    async def within(
+        self, work: Callable[[JournalStore], Result], patience: Patience = NONE
+    ) -> Result:
         """Have `work` done with the store, within a transaction, and return what it returns."""
-        return await self._do(partial(work, self._store))
+        return await self._do(partial(work, self._store), patience)
 
     async def summary(self) -> Summary:
         """The run in numbers. Raises ConservationError if they do not add up."""

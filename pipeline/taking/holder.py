@@ -22,6 +22,7 @@ from ..intake.queues.custody import Custody
 from ..intake.queues.message import QueueLostError
 from ..intake.queues.rounds import Rounds
 from ..intake.queues.source import queue_of
+from ..settling.grouping import OUTCOME
 from ..settling.spans import runs
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ __all__ = ("Holder",)
 
 Result = TypeVar("Result")
 
-GATHER_SECONDS: Final = 0.01
-"""What is done with meanwhile is acknowledged together."""
+GATHER_SECONDS: Final = 0.02
+"""What is done with meanwhile is acknowledged together: each time costs an answer of the queue and
+a commit. Killed meanwhile, the next process is given it again, and knows its outcome."""
 FAREWELL_SECONDS: Final = 15.0
 
 
@@ -146,7 +148,9 @@ class Holder:
             raise
 
         name, identities = self._place.queue, [message.identity for message in told]
-        await self._journal.within(lambda store: store.messages.acknowledged(name, identities))
+        await self._journal.within(
+            lambda store: store.messages.acknowledged(name, identities), OUTCOME
+        )
         return True
 
     async def _extend(self, held: list[Message]) -> bool:
