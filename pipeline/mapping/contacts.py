@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 
@@ -98,6 +98,14 @@ class Contacts:
             share=self.share,
             in_doubt=self.in_doubt,
         )
+
+    def move(self, by: int) -> None:
+        """Take all of them, and what was rejected, to positions that are so much further on."""
+        at = self.positions
+        ahead = range(at.start + by, at.stop + by) if isinstance(at, range) else None
+        self.positions = ahead or [each + by for each in at]
+        self.rejected = [replace(each, position=each.position + by) for each in self.rejected]
+        self.mark = Mark(self.mark.position + by, self.mark.offset)
 
     def limit(self, contacts: int) -> None:
         """Keep the first so many, and what was rejected before them: the rest was not read."""

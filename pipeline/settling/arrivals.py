@@ -5,7 +5,7 @@ this one. If the process dies in between, the queue gives the message out again 
 somebody had it. It was this run, and nothing of it was sent: without positions nothing is.
 
 A note is taken away in the transaction that gives its messages positions, so that none is ever
-older than what else is known of them.
+older than what else is known of them. Each tells of what was taken together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Arrivals:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._own: int | None = None  # the note of this process
+        self._own: dict[int, set[str]] = {}  # this process's notes, and what is left of each
         self.load()
 
     def load(self) -> None:
@@ -34,26 +34,28 @@ class Arrivals:
         rows = self._connection.execute("SELECT number, source, identities FROM arrival")
         left = {number: (source, set(orjson.loads(told))) for number, source, told in rows}
         self._left: dict[int, tuple[int, set[str]]] = {
-            number: note for number, note in left.items() if number != self._own
+            number: note for number, note in left.items() if number not in self._own
         }
 
     def note(self, ordinal: int, identities: Collection[str], now: float) -> None:
-        """These are there, and those noted before are not any more."""
-        if self._own is None:
-            highest = "SELECT coalesce(max(number), 0) + 1 FROM arrival"
-            (self._own,) = self._connection.execute(highest).fetchone()
-
+        """These are there. They are given positions together."""
+        highest = "SELECT coalesce(max(number), 0) + 1 FROM arrival"
+        (number,) = self._connection.execute(highest).fetchone()
+        self._own[number] = set(identities)
         self._connection.execute(
-            "INSERT OR REPLACE INTO arrival VALUES (?, ?, ?, ?)",
-            (self._own, ordinal, now, orjson.dumps(list(identities)).decode()),
+            "INSERT INTO arrival VALUES (?, ?, ?, ?)",
+            (number, ordinal, now, orjson.dumps(list(identities)).decode()),
         )
 
     def placed(self, ordinal: int, identities: Iterable[str]) -> set[str]:
         """These have positions now: which of them an earlier process has noted."""
-        if self._own is not None:
-            self._drop(self._own)
+        wanted, found = set(identities), set[str]()
+        for number, noted in list(self._own.items()):
+            noted.difference_update(wanted)
+            if not noted:
+                del self._own[number]
+                self._drop(number)
 
-        wanted, found = set(identities) if self._left else set(), set[str]()
         for number, (source, noted) in list(self._left.items()):
             if source == ordinal and (known := noted & wanted):
                 found |= known

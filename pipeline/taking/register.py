@@ -65,7 +65,8 @@ class Register:
                 continue
 
             digest = message.identity
-            found = (each for each in missed[digest] if self._is_again(message, each))
+            known = (*missed[digest], *self._custody.expected(digest))
+            found = (each for each in known if self._is_again(message, each))
             identity = next((each for each in found if each not in given), None)
             identity = identity or f"{digest}.{uuid4().hex}"
             given.add(identity)
@@ -74,23 +75,11 @@ class Register:
         return named
 
     def _is_again(self, message: Message, missed: str) -> bool:
-        """Whether it may be the one that is missed: what is held comes again by another line."""
+        """Whether it may be the one that is missed: what is here comes again by another line."""
         if missed in self._custody:
             return not self._custody.came_by(missed, message.line)
 
         return message.redelivered
-
-    def sort(self, taken: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-        """Those that are not held, each once; and the others."""
-        new: dict[str, Message] = {}
-        again = []
-        for message in taken:
-            if message.identity in self._custody or message.identity in new:
-                again.append(message)
-            else:
-                new[message.identity] = message
-
-        return list(new.values()), again
 
     async def place(self, messages: Sequence[Message], counts: Sequence[int]) -> list[Placed]:
         """Write down how many contacts each holds, and learn which positions they have."""

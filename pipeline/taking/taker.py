@@ -1,14 +1,14 @@
-"""The taker: takes messages, has their contacts placed in the journal, and maps them.
+"""The taker: takes messages, has contacts made of them, and the journal say where these are placed.
 
-While contacts are made of what was taken, the next messages are taken, if more seem to be at hand;
-they are parsed and placed once those contacts are there. Once the run is to stop, nothing more is
-taken; what was taken is worked on to its end.
+While contacts are made of what was taken, the next messages are taken, if more seem to be at hand,
+and the workshop has them as soon as they are there: it works on while the journal is written. Once
+the run is to stop, nothing more is taken; what was taken is worked on to its end.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum, auto
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from anyio import CancelScope
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from ..intake.queues.message import Message
     from ..intake.queues.source import QueueSource
     from ..mapping.contacts import Contacts
+    from ..mapping.workbench import Made
     from ..settling.journal import Journal
     from ..settling.messages import Placed
     from .holder import Holder
-    from .workshop import Workshop
+    from .workshop import Job, Workshop
 
 __all__ = ("Taker",)
 
@@ -44,12 +45,12 @@ AHEAD_SECONDS: Final = 0.02
 """The same while contacts are being made of what was taken before, and more seems at hand."""
 
 
-class _Kind(Enum):
-    """What contacts are made for."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """Messages of which contacts are being made."""
 
-    SENT = auto()
-    DOUBTED = auto()  # another worker may have sent them
-    KNOWN = auto()  # they have an outcome, and the journal has not what they are
+    messages: Sequence[Message]
+    job: Job[Made]
 
 
 class Taker:
@@ -85,8 +86,7 @@ class Taker:
         self._passed = Ranges()  # positions, where the run is to end by their number
         self._stopped: Callable[[], bool] = bool
         self._ready: deque[Contacts] = deque()
-        self._begun: list[_Kind] = []  # what the workshop is at
-        self._begun_contacts = 0
+        self._begun: deque[_Begun] = deque()  # what the workshop is at
         self._more = False  # whether more is wanted, and the queue seems to have more at hand
         # What is not known yet is taken for large: few are taken at first, more if they are small.
         self._size = LARGE_CONTACTS  # contacts in a message, about
@@ -140,61 +140,86 @@ class Taker:
 
         if not self._left:
             self._ready.clear()
+            self._begun.clear()
             with CancelScope(shield=True):
                 await self._holder.give_back(self._passed.touches)
+
+    @property
+    def _coming(self) -> float:
+        """Contacts in what the workshop is at, as if in each message were as many as in any."""
+        return sum(len(each.messages) for each in self._begun) * (self._largest or LARGE_CONTACTS)
 
     def _wanted(self) -> int:
         """How many messages to take: where the run is to end, as if they were the largest known."""
         wanted = min(CHUNK_CONTACTS / self._size, CHUNK_BYTES / self._weight, MOST_MESSAGES)
         if self._left is not None:
-            left = self._left - self._begun_contacts
+            left = self._left - self._coming
             wanted = min(wanted, left / (self._largest or LARGE_CONTACTS))
 
         return max(1, int(wanted))
 
     async def _fill(self) -> None:
-        """Take once, and have made of it what there is to be sent; collect what was begun."""
+        """Take once, and have contacts made of it; collect what was begun before."""
         most = self._wanted()
         wait_seconds = AHEAD_SECONDS if self._begun else WAIT_SECONDS
         with CancelScope(shield=True):
             taken = await self._holder.take(most, wait_seconds)
-            arrived = await self._register.arrived(taken) if taken else ()
-            await self._collect()
-            if arrived:
-                await self._receive(arrived)
+            if taken:
+                await self._receive(await self._register.arrived(taken))
 
-        at_hand = sum(map(len, self._ready)) + self._begun_contacts
-        enough = self._left is not None and at_hand >= self._left
-        self._more = taken is not None and len(taken) >= most and not enough
-        if taken is None and not self._ready:
+            # What comes again may have its outcome, and be acknowledged however long others wait.
+            ahead = 0 if any(message.redelivered for message in taken or ()) else 1
+            while len(self._begun) > ahead:
+                await self._collect()
+
+        enough = self._left is not None and self._coming + sum(map(len, self._ready)) >= self._left
+        known = bool(self._largest)  # how large messages are: else few are taken at first
+        self._more = taken is not None and len(taken) >= most and known and not enough
+        if taken is None and not (self._ready or self._begun):
             await self._holder.back_off()
 
-    async def _receive(self, taken: Sequence[Message]) -> None:
+    async def _receive(self, arrived: Sequence[Message]) -> None:
+        """Have contacts made of what is new, and none of what is here already."""
         custody = self._holder.custody
-        new, again = self._register.sort(taken)
-        if new:
-            counts = await self._workshop.lay([(each.identity, each.body) for each in new])
-            self._weigh(new, counts)
-            placed = await self._register.place(new, counts)
-            await self._begin(new, placed)
-
-        for message in again:
+        new = []
+        for message in arrived:
             if message.identity in custody:
                 custody.renew(message)
-            else:  # it was done with as soon as it was seen
-                custody.hold(message, first=0, records=0, left=0)
+            else:
+                custody.expect(message)
+                new.append(message)
+
+        if new:
+            weight = max(1.0, sum(len(each.body) for each in new) / len(new))
+            self._weight = max(weight, (self._weight + weight) / 2)
+            job = await self._workshop.make(_told(new))
+            self._begun.append(_Begun(new, job))
 
         self._holder.look_after()
 
-    def _weigh(self, messages: Sequence[Message], counts: Sequence[int]) -> None:
-        """Learn how large messages are: larger ones count at once, smaller ones by and by."""
-        self._largest = max(self._largest, *counts)
-        size = max(1.0, sum(counts) / len(counts))
-        weight = max(1.0, sum(len(each.body) for each in messages) / len(messages))
+    async def _collect(self) -> None:
+        """What was begun first becomes ready, once it is made."""
+        begun = self._begun.popleft()
+        made = await self._workshop.done(begun.job)
+        # Larger ones count at once, smaller ones by and by.
+        self._largest = max(self._largest, *made.counts)
+        size = max(1.0, sum(made.counts) / len(made.counts))
         self._size = max(size, (self._size + size) / 2)
-        self._weight = max(weight, (self._weight + weight) / 2)
+        placed = await self._register.place(begun.messages, made.counts)
+        if any(place.known or place.doubt != placed[0].doubt for place in placed):
+            await self._make_again(begun.messages, placed)
+            return
 
-    async def _begin(self, messages: Sequence[Message], placed: Sequence[Placed]) -> None:
+        for message, place in zip(begun.messages, placed, strict=True):
+            self._holder.custody.hold(
+                message, first=place.first, records=place.records, left=place.records
+            )
+
+        made.contacts.move(placed[0].first - 1)
+        self._offer(made.contacts, in_doubt=placed[0].doubt and self._holds)
+        self._holder.look_after()
+
+    async def _make_again(self, messages: Sequence[Message], placed: Sequence[Placed]) -> None:
         """Have contacts made of what is to be sent, of what is in doubt, of what has an outcome."""
         sending: list[Portion] = []
         doubted: list[Portion] = []
@@ -209,29 +234,24 @@ class Taker:
             doubt = place.doubt and self._holds
             portion = Portion(index=index, first=place.first, wanted=wanted)
             (doubted if doubt else sending).append(portion)
-            left = place.records - len(settled)
-            self._begun_contacts += left
             self._holder.custody.hold(
-                messages[index], first=place.first, records=place.records, left=left
+                messages[index],
+                first=place.first,
+                records=place.records,
+                left=place.records - len(settled),
             )
 
-        kinds = ((known, _Kind.KNOWN), (sending, _Kind.SENT), (doubted, _Kind.DOUBTED))
-        begun = [(portions, kind) for portions, kind in kinds if portions]
-        await self._workshop.begin([portions for portions, _ in begun])
-        self._begun = [kind for _, kind in begun]
+        job = await self._workshop.make_of(_told(messages), (known, sending, doubted))
+        settled_before, sent, held = await self._workshop.done(job)
+        await self._complete(settled_before)
+        self._offer(sent, in_doubt=False)
+        self._offer(held, in_doubt=True)
+        self._holder.look_after()
 
-    async def _collect(self) -> None:
-        """What was begun becomes ready, once it is made."""
-        if not self._begun:
-            return
-
-        begun, self._begun, self._begun_contacts = self._begun, [], 0
-        for kind, contacts in zip(begun, await self._workshop.made(), strict=True):
-            if kind is _Kind.KNOWN:
-                await self._complete(contacts)
-            elif contacts or contacts.rejected:
-                contacts.in_doubt = kind is _Kind.DOUBTED
-                self._ready.append(contacts)
+    def _offer(self, contacts: Contacts, *, in_doubt: bool) -> None:
+        if contacts or contacts.rejected:
+            contacts.in_doubt = in_doubt
+            self._ready.append(contacts)
 
     def _settled(self, place: Placed) -> frozenset[int]:
         """The positions of a message that have an outcome."""
@@ -250,3 +270,8 @@ class Taker:
 
     def __repr__(self) -> str:
         return f"<Taker of {self._name}, about {self._size:,.0f} contacts a message>"
+
+
+def _told(messages: Sequence[Message]) -> list[tuple[str, bytes]]:
+    """Of messages, what the workshop is told."""
+    return [(each.identity, each.body) for each in messages]

@@ -1,4 +1,4 @@
-"""The workshop: where messages are parsed and mapped, off the event loop.
+"""The workshop: where contacts are made of messages, off the event loop.
 
 As with the encoder of a file (`mapping/encoder.py`), that is a thread at first, and a child process
 once it turns out to be much. A child that dies is started again, and given once more what it had.
@@ -7,9 +7,10 @@ once it turns out to be much. A child that dies is started again, and given once
 from __future__ import annotations
 
 import time
+from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from anyio import to_thread
 
@@ -17,7 +18,7 @@ from ..errors import JourneyError, SourceError
 from ..events import EncoderRestarted
 from ..mapping.child import spawn
 from ..mapping.encoding import READY
-from ..mapping.workbench import Workbench
+from ..mapping.workbench import Made, Workbench
 from ..mapping.workplace import EncoderPlace, Workplace
 
 if TYPE_CHECKING:
@@ -30,12 +31,25 @@ if TYPE_CHECKING:
     from ..mapping.contacts import Contacts
     from ..mapping.workbench import Portion
 
-__all__ = ("Workshop",)
+__all__ = ("Job", "Workshop")
 
 Result = TypeVar("Result")
 
 MOST_DEATHS: Final = 4
 """Of children that were given the same messages."""
+
+
+class Job(Generic[Result]):
+    """A piece of work that was begun; `Workshop.done` tells what came of it."""
+
+    def __init__(self, work: partial[Result]) -> None:
+        self.work = work
+        self.is_done = False
+        self.answer: Any = None
+
+    def tell(self, answer: Any) -> None:
+        """It is done."""
+        self.answer, self.is_done = answer, True
 
 
 class Workshop:
@@ -53,10 +67,7 @@ class Workshop:
         self._place = place
         self._emit = emit
         self._workplace = workplace or Workplace()
-        self._laid: partial[list[int]] | None = None  # the work that was to lay what lies there
-        self._lost = False  # whether it does not, for the child is another one
-        self._making: partial[list[Contacts]] | None = None  # what a child is at
-        self._made: list[Contacts] = []  # by a thread
+        self._under_way: deque[Job[Any]] = deque()  # what the child is at, or has before it
         self._coming: Child | None = None  # started, and not yet at work
         self._child: Child | None = None
 
@@ -84,49 +95,62 @@ class Workshop:
 
         self._child = self._coming = None
 
-    async def lay(self, messages: Sequence[tuple[str, bytes]]) -> list[int]:
-        """See Workbench. Raises SourceError where children die of these messages."""
-        if self._coming is not None and self._coming.ready():
-            self._child, self._coming = self._coming, None
+    async def make(self, messages: Sequence[tuple[str, bytes]]) -> Job[Made]:
+        """Begin to make contacts of them, behind what was begun before; see Workbench."""
+        return await self._begin(Job(partial(Workbench.make, messages=messages)))
 
-        self._laid, self._lost = partial(Workbench.lay, messages=messages), False
-        return await self._done(self._laid)
+    async def make_of(
+        self, messages: Sequence[tuple[str, bytes]], orders: Sequence[Sequence[Portion]]
+    ) -> Job[list[Contacts]]:
+        """The same, of what the orders name."""
+        work = partial(Workbench.make_of, messages=messages, orders=orders)
+        return await self._begin(Job(work))
 
-    async def begin(self, orders: Sequence[Sequence[Portion]]) -> None:
-        """Have contacts made of what was laid last; a child does it while others do theirs."""
-        work = partial(Workbench.make, orders=orders)
-        if self._child is None:
-            self._made = await self._in_thread(work)
-            return
+    async def done(self, job: Job[Result]) -> Result:
+        """What came of it, once it is done.
 
-        self._making = work
-        with suppress(OSError):  # if it is dead, `made` is told
-            await to_thread.run_sync(self._child.connection.send, work)
-
-    async def made(self) -> list[Contacts]:
-        """What was begun last, once it is made; see Workbench. Raises SourceError as `lay` does."""
-        work, self._making = self._making, None
-        if work is None or self._child is None:
-            made, self._made = self._made, []
-            return made
-
-        try:
-            made = await to_thread.run_sync(_answer, self._child)
-        except (EOFError, OSError):
-            await self._restart(self._child, 1)
-            return await self._done(work, deaths=1)
-
-        return made
-
-    async def _done(self, work: partial[Result], *, deaths: int = 0) -> Result:
-        while (child := self._child) is not None:
+        Raises MappingError as the workbench does, SourceError where children die of it.
+        """
+        deaths = 0
+        while not job.is_done and (child := self._child) is not None:
             try:
-                return await to_thread.run_sync(self._in_child, child, work)
+                answer = await to_thread.run_sync(_answer, child)
             except (EOFError, OSError):
                 deaths += 1
                 await self._restart(child, deaths)
+            else:
+                self._under_way.popleft().tell(answer)
+                deaths = 0
 
-        return await self._in_thread(work)
+        if isinstance(job.answer, JourneyError):
+            raise job.answer
+
+        result: Result = job.answer
+        return result
+
+    async def _begin(self, job: Job[Result]) -> Job[Result]:
+        if self._coming is not None and self._coming.ready():
+            self._child, self._coming = self._coming, None
+
+        if self._child is None:
+            await self._do_here(job)
+        else:
+            self._under_way.append(job)
+            await to_thread.run_sync(_send, self._child, [job])
+
+        return job
+
+    async def _do_here(self, job: Job[Result]) -> None:
+        began = time.monotonic()
+        try:
+            job.tell(await to_thread.run_sync(job.work, self._bench))
+        except JourneyError as error:
+            job.tell(error)
+
+        self._workplace.worked(began, time.monotonic())
+        may_move = self._place == EncoderPlace.AUTO and self._coming is None
+        if may_move and self._workplace.crowded:
+            self._coming = await to_thread.run_sync(self._start)
 
     async def _restart(self, child: Child, deaths: int) -> None:
         status = _end(child)
@@ -137,31 +161,13 @@ class Workshop:
             )
 
         self._emit(EncoderRestarted(detail=f"the encoder ended with status {status}"))
-        self._child, self._lost = await to_thread.run_sync(self._start), True
+        self._child = await to_thread.run_sync(self._start)
+        await to_thread.run_sync(_send, self._child, [*self._under_way])
 
     def _start(self) -> Child:
         child = spawn()
         child.take(self._bench)
         return child
-
-    def _in_child(self, child: Child, work: partial[Result]) -> Result:
-        """In a thread, what a child makes of `work`; EOFError or OSError where it is dead."""
-        if self._lost and self._laid is not None and work is not self._laid:
-            _ask(child, self._laid)
-
-        result: Result = _ask(child, work)
-        self._lost = False
-        return result
-
-    async def _in_thread(self, work: partial[Result]) -> Result:
-        began = time.monotonic()
-        result = await to_thread.run_sync(work, self._bench)
-        self._workplace.worked(began, time.monotonic())
-        may_move = self._place == EncoderPlace.AUTO and self._coming is None
-        if may_move and self._workplace.crowded:
-            self._coming = await to_thread.run_sync(self._start)
-
-        return result
 
     def __repr__(self) -> str:
         return f"<Workshop {self._bench!r}, {'in a thread' if self._child is None else self.pid}>"
@@ -174,18 +180,14 @@ def _end(child: Child) -> int:
     return status
 
 
-def _ask(child: Child, work: partial[Any]) -> Any:
-    child.connection.send(work)
-    return _answer(child)
+def _send(child: Child, jobs: Sequence[Job[Any]]) -> None:
+    """Give it jobs, in a thread. If it is dead, its answer will tell."""
+    with suppress(OSError):
+        for job in jobs:
+            child.connection.send(job.work)
 
 
 def _answer(child: Child) -> Any:
-    """What the child answers to its work; blocks. Raises EOFError or OSError where it is dead."""
+    """What the child says next; blocks. Raises EOFError or OSError where it is dead."""
     answer = child.connection.receive()
-    if answer == READY:
-        answer = child.connection.receive()
-
-    if isinstance(answer, JourneyError):
-        raise answer
-
-    return answer
+    return child.connection.receive() if answer == READY else answer

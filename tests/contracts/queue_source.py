@@ -228,13 +228,15 @@ def check_killed(bench: Bench) -> None:
     bench.configure()
     bench.put(60)
     bench.broker.put(bench.queue, POISON)
-    bench.simulator.set_faults("slow:rate=1,seconds=0.1")
+    bench.simulator.set_faults("slow:rate=1,seconds=0.5")
     with bench.start() as running:
         eventually(lambda: bench.taken() >= 100 or not running.alive())
+        eventually(lambda: bench.in_flight() or not running.alive())
         running.signal(signal.SIGKILL)
         eventually(lambda: not running.alive())
 
     assert bench.outstanding()
+    bench.simulator.set_faults("slow:rate=1,seconds=0.1")
     bench.put(60)
     with bench.start() as running:
         eventually(lambda: bench.taken() >= 500 or not running.alive())

@@ -146,6 +146,27 @@ async def test_what_had_arrived_when_this_worker_was_killed_is_sent(
     assert await taken(store, Script([again, other]), done=done) == []
 
 
+async def test_what_had_arrived_in_two_takes_is_sent(tmp_path: Path) -> None:
+    """Whether this worker was killed before the first had positions, or after that."""
+    for placed in (False, True):
+        directory = tmp_path / str(placed)
+        directory.mkdir()
+        store = begun(directory)
+        for noted in ("m", "n"):
+            with store.transaction():
+                store.messages.arrived(SOURCE, [noted])
+
+        if placed:
+            with store.transaction():
+                store.messages.take(SOURCE, [("m", 1, False)])
+
+        store.close()
+        store, _ = resumed(directory)
+        again = [message(each, each.upper(), redelivered=True) for each in ("n", "m", "o")]
+        sent = await taken(store, Script(again))
+        assert sorted(sent) == [("M", False), ("N", False), ("O", True)]
+
+
 async def test_who_had_it_is_noted_at_once_and_no_longer_than_that(tmp_path: Path) -> None:
     """A note ends as its messages have positions; what is in doubt is no note's business."""
     store = begun(tmp_path)
@@ -194,6 +215,24 @@ async def test_what_has_no_name_comes_again_when_the_line_broke(tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize("holds", [True, False])
+@pytest.mark.parametrize("named", [True, False])
+async def test_what_comes_again_while_contacts_are_made_of_it_is_sent_once(
+    tmp_path: Path, *, named: bool, holds: bool
+) -> None:
+    """The line broke before the journal had been asked for its positions."""
+    few = [message(f"m{each}", f"K{each}") for each in range(23)]
+    before, after = unnamed(1, 1), unnamed(2, 1, redelivered=True)
+    if named:
+        before, after = message("A", "A", line=1), message("A", "A", line=2, redelivered=True)
+
+    # Takes that are full: the next one is taken before the last one has positions.
+    script = Script(few[:8], [before, *few[8:22]], [after, few[22]])
+    sent = await taken(begun(tmp_path), script, holds=holds)
+    assert sorted(sent) == sorted([("A", False), *((f"K{each}", False) for each in range(23))])
+    assert sorted(each.line for each in script.custody.held if b'"A"' in each.body) == [1, 2]
+
+
 async def test_few_are_taken_until_it_is_known_how_large_they_are(tmp_path: Path) -> None:
     """Small ones make the next take about twice as large; large ones make it small at once."""
     small = [[message(f"m{number}", f"K{number}")] for number in range(12)]
@@ -207,8 +246,11 @@ async def test_few_are_taken_until_it_is_known_how_large_they_are(tmp_path: Path
 
 async def test_contacts_are_made_while_more_is_taken(tmp_path: Path) -> None:
     """Where a take was full: all come in their order, and at a stop what was begun comes too."""
-    full = [[message(f"m{n}-{each}", f"K{n}-{each}") for each in range(n)] for n in (8, 15, 31)]
+    full = [
+        [message(f"m{take}-{each}", f"K{take}-{each}") for each in range(n)]
+        for take, n in enumerate((8, 15, 15, 31))
+    ]
     script = Script(*full)
     sent = await taken(begun(tmp_path), script)
     assert [key for key, _ in sent] == [each.identity.replace("m", "K") for each in chain(*full)]
-    assert len(script.custody.held) == sum(script.asked) == 54
+    assert len(script.custody.held) == sum(script.asked) == 69

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -72,19 +73,23 @@ def shop(place: EncoderPlace, events: list[Event] | None = None, **more: Any) ->
     return Workshop(bench, place=place, emit=told_of.append, **more)
 
 
-async def worked(
-    workshop: Workshop, before: Callable[[str], None] = lambda _: None, rounds: int = ROUNDS
-) -> list[Any]:
+async def worked(workshop: Workshop, before: Callable[[str], None] = lambda _: None) -> list[Any]:
     """What the workshop makes of some rounds of messages; `before` is told what comes next."""
     made: list[Any] = []
     async with workshop:
-        for number in range(rounds):
-            before(f"lay {number}")
-            counts = await workshop.lay(messages(number))
-            before(f"begin {number}")
-            await workshop.begin(orders(counts))
-            before(f"made {number}")
-            made += map(told, await workshop.made())
+        before("make 0")
+        jobs = deque([await workshop.make(messages(0))])
+        for number in range(ROUNDS):
+            if number + 1 < ROUNDS:  # as the taker does: the next ones while these are made
+                before(f"make {number + 1}")
+                jobs.append(await workshop.make(messages(number + 1)))
+
+            before(f"done {number}")
+            all_of_it = await workshop.done(jobs.popleft())
+            before(f"make of {number}")
+            job = await workshop.make_of(messages(number), orders(all_of_it.counts))
+            before(f"done of {number}")
+            made += map(told, [*await workshop.done(job), all_of_it.contacts])
 
     return made
 
@@ -97,14 +102,17 @@ async def test_wherever_it_is_made_it_is_the_same() -> None:
     (pid,) = pids
     assert pid is not None
     assert not alive(pid)
-    (between, *_), (others, rejected, last) = in_thread[:2]
+    (between, *_), (others, rejected, last), everything = in_thread[:3]
     assert [position for position, *_ in between] == [*range(10, 20)]
     assert len(others) == 4 * (EACH - 1)
     assert (rejected[-1][1], rejected[-1][3], last) == ("malformed_json", "{no", 5 * EACH + 1)
     assert {reason for _, reason, *_ in rejected[:-1]} == {"missing_contact_key"}
+    first_message = [contact for contact in everything[0] if contact[0] <= EACH]
+    assert everything == [first_message + others, everything[1][:1] + rejected, last]
+    assert len(in_thread) == 3 * ROUNDS
 
 
-@pytest.mark.parametrize("when", ["lay 0", "lay 2", "begin 0", "begin 3", "made 0", "made 5"])
+@pytest.mark.parametrize("when", ["make 0", "make 3", "done 0", "done 5", "make of 2", "done of 4"])
 async def test_a_child_that_is_killed_costs_nothing(when: str) -> None:
     """Whatever it was at: another one is given the same messages, and it is told."""
     events: list[Event] = []
@@ -127,16 +135,17 @@ async def test_it_moves_when_it_is_much() -> None:
         while (coming := workshop._coming) is not None and not coming.ready():
             time.sleep(0.001)  # wait for it, that the move is seen
 
-        places.append((comes.partition(" ")[0], workshop._child is not None))
+        places.append((comes.rpartition(" ")[0], workshop._child is not None))
 
     assert await worked(workshop, see) == await worked(shop(EncoderPlace.THREAD))
-    assert places[0] == ("lay", False)
-    assert places[-1] == ("made", True)
-    moved = places.index(("begin", True))
-    assert places[moved - 1] == ("lay", False)
+    assert places[0] == ("make", False)
+    assert places[-1] == ("done of", True)
+    moved = [moved for _, moved in places].index(True)
+    assert places[moved - 1][0].startswith("make")  # it moves as something is begun
     little = shop(EncoderPlace.AUTO)
-    await worked(little, lambda _: places.append(("", little.pid is not None)), rounds=1)
-    assert places[-1] == ("", False)
+    async with little:
+        await little.done(await little.make([("m", b'{"id":"A"}')]))
+        assert little.pid is None
 
 
 async def test_messages_that_kill_end_the_worker(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ class _Held:
 
 
 class Custody:
-    """Messages by their positions. Each position is settled once, as the settler sees to."""
+    """Messages by their positions. Each position is settled once, as the settler sees to.
+
+    A message is expected as soon as it is here, and held once it has positions.
+    """
 
     def __init__(self, finished: Callable[[list[Message]], None] = lambda _: None) -> None:
         """`finished` is told of messages as soon as they are done with."""
@@ -33,39 +37,59 @@ class Custody:
         self._firsts: list[int] = []
         self._held: dict[int, _Held] = {}
         self._by_identity: dict[str, int] = {}
+        self._expected: dict[str, list[Message]] = {}
         self._done: list[Message] = []
 
     def __len__(self) -> int:
-        """Messages held that are not done with."""
-        return len(self._held)
+        """Messages that are not done with."""
+        return len(self._held) + len(self._expected)
 
     def __contains__(self, identity: str) -> bool:
-        return identity in self._by_identity
+        return identity in self._by_identity or identity in self._expected
 
     def came_by(self, identity: str, line: int) -> bool:
-        """Whether a message that is held was delivered by that line."""
-        return any(each.line == line for each in self._held[self._by_identity[identity]].deliveries)
+        """Whether a message that is here was delivered by that line."""
+        return any(each.line == line for each in self._deliveries(identity))
+
+    def expect(self, message: Message) -> None:
+        """Keep a message that was not here before, and has no positions yet."""
+        self._expected[message.identity] = [message]
+
+    def expected(self, digest: str) -> list[str]:
+        """By what those without positions are known that hold what this is the digest of."""
+        return [identity for identity in self._expected if identity.startswith(f"{digest}.")]
 
     def hold(self, message: Message, *, first: int, records: int, left: int) -> None:
         """Keep a message of `records` positions from `first` on, `left` of which are to be done."""
+        deliveries = self._expected.pop(message.identity, None) or [message]
         if not left:
-            self._finish([message])
+            self._finish(deliveries)
             return
 
-        self._held[first] = _Held(deliveries=[message], last=first + records - 1, left=left)
+        self._held[first] = _Held(deliveries=deliveries, last=first + records - 1, left=left)
         self._by_identity[message.identity] = first
         insort(self._firsts, first)
 
     def renew(self, message: Message) -> None:
-        """A message that is held was delivered once more: this delivery is acknowledged, too."""
-        deliveries = self._held[self._by_identity[message.identity]].deliveries
+        """A message that is here was delivered once more: this delivery is acknowledged, too."""
+        deliveries = self._deliveries(message.identity)
         came = message.line, message.handle
         if all((each.line, each.handle) != came for each in deliveries):
             deliveries.append(message)
 
+    def _deliveries(self, identity: str) -> list[Message]:
+        if identity in self._expected:
+            return self._expected[identity]
+
+        return self._held[self._by_identity[identity]].deliveries
+
     def release(self, begun: Callable[[int, int], bool]) -> list[Message]:
-        """Hold those no longer of which nothing was done with, nor `begun` (first, last)."""
-        released = []
+        """Keep those no longer of which nothing was done with, nor `begun` (first, last).
+
+        Of what has no positions nothing is.
+        """
+        released = [each for deliveries in self._expected.values() for each in deliveries]
+        self._expected = {}
         for first, held in list(self._held.items()):
             if held.left == held.last - first + 1 and not begun(first, held.last):
                 self._forget(first)
@@ -99,7 +123,10 @@ class Custody:
     @property
     def held(self) -> list[Message]:
         """What is not done with: its time must be extended."""
-        return [each for held in self._held.values() for each in held.deliveries]
+        deliveries = chain(
+            (each.deliveries for each in self._held.values()), self._expected.values()
+        )
+        return [*chain.from_iterable(deliveries)]
 
     @property
     def done(self) -> bool:
@@ -116,4 +143,4 @@ class Custody:
         self._done = [*messages, *self._done]
 
     def __repr__(self) -> str:
-        return f"<Custody of {len(self._held)} messages, {len(self._done)} done with>"
+        return f"<Custody of {len(self)} messages, {len(self._done)} done with>"
