@@ -123,6 +123,21 @@ async def test_a_header_that_is_longer_than_all_contacts(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("name", ["b.csv.gz", "d.csv.zst"])
+async def test_more_behind_it_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """Of an upload that was cut off, all that can be read was injected: that is not all of it."""
+    async with standing(tmp_path, sections=FAST) as stand:
+        await stand.inject(put(stand, "a.csv", text(MANY)))
+        put(stand, name, text(MANY))
+        path = stand.place / name
+        path.write_bytes(path.read_bytes() + WAYS[name](text(2 * MANY))[:14])
+        await refused(stand, name, InjectedInPartError, "damaged or cut off.* fetch it again")
+        await stand.inject(put(stand, "e.zip", text(range(5_000, 5_000 + MANY))))
+        put(stand, name, text(MANY))
+        path.write_bytes(path.read_bytes() + WAYS[name](text(2 * MANY))[:14])
+        await refused(stand, name, InjectedInPartError, "damaged or cut off.* fetch it again")
+
+
+@pytest.mark.parametrize("name", ["b.csv.gz", "d.csv.zst"])
 async def test_an_upload_of_it_that_was_cut_off(tmp_path: Path, name: str) -> None:
     """As much as can be read of a compressed file is the beginning of what was injected."""
     async with standing(tmp_path, sections=FAST) as stand:

@@ -12,6 +12,7 @@ returns or with the JourneyError that it raises. It takes in the next piece whil
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
@@ -117,10 +118,12 @@ class Workbench:
 def _take_in(connection: Crossing, given: SimpleQueue[Callable[[Workbench], Any] | None]) -> None:
     """Receive one piece of work after the other, and None at the end; in a thread.
 
-    So whoever sends the next one need not wait until the last one is done.
+    So whoever sends the next one need not wait until the last one is done. The end comes where one
+    cannot be received, too: who waits for an answer waits for ever otherwise.
     """
     try:
-        while True:
-            given.put(connection.receive())
-    except (EOFError, OSError):
+        with suppress(EOFError, OSError, MemoryError):
+            while True:
+                given.put(connection.receive())
+    finally:
         given.put(None)

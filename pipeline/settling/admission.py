@@ -69,7 +69,7 @@ def admit(
             differences = []
 
         if not differences and present.run.finished:
-            raise AlreadyInjectedError(_injected(present))
+            _refuse_once_more(present, wanted)
 
         if not differences:
             _refuse_other_reading(present, wanted)
@@ -106,7 +106,7 @@ def _refuse_again(runs: Sequence[Known], wanted: Identity, holdings: Holdings) -
     wanted = wanted.told(holdings.plains())
     for known in runs:
         if not known.differences(wanted):
-            _refuse_once_more(known)
+            _refuse_once_more(known, wanted)
 
     sent = [known for known in runs if not known.untouched and _into_the_same(known, wanted)]
     sources = [source for known in sent for source in known.run.identity.sources]
@@ -176,8 +176,17 @@ def _refuse_other_reading(known: Known, wanted: Identity) -> None:
         )
 
 
-def _refuse_once_more(known: Known) -> None:
+def _refuse_once_more(known: Known, wanted: Identity) -> None:
     if known.run.finished:
+        # There may be more in what is damaged, so nobody may think that all of it is injected.
+        for source in wanted.sources:
+            if source.plain is not None and not source.plain.whole:
+                raise InjectedInPartError(
+                    f"{source.name} is damaged or cut off, and all that can be read of it was "
+                    f"injected already ({_run_of(known)}): fetch it again. To send nobody twice, "
+                    "leave it away; --again sends what can be read once more"
+                )
+
         raise AlreadyInjectedError(_injected(known))
 
     if not known.untouched:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,34 @@ def test_custody_knows_by_which_line_a_message_came() -> None:
     custody.renew(Message(identity="m", body=b"", line=2, handle=7))
     assert custody.came_by("m", 2)
     assert [each.line for each in custody.held] == [1, 2]
+
+
+def test_custody_knows_what_without_a_name_it_expects() -> None:
+    """By what it holds, until it has positions; and as fast among thousands: each that is taken is
+    looked for."""
+
+    def unnamed(digest: str, number: int) -> Message:
+        return Message(identity=f"{digest}.{number}", body=b"", anonymous=True)
+
+    custody = Custody()
+    custody.expect(unnamed("a", 1))
+    custody.expect(unnamed("a", 2))
+    custody.expect(Message(identity="a.named", body=b""))
+    assert [*custody.expected("a")] == ["a.1", "a.2"]
+    custody.hold(unnamed("a", 1), first=1, records=1, left=1)
+    assert [*custody.expected("a")] == ["a.2"]
+    custody.hold(unnamed("a", 2), first=2, records=0, left=0)
+    assert [*custody.expected("a")] == []
+    many = 4_000
+    for number in range(many):
+        custody.expect(unnamed(f"{number}", number))
+
+    began = time.process_time()
+    found = [[*custody.expected(f"{number}")] for number in range(2 * many)]
+    assert time.process_time() - began < 0.5
+    assert found == [[f"{each}.{each}"] for each in range(many)] + [[]] * many
+    custody.release(lambda *_: False)
+    assert [*custody.expected("7")] == []
 
 
 def test_kafka_knows_what_another_worker_took() -> None:

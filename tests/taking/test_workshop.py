@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
@@ -17,6 +17,7 @@ from pipeline.mapping.workbench import Portion, Workbench
 from pipeline.mapping.workplace import EncoderPlace, Workplace
 from pipeline.taking.workshop import Workshop
 from tests.fakes.processes import alive, kill
+from tests.fakes.program import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +162,31 @@ async def test_messages_that_kill_end_the_worker(
         await worked(Workshop(bench, place=EncoderPlace.PROCESS, emit=events.append))
 
     assert len(events) == 3
+
+
+class Unreceivable:
+    """What cannot be taken in on the other side: there is not memory enough for it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, ("raise MemoryError",)
+
+
+async def test_what_a_child_cannot_take_in_is_not_waited_for(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """It dies of it, and so do the next ones: that is told, and the worker ends."""
+    events: list[Event] = []
+    workshop = shop(EncoderPlace.PROCESS, events)
+    async with workshop:
+        job = await workshop.make(cast("list[tuple[str, bytes]]", Unreceivable()))
+        pid = workshop.pid
+        assert pid is not None
+        eventually(lambda: not alive(pid))  # else `done` below would wait for ever
+        with pytest.raises(SourceError, match="is there memory enough"):
+            await workshop.done(job)
+
+    assert len(events) == 3
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("place", [EncoderPlace.THREAD, EncoderPlace.PROCESS])

@@ -6,6 +6,7 @@ Sans-IO. Told what has an outcome on disk, it says which messages are done with.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ class Custody:
         self._held: dict[int, _Held] = {}
         self._by_identity: dict[str, int] = {}
         self._expected: dict[str, list[Message]] = {}
+        self._unnamed: defaultdict[str, list[str]] = defaultdict(list)  # expected, by their digest
         self._done: list[Message] = []
 
     def __len__(self) -> int:
@@ -54,14 +56,16 @@ class Custody:
     def expect(self, message: Message) -> None:
         """Keep a message that was not here before, and has no positions yet."""
         self._expected[message.identity] = [message]
+        if message.anonymous:
+            self._unnamed[_digest(message)].append(message.identity)
 
     def expected(self, digest: str) -> list[str]:
         """By what those without positions are known that hold what this is the digest of."""
-        return [identity for identity in self._expected if identity.startswith(f"{digest}.")]
+        return self._unnamed.get(digest, [])
 
     def hold(self, message: Message, *, first: int, records: int, left: int) -> None:
         """Keep a message of `records` positions from `first` on, `left` of which are to be done."""
-        deliveries = self._expected.pop(message.identity, None) or [message]
+        deliveries = self._no_longer_expected(message) or [message]
         if not left:
             self._finish(deliveries)
             return
@@ -69,6 +73,16 @@ class Custody:
         self._held[first] = _Held(deliveries=deliveries, last=first + records - 1, left=left)
         self._by_identity[message.identity] = first
         insort(self._firsts, first)
+
+    def _no_longer_expected(self, message: Message) -> list[Message] | None:
+        deliveries = self._expected.pop(message.identity, None)
+        if deliveries is not None and message.anonymous:
+            digest = _digest(message)
+            self._unnamed[digest].remove(message.identity)
+            if not self._unnamed[digest]:
+                del self._unnamed[digest]
+
+        return deliveries
 
     def renew(self, message: Message) -> None:
         """A message that is here was delivered once more: this delivery is acknowledged, too."""
@@ -90,6 +104,7 @@ class Custody:
         """
         released = [each for deliveries in self._expected.values() for each in deliveries]
         self._expected = {}
+        self._unnamed.clear()
         for first, held in list(self._held.items()):
             if held.left == held.last - first + 1 and not begun(first, held.last):
                 self._forget(first)
@@ -144,3 +159,8 @@ class Custody:
 
     def __repr__(self) -> str:
         return f"<Custody of {len(self)} messages, {len(self._done)} done with>"
+
+
+def _digest(message: Message) -> str:
+    """Of what a message without a name holds, which a number was added to (register.py)."""
+    return message.identity.rpartition(".")[0]
