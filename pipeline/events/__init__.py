@@ -32,7 +32,14 @@ from .pace import (
     RateCut,
     WindowClosed,
 )
-from .queue import BacklogSeen, MessagesDeleted, MessagesDoubted, QueueLost, QueueRegained
+from .queue import (
+    BacklogSeen,
+    MessagesDeleted,
+    MessagesDoubted,
+    MessagesLapsed,
+    QueueLost,
+    QueueRegained,
+)
 from .reading import (
     ChunkRead,
     DuplicatesDecided,
@@ -98,6 +105,7 @@ __all__ = (
     "ListeningStarted",
     "MessagesDeleted",
     "MessagesDoubted",
+    "MessagesLapsed",
     "PaceChanged",
     "QueueLost",
     "QueueRegained",
@@ -152,6 +160,7 @@ Event = (
     | QueueRegained
     | MessagesDeleted
     | MessagesDoubted
+    | MessagesLapsed
     | BatchSealed
     | BatchDispatched
     | RequestStarted

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("BacklogSeen", "MessagesDeleted", "MessagesDoubted", "QueueLost", "QueueRegained")
+__all__ = (
+    "BacklogSeen",
+    "MessagesDeleted",
+    "MessagesDoubted",
+    "MessagesLapsed",
+    "QueueLost",
+    "QueueRegained",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +70,14 @@ class MessagesDoubted:
 
     source: str
     contacts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesLapsed:
+    """So many messages that this worker holds may have been given to another one meanwhile.
+
+    What of them is not under way by now is not sent, unless they come again.
+    """
+
+    queue: str
+    messages: int

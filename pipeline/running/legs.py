@@ -135,12 +135,15 @@ def open_leg(
     stopped: Callable[[], bool] = lambda: False,
 ) -> Opened:
     """Open the run for what is asked; raises as `RunDirectory.open` does, and InterruptedRunError
-    where a source was not read through yet when it `stopped`."""
+    where a source was not read through yet when it `stopped`.
+
+    Of a queue nothing is held yet: what was taken and not acknowledged is whoever's it gives it to.
+    """
     order = None
     if options.retry is not None:
         order = RetryOrder(outcome=options.retry, recalled=plan.recalled)
 
-    return directory.open(
+    opened = directory.open(
         plan.identity,
         endpoint=plan.config.journey.endpoint,
         again=options.again,
@@ -148,6 +151,11 @@ def open_leg(
         leftovers=Leftovers(plan.config.delivery.on_unknown),
         holdings=plan.holdings(stopped=stopped),
     )
+    if (queue := plan.queue) is not None:
+        with opened.store.transaction():
+            opened.store.messages.begin(queue.name, opened.replay.done[queue.name])
+
+    return opened
 
 
 def announce(opened: Opened, *, directory: str, emit: Emit) -> None:

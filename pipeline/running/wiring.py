@@ -14,7 +14,7 @@ from ..packing.payload import halve, pick
 from ..sending.address import Address
 from ..sending.clock import Clock
 from ..sending.courier import Courier
-from ..sending.links import Links
+from ..sending.links import Links, NoFence
 from ..sending.pace import Pace
 from ..sending.policy import OnUnknown
 from ..sending.probation import Probation, patience_for
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ..mapping.target import Target
     from ..packing.batch import Batch
     from ..sending.client import Client
+    from ..sending.links import Fence
     from ..sending.outcome import Settlement
     from ..sending.token import TokenKeeper
     from ..settling.journal import Journal
@@ -70,6 +71,7 @@ class Wiring:
         self._replay = replay
         self._checkpoint = Checkpoint(None if replay.retry else replay.done)
         self._order = KeyOrder()
+        self._fence: Fence = NoFence()
         self.scope = stop.scope if plan.queue is None else stop.last_scope
         """Makes a scope for waits that are left when the run stops."""
         self.clock = Clock()
@@ -99,6 +101,7 @@ class Wiring:
 
     def holder(self, queue: QueueSource) -> Holder:
         """What holds messages of a queue until the settler has told it of all their contacts."""
+        from ..taking.fence import Fence
         from ..taking.holder import Holder
 
         holder = Holder(
@@ -109,6 +112,9 @@ class Wiring:
             emit=self._emit,
         )
         self.settler.acknowledge = holder.settled
+        if queue.place.policy.shared:
+            self._fence = Fence(holder, stopped=lambda: self._stop.asked)
+
         return holder
 
     def lookout(self, queue: QueueSource) -> Lookout:
@@ -207,6 +213,7 @@ class Wiring:
                 pick=self._pick,
                 scope=self.scope,
                 emit=self._emit,
+                fence=self._fence,
             ),
             clock=self.clock,
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .outcome import Settlement
     from .retry import Chance
 
-__all__ = ("Ledger", "Links")
+__all__ = ("Fence", "Ledger", "Links", "NoFence")
 
 
 class Ledger(Protocol):
@@ -35,6 +35,32 @@ class Ledger(Protocol):
         """The parent was answered contact by contact: its parts are dispatched in its stead."""
 
 
+class Fence(Protocol):
+    """Whether contacts are this worker's to send, where others may be given them."""
+
+    def holds(self, batch: Batch) -> bool:
+        """Whether all of the batch is; asked right before its request."""
+
+    async def renew(self, batch: Batch) -> list[int]:
+        """Find out anew; the indices of those contacts that are."""
+
+    def withhold(self, batch: Batch, kept: Sequence[int]) -> None:
+        """The others are not sent, by this sender; called at once when `renew` has returned."""
+
+
+class NoFence:
+    """Of what nobody else is given."""
+
+    def holds(self, batch: Batch) -> bool:  # see Fence, as the others
+        return True
+
+    async def renew(self, batch: Batch) -> list[int]:
+        return list(range(len(batch)))
+
+    def withhold(self, batch: Batch, kept: Sequence[int]) -> None:
+        """There is nothing to withhold."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
     """What a sender is linked to, all of it made elsewhere."""
@@ -47,5 +73,6 @@ class Links:
     scope: Callable[[], CancelScope]
     """Makes a scope for a wait that is left when the run stops; cancelled already if it has."""
     emit: Emit
+    fence: Fence = field(default_factory=NoFence)
     chance: Chance = field(default_factory=Random)
     """Where the jitter of the backoff comes from."""

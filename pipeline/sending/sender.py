@@ -2,6 +2,7 @@
 
     wait (backoff, token, pace)      may be left when the run stops: the batch is unprocessed
     ledger.dispatched                durable before the first byte leaves
+    fence.holds                      or nothing is sent, and what is not ours is let go
     post                             never left by a stop
     ledger.returned                  durable before the next wait, when it was certainly not taken
 
@@ -20,11 +21,22 @@ from typing import TYPE_CHECKING, assert_never
 
 from ..errors import CredentialsError, HaltError, UnavailableError
 from ..events import BatchSplit
-from .outcome import Accepted, Rejected, Settlement, Unknown
+from .logbook import Logbook
+from .outcome import Accepted, Rejected, Settlement
 from .policy import OnUnknown
 from .retry import backoff
 from .trip import Trip
-from .verdict import Ambiguous, Fatal, Judged, Refused, RenewToken, Taken, TryLater, by_verdict
+from .verdict import (
+    Ambiguous,
+    Fatal,
+    Judged,
+    Refused,
+    RenewToken,
+    Taken,
+    TryLater,
+    Withheld,
+    by_verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,7 +44,6 @@ if TYPE_CHECKING:
     from ..packing.batch import Batch
     from .clock import Clock
     from .links import Links
-    from .outcome import Outcome
     from .pacing import Pacing
     from .policy import DeliveryPolicy
     from .probation import Probation
@@ -65,6 +76,7 @@ class Sender:
         self._pace = pace
         self._probation = probation
         self._links = links
+        self._logbook = Logbook(links)
         self._clock = clock
         self._stopped = links.scope()  # never entered: it is there to be asked
 
@@ -106,6 +118,8 @@ class Sender:
                 case TryLater() | Ambiguous():
                     if not await self._again(trip, verdict):
                         return ()
+                case Withheld():
+                    return await self._logbook.let_go(trip)
                 case Fatal():
                     raise verdict.error
                 case _:
@@ -114,14 +128,16 @@ class Sender:
         await self._leave(trip)
         return ()
 
-    async def _verdict(self, trip: Trip) -> Verdict | None:
+    async def _verdict(self, trip: Trip) -> Verdict | Withheld | None:
         """What is said of the batch, asking where it is not known yet; None when the run stops."""
         if (told := trip.told) is not None:
             trip.told = None
             return told
 
-        token = await self._admit(trip)
-        if token is None:
+        if not self._links.fence.holds(trip.batch):  # what is not sent waits for no pace
+            return Withheld()
+
+        if (token := await self._admit(trip)) is None:
             return None
 
         trip.token = token
@@ -129,12 +145,11 @@ class Sender:
 
     async def _admit(self, trip: Trip) -> str | None:
         """Wait until the batch may go, and with which token; None when the run stops."""
-        if not (trip.delay or self._stopped.cancel_called):
-            token = self._keeper.current()
-            if token is not None:
-                trip.permit = self._pace.take(len(trip.batch))
-                if trip.permit is not None:
-                    return token  # without the cost of a scope, which counts at full speed
+        may_go = not (trip.delay or self._stopped.cancel_called)
+        if may_go and (token := self._keeper.current()) is not None:
+            trip.permit = self._pace.take(len(trip.batch))
+            if trip.permit is not None:
+                return token  # without the cost of a scope, which counts at full speed
 
         with self._links.scope() as scope:
             if trip.delay:
@@ -147,16 +162,19 @@ class Sender:
 
         return None if scope.cancel_called else token
 
-    async def _attempt(self, trip: Trip, token: str) -> Verdict:
+    async def _attempt(self, trip: Trip, token: str) -> Verdict | Withheld:
         """Send the batch once, and tell the pace how that went."""
         verdict: Verdict | None = None
         try:
-            await self._dispatch(trip)
+            await self._logbook.dispatch(trip)
             if (permit := trip.permit) is not None:
                 if permit.gate is not None:
                     await permit.gate.acquire()
 
                 permit.went_at = self._clock.now()
+
+            if not self._links.fence.holds(trip.batch):
+                return Withheld()
 
             verdict = await self._post(trip.batch, token)
         finally:
@@ -169,14 +187,9 @@ class Sender:
         if permit is not None:
             self._pace.came_back(permit, verdict)
 
-    async def _dispatch(self, trip: Trip) -> None:
-        await self._links.ledger.dispatched(trip.batch, trip.attempt)
-        trip.out = True
-        self._links.emit(trip.dispatched())
-
     async def _accept(self, trip: Trip, verdict: Taken) -> None:
         released = self._probation.accept()
-        await self._settle(trip, Accepted(event_instance_id=verdict.event_instance_id))
+        await self._logbook.settle(trip, Accepted(event_instance_id=verdict.event_instance_id))
         for settlement in released:
             await self._links.settle(settlement)
 
@@ -208,10 +221,10 @@ class Sender:
 
         outcome = Rejected(reason=verdict.reason, detail=verdict.detail)
         if trip.in_company or trip.doubt is not None:
-            await self._settle(trip, outcome)
+            await self._logbook.settle(trip, outcome)
             return ()
 
-        await self._give_back(trip)  # as long as it is on probation it is unprocessed
+        await self._logbook.give_back(trip)  # as long as it is on probation it is unprocessed
         settlement = Settlement(batch=batch, outcome=outcome, attempt=trip.attempt)
         for each in self._probation.refuse(settlement, alike=verdict.alike):
             await self._links.settle(each)
@@ -226,7 +239,7 @@ class Sender:
                 "program, or a worker without coordination.url, asks for tokens with the same one"
             )
 
-        await self._give_back(trip)
+        await self._logbook.give_back(trip)
         self._links.emit(trip.failed("token_refused", verdict.detail, delay=0.0))
         trip.renewed, trip.delay = True, 0.0
         with self._links.scope():
@@ -237,7 +250,7 @@ class Sender:
         if isinstance(verdict, Ambiguous):
             trip.doubt = verdict
             if self._policy.on_unknown == OnUnknown.HOLD:
-                await self._settle_doubt(trip, verdict)
+                await self._logbook.doubt(trip, verdict)
                 return False
 
         others_go = self._probation.accepted > trip.accepted_before
@@ -252,7 +265,7 @@ class Sender:
         delay = backoff(trip.tries, retry_after=after, chance=self._links.chance)
         delay = max(delay, self._pace.retry_seconds())
         trip.tries += counts
-        await self._give_back(trip)
+        await self._logbook.give_back(trip)
         self._links.emit(trip.failed(verdict.reason, verdict.detail, delay=delay))
         # Whether others get through is judged by the last wait alone: in an outage that begins in
         # mid-run, answers to what was under way come late and prove nothing.
@@ -267,10 +280,10 @@ class Sender:
         self, trip: Trip, verdict: TryLater | Ambiguous, *, others_go: bool
     ) -> None:
         if trip.doubt is not None:
-            await self._settle_doubt(trip, trip.doubt)
+            await self._logbook.doubt(trip, trip.doubt)
         elif others_go:
             detail = f"not taken in {trip.attempt} attempts, the last: {verdict.detail}"
-            await self._settle(trip, Rejected(reason="attempts_exhausted", detail=detail))
+            await self._logbook.settle(trip, Rejected(reason="attempts_exhausted", detail=detail))
         else:
             raise UnavailableError(
                 f"Nothing gets through: {trip.attempt} attempts were made for a batch, and "
@@ -281,19 +294,6 @@ class Sender:
         """Leave the batch as it is: unprocessed, or unknown where an attempt is in doubt."""
         self._hand_back(trip)
         if trip.doubt is not None:
-            await self._settle_doubt(trip, trip.doubt)
+            await self._logbook.doubt(trip, trip.doubt)
         else:
-            await self._give_back(trip)
-
-    async def _give_back(self, trip: Trip) -> None:
-        if trip.out and trip.doubt is None:
-            await self._links.ledger.returned(trip.batch)
-            trip.out = False
-
-    async def _settle_doubt(self, trip: Trip, doubt: Ambiguous) -> None:
-        await self._settle(trip, Unknown(reason=doubt.reason, detail=doubt.detail))
-
-    async def _settle(self, trip: Trip, outcome: Outcome) -> None:
-        trip.out, trip.doubt = False, None
-        settlement = Settlement(batch=trip.batch, outcome=outcome, attempt=trip.attempt)
-        await self._links.settle(settlement)
+            await self._logbook.give_back(trip)

@@ -22,6 +22,7 @@ __all__ = (
     "Taken",
     "TryLater",
     "Verdict",
+    "Withheld",
     "by_verdict",
 )
 
@@ -96,6 +97,11 @@ class Fatal:
     """Whatever is sent will be refused until somebody mends what `error` names."""
 
     error: HaltError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """Nothing was sent, for some of the contacts may be another worker's by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

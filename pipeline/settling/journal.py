@@ -15,7 +15,8 @@ ordinal, and recognised by content.
     contact     a row a contact, for the rejected and the unknown alone
     retry       a row a round of contacts that are sent again
     overtaken   accepted contacts that were sent again
-    message, arrival   what was taken of a queue, and which positions it has (messages.py)
+    message, arrival   what was taken of a queue, and which positions it has (messages.py);
+                of it what is another worker's, if anything, in `let_go` (let_go.py)
     verification, verdict, absent    who entered, as told by Marketing Cloud (verdicts.py)
     result_file how many bytes of each result file are written, their CRC, up to which settlement
     result_part, compacted, …    what is over: days (rotation.py), old batches (compaction.py)

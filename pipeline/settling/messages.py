@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .arrivals import Arrivals
+from .let_go import LetGo
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from ..intake.ranges import Ranges
     from .books import Books
 
 __all__ = ("Messages", "Placed")
@@ -63,6 +65,15 @@ class Messages:
         self._clock = clock
         self._looked_at = NOWHERE
         self.arrivals = Arrivals(connection)
+        self._let_go = LetGo(connection)
+
+    def begin(self, source: str, done: Ranges) -> None:
+        """A process begins, and holds nothing yet; `done` are positions that have an outcome."""
+        self._let_go.begin(self._books.ordinals[source], done)
+
+    def let_go(self, source: str, messages: Iterable[tuple[str, int]]) -> None:
+        """These (identity, contacts without an outcome) are this worker's no more."""
+        self._let_go.note(self._books.ordinals[source], messages)
 
     def arrived(self, source: str, identities: Collection[str]) -> None:
         """Messages are there that no other worker had; they will have positions, or come again."""
@@ -77,7 +88,7 @@ class Messages:
         ordinal = self._books.ordinals[source]
         ours = self.arrivals.placed(ordinal, (identity for identity, *_ in taken))
         ask, now, following = self._connection.execute, self._clock(), self._following(ordinal)
-        placed, rows = [], []
+        placed, rows, again = [], [], []
         for identity, records, doubt in taken:
             row = ask(
                 "SELECT first, records, doubt FROM message WHERE source = ? AND identity = ?",
@@ -85,6 +96,7 @@ class Messages:
             ).fetchone()
             if row is not None:
                 first, known_records, known_doubt = row
+                again.append(identity)
                 placed.append(
                     Placed(first=first, records=known_records, known=True, doubt=bool(known_doubt))
                 )
@@ -94,6 +106,9 @@ class Messages:
             placed.append(Placed(first=following, records=records, known=False, doubt=doubt))
             rows.append((ordinal, identity, following, records, now, doubt))
             following += records
+
+        if again:
+            self._let_go.came(ordinal, again)
 
         self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, NULL, ?)", rows)
         self._books.read_to(ordinal, following - 1)

@@ -18,6 +18,7 @@ from .compaction import Compaction
 from .doubles import read_doubles
 from .duplicates import Decisions
 from .ledger import Ledger
+from .let_go import read_let_go
 from .messages import Messages
 from .results import ResultFiles, mend_parts
 from .retrying import begin_round
@@ -205,6 +206,7 @@ class JournalStore:
             read_counts(self.connection),
             verified=read_verified(self.connection),
             duplicates=read_doubles(self.connection),
+            let_go=read_let_go(self.connection),
         )
 
     def untouched(self) -> bool:

@@ -65,6 +65,9 @@ class Summary:
     pending: int | None = None
     duplicates: int | None = None
     """Contacts that share their key with an earlier one of the run; told where there are any."""
+    let_go: int | None = None
+    """Of the unprocessed, those of messages that went back to the queue (let_go.py); told where
+    contacts of a queue are unprocessed."""
 
     @classmethod
     def of(
@@ -74,6 +77,7 @@ class Summary:
         *,
         verified: Verified | None = None,
         duplicates: int | None = None,
+        let_go: int | None = None,
     ) -> Summary:
         """Sum up; raises ConservationError if more contacts have an outcome than were read."""
         if counts.settled > counts.read:
@@ -104,6 +108,7 @@ class Summary:
             missing=verified.missing if verified else None,
             pending=counts.accepted - verified.entered - verified.missing if verified else None,
             duplicates=duplicates,
+            let_go=None if let_go is None else min(let_go, counts.read - counts.settled),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,6 +116,9 @@ class Summary:
         told = asdict(self)
         if not self.duplicates:
             del told["duplicates"]
+
+        if self.let_go is None or not self.unprocessed:
+            del told["let_go"]
 
         if self.entered is None:
             for name in VERIFIED:

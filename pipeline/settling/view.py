@@ -16,6 +16,7 @@ import orjson
 from ..errors import RunDirectoryError, UsageError
 from .accepted import accepted_batches, left_out
 from .doubles import read_doubles
+from .let_go import read_let_go
 from .lock import holder
 from .rows import (
     contact_rows,
@@ -127,6 +128,7 @@ class JournalView:
                 read_counts(self._connection),
                 verified=read_verified(self._connection),
                 duplicates=read_doubles(self._connection),
+                let_go=read_let_go(self._connection),
             )
 
     def course(self) -> Course:

@@ -1,7 +1,8 @@
 """The holder: holds what was taken of a queue, and acknowledges it once its outcome is on disk.
 
-It also has the line to the queue. Nothing that is said over it is cancelled: each call of the
-client has an end of its own, and what it brings is not lost. Where the line breaks it is opened
+What it holds it keeps sure (`intake/queues/tenure.py`), for the fence to ask before anything of it
+is sent. It also has the line to the queue. Nothing that is said over it is cancelled: each call of
+the client has an end of its own, and what it brings is not lost. Where the line breaks it is opened
 again, and what could not be said is said then.
 """
 
@@ -16,9 +17,10 @@ import anyio
 from anyio import CancelScope, Event, current_time, move_on_after
 
 from ..errors import SourceError
-from ..events import QueueLost, QueueRegained
+from ..events import MessagesLapsed, QueueLost, QueueRegained
 from ..intake.queues.backoff import backoff_seconds
 from ..intake.queues.custody import Custody
+from ..intake.queues.elapsed import Elapsed
 from ..intake.queues.message import QueueLostError
 from ..intake.queues.rounds import Rounds
 from ..intake.queues.source import queue_of
@@ -26,7 +28,7 @@ from ..settling.grouping import OUTCOME
 from ..settling.spans import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -58,6 +60,9 @@ class Holder:
         self.queue: Queue = queue_of(place)
         self.custody = Custody(self.queue.finish)
         self._place = place
+        self._elapsed = Elapsed()
+        self._asking = anyio.Lock()
+        self._losses: int | None = None  # of the queue's, that were heeded
         self._worker, self._fresh = worker, fresh
         self._journal = journal
         self._emit = emit
@@ -84,6 +89,7 @@ class Holder:
                 with suppress(QueueLostError, SourceError):
                     await self._acknowledge()
 
+            await self._note_let_go()
             await self.queue.close()
 
     def settled(self, settlements: Iterable[Settlement], rejections: Iterable[Rejection]) -> None:
@@ -96,11 +102,15 @@ class Holder:
         for rejection in rejections:
             self.custody.settle(rejection.position, rejection.position)
 
-        self.look_after()
+        self._look_after()
 
     def look_after(self) -> None:
-        """See to what is done with, if there is anything."""
-        if self.custody.done:
+        """Others may be held now; see to what is done with or let go, if there is anything."""
+        self._losses = None
+        self._look_after()
+
+    def _look_after(self) -> None:
+        if self.custody.busy:
             self._changed.set()
 
     async def keep(self, halt: Callable[[JourneyError], None]) -> None:
@@ -132,11 +142,12 @@ class Holder:
         if self.custody.done:
             lost = await self.reached(self._acknowledge) is None
 
-        if not lost and rounds.extends(current_time()) and (held := self.custody.held):
-            lost = await self.reached(partial(self._extend, held)) is None
+        if not lost and rounds.extends(current_time()) and self.custody:
+            lost = not await self.assure()
             if lost:
                 rounds.missed()
 
+        await self._note_let_go()
         return lost
 
     async def _acknowledge(self) -> bool:
@@ -153,15 +164,68 @@ class Holder:
         )
         return True
 
-    async def _extend(self, held: list[Message]) -> bool:
-        await self.queue.extend(held)
-        return True
+    async def _note_let_go(self) -> None:
+        if let_go := self.custody.take_let_go():
+            name = self._place.queue
+            await self._journal.within(lambda store: store.messages.let_go(name, let_go))
+
+    def holds(self, positions: Sequence[int]) -> bool:
+        """Whether the messages of positions that are under way are sure to be this worker's."""
+        if not self._place.policy.shared:
+            return True
+
+        self._heed()
+        return self.custody.all_hold(positions, self._elapsed())
+
+    def _heed(self) -> None:
+        """What the queue has taken away has lapsed."""
+        if self._losses == (losses := self.queue.losses):
+            return
+
+        self._losses = losses
+        if losses:
+            away = self.custody.taken_away(self.queue.keeps)
+            self._tell_lapsed(self.custody.tenure.take_away(away))
+
+    def _tell_lapsed(self, messages: int) -> None:
+        if messages:
+            self._emit(MessagesLapsed(queue=self._place.label, messages=messages))
+
+    async def assure(self) -> bool:
+        """Have the queue told that what is held is being worked on; False where it cannot be.
+
+        What another worker may have been given meanwhile lapses.
+        """
+        custody, tenure = self.custody, self.custody.tenure
+        async with self._asking:
+            tenure.hold_seconds = self.queue.hold_seconds
+            began, sure = self._elapsed(), set[str]()
+            for age, identities in tenure.rounds(began):
+                latest = custody.latest(identities)
+                age_seconds = age + self._elapsed() - began
+                extend = partial(self.queue.extend, latest, age_seconds=age_seconds)
+                if (told := await self.reached(extend)) is None:
+                    return False
+
+                sure |= {each.identity for each in told}
+
+            tenure.sure(sure, began)
+            if self._place.policy.shared:
+                self._heed()
+                self._tell_lapsed(tenure.lapse(self._elapsed(), but=sure))
+
+            return True
+
+    def give_up(self) -> None:
+        """Let lapse what is not sure, without asking the queue."""
+        self._tell_lapsed(self.custody.tenure.lapse(self._elapsed()))
 
     async def take(self, most: int, wait_seconds: float) -> list[Message] | None:
         """Up to `most` messages; None where the queue cannot be talked to.
 
         What the queue was seen to have deleted is reported.
         """
+        self.custody.asked_at = self._elapsed()
         taken = await self.reached(partial(self.queue.take, most, wait_seconds))
         for deleted in self.queue.deleted():
             self._emit(deleted)
@@ -170,7 +234,13 @@ class Holder:
 
     async def give_back(self, begun: Callable[[int, int], bool]) -> None:
         """Let others have the messages of which nothing was `begun` (first, last)."""
-        if messages := self.custody.release(begun):
+        if self._place.policy.shared:
+            self._heed()
+            self.give_up()
+
+        messages = self.custody.release(begun)
+        self.look_after()
+        if messages:
             await self.reached(partial(self.queue.give_back, messages))
 
     async def reached(self, work: Callable[[], Awaitable[Result]]) -> Result | None:
@@ -199,6 +269,7 @@ class Holder:
 
             await self.queue.open(self._worker, fresh=self._fresh)
             self._open, self._fresh = True, False
+            self.custody.tenure.hold_seconds = self.queue.hold_seconds
             self._openings += 1
             self._failures = 0
             self._changed.set()  # how often to extend is known now

@@ -185,6 +185,8 @@ class Taker:
         for message in arrived:
             if message.identity in custody:
                 custody.renew(message)
+                if custody.lacks(message.identity):  # what was withheld is made anew
+                    new.append(message)
             else:
                 custody.expect(message)
                 new.append(message)
@@ -226,14 +228,18 @@ class Taker:
         known: list[Portion] = []
         for index, place in sorted(enumerate(placed), key=lambda each: each[1].first):
             positions = range(place.first, place.first + place.records)
-            wanted, settled = None, self._settled(place)
-            if settled:
+            resumed = self._holder.custody.resume(messages[index].identity)
+            wanted, settled = resumed, frozenset[int]()
+            if resumed is None and (settled := self._settled(place)):
                 wanted = frozenset(positions) - settled
                 known.append(Portion(index=index, first=place.first, wanted=settled))
 
             doubt = place.doubt and self._holds
             portion = Portion(index=index, first=place.first, wanted=wanted)
             (doubted if doubt else sending).append(portion)
+            if resumed is not None:  # some of it was withheld, and it is held still
+                continue
+
             self._holder.custody.hold(
                 messages[index],
                 first=place.first,

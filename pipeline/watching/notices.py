@@ -27,6 +27,7 @@ from ..events import (
     ListeningStarted,
     MessagesDeleted,
     MessagesDoubted,
+    MessagesLapsed,
     PaceChanged,
     QueueLost,
     QueueRegained,
@@ -139,6 +140,7 @@ _LINES: Final = dict(
         ),
         _line(MessagesDeleted, Tone.WARNING, wording.deleted),
         _line(MessagesDoubted, Tone.WARNING, wording.doubted),
+        _line(MessagesLapsed, Tone.WARNING, wording.lapsed),
         _line(
             CoordinationLost,
             Tone.WARNING,

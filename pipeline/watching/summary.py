@@ -123,10 +123,27 @@ def _advice(name: str, summary: Mapping[str, Any], *, config: str | None) -> str
     if not summary[name] or config is None or name not in _COMMANDS:
         return ""
 
+    if name == "unprocessed" and "let_go" in summary:
+        return _queue_advice(summary, config=config)
+
     if name == "unprocessed" and summary["state"] == "running":
         return ""  # the run that is going on has them before it
 
     return f"   journey-pipeline {_COMMANDS[name].format(shlex.quote(config))}"
+
+
+def _queue_advice(summary: Mapping[str, Any], *, config: str) -> str:
+    """The same about what a run of a queue has not sent: another worker may be given it."""
+    let_go = summary["let_go"]
+    told = []
+    if let_go < summary["unprocessed"] and summary["state"] != "running":
+        told.append(f"journey-pipeline run {shlex.quote(config)}, unless another worker has them")
+
+    if let_go:
+        which = "went" if let_go == summary["unprocessed"] else f"of them {let_go:,} went"
+        told.append(f"{which} back to the queue, for whichever worker is given them")
+
+    return "   " + "; ".join(told) if told else ""
 
 
 def _effort(summary: Mapping[str, Any]) -> str:

@@ -80,8 +80,8 @@ def taken_over(absent: int) -> str:
     """What is to be seen to before so many contacts of another worker's messages are sent."""
     return (
         f"{counted(absent, 'contact')} of those that did not enter came with messages that another "
-        "worker had taken (redelivered). See that its process has ended: one that was cut off, or "
-        "stopped for a while, goes on to send what it has taken, and they would come twice"
+        "worker had taken (redelivered). See that its process has ended: one that was stopped just "
+        "before a request sends that when it goes on, and its contacts would come twice"
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ListenersRead,
         MessagesDeleted,
         MessagesDoubted,
+        MessagesLapsed,
         PaceChanged,
         RetryStarted,
         RunsRemoved,
@@ -138,6 +139,15 @@ def doubted(event: MessagesDoubted) -> str:
     return (
         f"{event.contacts:,} {are} unknown and not sent (redelivered): {event.source} has given "
         "them out before, and who had them may have sent them; the results of that run tell"
+    )
+
+
+def lapsed(event: MessagesLapsed) -> str:
+    noun = "message" if event.messages == 1 else "messages"
+    return (
+        f"{event.queue} may have given {event.messages:,} {noun} to another worker that this one "
+        "had taken, for it was stopped or cut off: what was not sent of them by now is not sent, "
+        "unless they come again"
     )
 
 

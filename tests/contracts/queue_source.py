@@ -289,6 +289,8 @@ def check_taken_over(bench: Bench) -> None:
         bench.drain(running)
 
     bench.audit_shared("first", "second")
+    summary = bench.program("status", "first.toml", "--json").json
+    assert summary["unprocessed"] == summary.get("let_go", 0), "it is told to be run again"
     held = every_line(bench.program.directory / "second", "unknown")
     assert {line["reason"] for line in held} == {"redelivered"}
     assert all(json.dumps(line["record"]) != "null" for line in held)

@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.intake.queues import nats_jetstream, redis_stream, sqs
+from pipeline.intake.queues import nats_jetstream, redis_entries, sqs
 from pipeline.intake.queues.amqp import AmqpQueue, _Burst
 from pipeline.intake.queues.bodies import Body, parse_body
 from pipeline.intake.queues.custody import Custody
 from pipeline.intake.queues.gathered import Gathered
-from pipeline.intake.queues.kafka_offsets import Offsets
-from pipeline.intake.queues.kafka_topic import KafkaTopic
+from pipeline.intake.queues.kafka_offsets import Offsets, message_of
 from pipeline.intake.queues.message import Message, known_as
 from pipeline.intake.queues.place import is_queue, place_of
 from pipeline.intake.queues.rounds import Rounds
@@ -247,14 +246,11 @@ def from_amqp(name: str | None, number: int, raw: bytes) -> Message:
 
 
 def from_kafka(name: str | None, number: int, raw: bytes) -> Message:
-    topic = KafkaTopic(place_of(policy("kafka://host/contacts")))
-    topic._offsets[0] = Offsets.found("me", number, None)
     headers = None if name is None else [("journey-id", name.encode())]
-    return topic._message(
-        SimpleNamespace(
-            partition=lambda: 0, offset=lambda: number, value=lambda: raw, headers=lambda: headers
-        )
+    raw_message = SimpleNamespace(
+        partition=lambda: 0, offset=lambda: number, value=lambda: raw, headers=lambda: headers
     )
+    return message_of(raw_message, Offsets.found("me", number, None))
 
 
 def from_nats(name: str | None, number: int, raw: bytes) -> Message:
@@ -267,7 +263,7 @@ def from_nats(name: str | None, number: int, raw: bytes) -> Message:
 
 def from_redis(name: str | None, number: int, raw: bytes) -> Message:
     fields = {b"contacts": raw} | ({} if name is None else {b"id": name.encode()})
-    (found,) = redis_stream._messages([(b"%d-0" % number, fields)])
+    (found,) = redis_entries.messages_of([(b"%d-0" % number, fields)])
     return found
 
 

@@ -39,7 +39,7 @@ from pipeline.sending.client import open_client
 from pipeline.sending.clock import Clock
 from pipeline.sending.courier import Courier
 from pipeline.sending.endpoint import JourneyPolicy
-from pipeline.sending.links import Links
+from pipeline.sending.links import Fence, Links, NoFence
 from pipeline.sending.outcome import Accepted, Rejected, Unknown
 from pipeline.sending.pace import Pace
 from pipeline.sending.policy import DeliveryPolicy, OnUnknown
@@ -64,7 +64,7 @@ from tests.fakes.loopback import Exchange, Loopback
 from tests.fakes.office import Office
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pipeline.packing.batch import Batch
 
@@ -93,6 +93,7 @@ class Scene:
     events: list[Event] = field(default_factory=list)
     posts: list[tuple[int, str]] = field(default_factory=list)
     post: Callable[[Batch, str], Awaitable[Verdict]] | None = None
+    fence: Fence = field(default_factory=NoFence)
 
     def __post_init__(self) -> None:
         policy = DeliveryPolicy(
@@ -117,6 +118,7 @@ class Scene:
                 pick=self.maker.pick,
                 scope=self.stop.scope,
                 emit=emit,
+                fence=self.fence,
                 chance=Random(1),
             ),
         )
@@ -364,6 +366,68 @@ async def one_outcome_each(contacts: int, *, bad: set[str], trouble: list[Verdic
     assert set(scene.books.keys(Rejected)) <= bad
     assert set(scene.books.keys(Accepted)).isdisjoint(bad)
     assert scene.books.out == set()
+
+
+@dataclass
+class Fenced:
+    """A fence that says what it is told to say, and then lets everything out."""
+
+    holding: list[bool]
+    kept: list[int] | None = None
+    asked_of: list[tuple[int, ...]] = field(default_factory=list)
+    withheld: list[int] = field(default_factory=list)
+
+    def holds(self, batch: Batch) -> bool:
+        return self.holding.pop(0) if self.holding else True
+
+    async def renew(self, batch: Batch) -> list[int]:
+        await anyio.lowlevel.checkpoint()
+        positions = [position for _, position in batch.places()]
+        self.asked_of.append(tuple(positions))
+        return list(range(len(batch))) if self.kept is None else self.kept
+
+    def withhold(self, batch: Batch, kept: Sequence[int]) -> None:
+        places = enumerate(batch.places())
+        self.withheld += [at for index, (_, at) in places if index not in kept]
+
+
+async def test_what_is_not_sure_is_asked_for_before_it_waits_and_before_its_request() -> None:
+    """The journal takes its time: a process may have been stopped meanwhile."""
+    fence = Fenced([False, True, False])
+    scene = Scene([TAKEN], fence=fence)
+    await scene.sender.send(scene.maker.make(3))
+    assert scene.books.lines == [
+        ("dispatched", 1, 1),
+        ("returned", 1),
+        ("dispatched", 1, 1),
+        ("accepted", 1, 1),
+    ]
+    assert (len(fence.asked_of), fence.withheld, len(scene.posts)) == (2, [], 1)
+    assert scene.pace.standing().in_flight == 0
+
+
+@pytest.mark.parametrize("kept", [[], [0, 2]])
+async def test_what_another_worker_may_have_is_not_sent(kept: list[int]) -> None:
+    """The rest goes as a batch of its own; nothing of it has an outcome here."""
+    fence = Fenced([True, False], kept)
+    scene = Scene([TAKEN], fence=fence)
+    await scene.sender.send(scene.maker.make(4))
+    assert scene.books.lines[:2] == [("dispatched", 1, 1), ("returned", 1)]
+    (asked,) = fence.asked_of
+    assert fence.withheld == [at for index, at in enumerate(asked) if index not in kept]
+    sent = [at for each in scene.books.settlements for _, at in each.batch.places()]
+    assert sent == [asked[index] for index in kept]
+    assert len(scene.posts) == bool(kept)
+    assert (scene.books.out, scene.pace.standing().in_flight) == (set(), 0)
+
+
+async def test_what_is_in_doubt_stays_so_where_another_worker_may_have_it() -> None:
+    """An attempt of this one may have been taken: it is told, and made no more."""
+    fence = Fenced([True, True, False], [])
+    scene = Scene([LOST, TAKEN], OnUnknown.RESEND, fence=fence)
+    await scene.sender.send(scene.maker.make(2))
+    assert scene.books.lines[-1][0] == "unknown"
+    assert (len(scene.posts), fence.withheld) == (1, [])
 
 
 async def test_a_wrong_request_rejects_nobody() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.intake.ranges import Ranges
 from tests.fakes.batches import BatchMaker
 from tests.fakes.runs import begun, lines_of, resumed
 
@@ -142,3 +143,33 @@ def test_the_record_of_an_interrupted_contact_is_completed(tmp_path: Path, sourc
     store.close()
     records = [line["record"] for line in lines_of(tmp_path, "unknown")]
     assert records == [{"ContactKey": "x"}, None]
+
+
+def test_what_is_let_go_is_told_until_it_comes_again(tmp_path: Path, source: str) -> None:
+    """It is a part of what is unprocessed; a run of no queue tells nothing of it."""
+    store = begun(tmp_path)
+    with store.transaction():
+        assert "let_go" not in store.summary().to_dict()
+
+    taken(store, source, ("a", 3), ("b", 2), ("c", 1))
+    with store.transaction():
+        assert store.summary().to_dict()["let_go"] == 0
+        store.messages.let_go(source, [("a", 2), ("b", 2)])
+        told = store.summary()
+
+    assert (told.read, told.unprocessed, told.let_go) == (6, 6, 4)
+    taken(store, source, ("a", 3))
+    with store.transaction():
+        assert store.summary().let_go == 2
+
+
+def test_a_process_begins_with_nothing_that_it_holds(tmp_path: Path, source: str) -> None:
+    """What was not acknowledged is whoever's the queue gives it to, but for what has an outcome."""
+    store = begun(tmp_path)
+    taken(store, source, ("a", 3), ("b", 2), ("c", 1))
+    with store.transaction():
+        store.messages.acknowledged(source, ["c"])
+        store.messages.begin(source, Ranges([(1, 1), (6, 6)]))
+        assert store.summary().let_go == 4
+        store.messages.begin(source, Ranges([(1, 3), (6, 6)]))
+        assert store.summary().let_go == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from math import inf
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ class Scripted:
     offsets: dict[int, int] = field(default_factory=dict)
     low: int = 0  # what lies before it was deleted
     texts: dict[int, str] = field(default_factory=dict)  # committed with the offsets
+    refuse: Exception | None = None  # every commit, by this
 
     async def consume(self, most: int, timeout: float) -> list[Raw]:  # noqa: ASYNC109  # its name
         following = self.script.pop(0) if self.script else []
@@ -84,6 +86,9 @@ class Scripted:
         ]
 
     async def commit(self, offsets: list[Any], *, asynchronous: bool) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+
         self.offsets |= {each.partition: each.offset for each in offsets}
         self.texts |= {each.partition: each.metadata for each in offsets}
 
@@ -193,12 +198,12 @@ async def test_a_rebalance_waits_for_what_is_settled_meanwhile() -> None:
 
     client = Scripted([[Raw(0)], rebalance])
     topic = await topic_of(client, 0)
-    topic.extend_seconds = -1.0  # always due
     custody = Custody(topic.finish)
     (message,) = await topic.take(10, 0.0)
+    topic._asked_at = -inf  # it is due
     custody.hold(message, first=1, records=1, left=1)
     async with asyncio.timeout(YIELD_SECONDS / 6):
-        await topic.extend(custody.held)
+        assert await topic.extend(custody.held, age_seconds=0.0) == []
 
     assert client.offsets == {0: 1}
     assert custody.take_done() == [message]
@@ -242,9 +247,9 @@ async def test_a_group_that_is_divided_while_messages_are_taken() -> None:
 async def test_what_comes_while_extending_is_kept_and_an_error_is_told() -> None:
     """The client gives neither again."""
     topic = await topic_of(Scripted([[Raw(0), broken()]]), 0)
-    topic.extend_seconds = -1.0
+    topic._asked_at = -inf
     with pytest.raises(QueueLostError):
-        await topic.extend([])
+        await topic.extend([], age_seconds=0.0)
 
     assert [each.handle for each in await topic.take(10, 0.0)] == [(0, 0)]
 
@@ -310,6 +315,47 @@ async def test_what_is_given_back_is_as_if_never_taken() -> None:
     topic = await topic_of(client, 0)
     await topic.give_back(await topic.take(10, 0.0))
     assert topic._offsets[0].to == 5
+
+
+async def test_a_rebalance_does_not_wait_for_what_is_given_back() -> None:
+    """Though a message that was sent lies behind it: nobody works on what is before."""
+    client = Scripted([[Raw(at) for at in range(3)]], {0: 0})
+    topic = await topic_of(client, 0)
+    messages = await topic.take(10, 0.0)
+    topic.finish(messages[1:2])
+    await topic.give_back([messages[0], messages[2]])
+    async with asyncio.timeout(YIELD_SECONDS / 6):
+        await topic._give_way(client, [Partition("topic", 0)])
+
+    assert client.offsets == {0: 0}
+    next_one = Offsets.found("another", 0, client.texts[0])
+    assert [next_one.take(at) for at in range(3)] == [True, True, False]
+
+
+async def test_what_it_has_is_its_own_while_its_commits_are_taken() -> None:
+    """Also while a partition is given away; never again once it was, or the group refuses."""
+    client = Scripted([[Raw(0)], [Raw(0)]])
+    topic = await topic_of(client, 0)
+    (message,) = await topic.take(10, 0.0)
+    assert await topic.extend([message], age_seconds=9.0) == [message]
+    assert (topic.keeps(message), topic.losses) == (True, 0)
+
+    giving = asyncio.create_task(topic._give_way(client, [Partition("topic", 0)]))
+    async with topic._taking, asyncio.timeout(YIELD_SECONDS / 6):  # as within a take
+        assert await topic.extend([message], age_seconds=9.0) == [message]
+        topic.finish([message])
+        await giving
+
+    assert (topic.keeps(message), topic.losses) == (False, 1)
+    assert await topic.extend([message], age_seconds=9.0) == []
+    await topic._welcome(client, [Partition("topic", 0)])
+    client.offsets[0] = 0  # as if nothing was done with
+    (again,) = await topic.take(10, 0.0)
+    assert (topic.keeps(again), topic.keeps(message)) == (True, False)
+
+    refused = confluent_kafka.KafkaError(confluent_kafka.KafkaError.UNKNOWN_MEMBER_ID)
+    client.refuse = confluent_kafka.KafkaException(refused)
+    assert await topic.extend([again], age_seconds=9.0) == []
 
 
 async def test_a_topic_that_was_there_before_the_group() -> None:

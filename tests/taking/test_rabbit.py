@@ -151,3 +151,27 @@ async def test_putting_ends_when_the_line_breaks(rabbit: Rabbit) -> None:
 
     assert left
     assert 200 <= await asyncio.to_thread(rabbit.outstanding, name) <= 200 + len(left)
+
+
+async def test_what_came_by_a_line_is_this_workers_while_the_line_is_there(rabbit: Rabbit) -> None:
+    """An answer on it says so; once it is gone nothing is, however soon another one is open."""
+    name = await made(rabbit, numbered(5))
+    with BreakingProxy(rabbit.port, cuts=[]) as proxy:
+        queue = AmqpQueue(place(proxy.port, name))
+        await queue.open("me", fresh=True)
+        before = queue.losses
+        messages = await taken(queue, 5)
+        assert await queue.extend(messages, age_seconds=1_000.0) == messages
+        assert (queue.losses, all(map(queue.keeps, messages))) == (before, True)
+        proxy.cut()
+        async with asyncio.timeout(SOON_SECONDS):
+            with pytest.raises(QueueLostError):
+                await queue.extend(messages, age_seconds=1.0)
+
+            assert queue.losses != before
+            assert not any(map(queue.keeps, messages))
+            await queue.open("me", fresh=False)
+
+        assert queue.losses != before
+        assert await queue.extend(messages, age_seconds=1.0) == []
+        await queue.close()

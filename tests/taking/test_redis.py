@@ -293,3 +293,38 @@ async def test_a_server_that_hangs_up_is_tried_again() -> None:
         async with hanging_up(greeting) as url:
             with pytest.raises(QueueLostError):
                 await open_to_take(place_of(SourcePolicy(url=url)))
+
+
+def consumers(server: Any) -> set[str]:
+    """Whose the entries are that are pending."""
+    return {told["consumer"] for told in server.xpending_range(STREAM, "journey", "-", "+", 100)}
+
+
+async def test_what_nobody_else_was_given_is_claimed_back(valkey: Valkey, server: Any) -> None:
+    """However long it has lain; what another worker has claimed stays that one's."""
+    async with (
+        worker(valkey, "one", claim_idle_seconds=1.0) as one,
+        worker(valkey, "other", claim_idle_seconds=1.0) as other,
+    ):
+        taken = await one.take(100, 0.05)
+        assert await one.extend(taken, age_seconds=0.1) == taken
+        await anyio.sleep(1.3)
+        assert await one.extend(taken, age_seconds=1.5) == taken
+        await anyio.sleep(1.3)
+        assert len(await other.take(100, 0.05)) == 100
+        await anyio.sleep(0.2)
+        assert await one.extend(taken, age_seconds=1.8) == []
+        assert consumers(server) == {"other.claimed"}
+        await other.acknowledge(taken[:40])
+        assert await one.extend(taken, age_seconds=1.9) == []
+        assert consumers(server) == {"other.claimed"}
+
+
+async def test_what_was_trimmed_while_it_was_held_is_this_workers(
+    valkey: Valkey, server: Any
+) -> None:
+    """Nobody else can be given it: it is sent, as long as it is extended in time."""
+    async with worker(valkey) as one:
+        taken = await one.take(100, 0.05)
+        trim(server, 101)
+        assert await one.extend(taken, age_seconds=20.0) == taken

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
+from pipeline.intake.queues.message import Message
 from pipeline.intake.queues.place import place_of
 from pipeline.intake.queues.sqs import SqsQueue
 from pipeline.intake.source import SourcePolicy
@@ -93,3 +95,34 @@ async def test_the_stand_in_gives_each_message_once_and_forgets_what_it_is_told_
         assert len(taken) == len(await queue.acknowledge(taken)) == 60
         assert broker.outstanding("contacts") == 0
         await queue.close()
+
+
+class Hiding(Counted):
+    """One that hides what it is told to, but for some, after so long."""
+
+    def __init__(self, *, but: int, seconds: float = 0.0) -> None:
+        super().__init__(0)
+        self.asked = 0
+        self._but, self._seconds = but, seconds
+
+    async def change_message_visibility_batch(self, **asked: Any) -> dict[str, Any]:
+        await anyio.sleep(self._seconds)
+        self.asked += 1
+        entries = asked["Entries"][: len(asked["Entries"]) - self._but]
+        return {"Successful": [{"Id": each["Id"]} for each in entries]}
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "slow_seconds", "sure", "requests"),
+    [(0.2, 0.0, 7, 1), (0.8, 0.4, 0, 1), (1.0, 0.0, 0, 0)],
+)
+async def test_what_is_hidden_anew_in_time_is_this_workers(
+    age_seconds: float, slow_seconds: float, sure: int, requests: int
+) -> None:
+    """Of what SQS says; nothing is said of what may be another's already."""
+    queue = SqsQueue(place_of(SourcePolicy(url="sqs://contacts", claim_idle_seconds=1.0)))
+    line = Hiding(but=3, seconds=slow_seconds)
+    queue._line = line  # type: ignore[assignment]  # a test's
+    held = [Message(identity=str(each), body=b"", handle="h") for each in range(10)]
+    told = await queue.extend(held, age_seconds=age_seconds)
+    assert (told, line.asked) == (held[:sure], requests)

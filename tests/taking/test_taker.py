@@ -254,3 +254,47 @@ async def test_contacts_are_made_while_more_is_taken(tmp_path: Path) -> None:
     sent = await taken(begun(tmp_path), script)
     assert [key for key, _ in sent] == [each.identity.replace("m", "K") for each in chain(*full)]
     assert len(script.custody.held) == sum(script.asked) == 69
+
+
+async def test_what_was_withheld_is_made_anew_once_its_message_comes_again(tmp_path: Path) -> None:
+    """While the rest of it is under way still: of that nothing is made twice."""
+    first, again = message("m", "A", "B", "C"), message("m", "A", "B", "C", redelivered=True)
+    script = Script([first], [message("n", "D")], [again])
+    take = script.take
+
+    async def lapsing(most: int, wait_seconds: float) -> list[Message]:
+        taken = await take(most, wait_seconds)
+        if taken[0].identity == "n":
+            script.custody.tenure.take_away(["m"])
+            script.custody.withhold([2])
+
+        script.custody.asked_at += 1.0
+        return taken
+
+    script.take = lapsing  # type: ignore[method-assign]
+    sent = await taken(begun(tmp_path), script)
+    assert sent == [("A", False), ("B", False), ("C", False), ("D", False), ("B", False)]
+    script.custody.settle(1, 3)
+    assert {each.identity for each in script.custody.take_done()} == {"m"}
+
+
+async def test_what_was_let_go_is_made_anew_but_for_what_has_an_outcome(tmp_path: Path) -> None:
+    """Also where another worker had it meanwhile: who was given it first sends it."""
+    again = message("m", "A", "B", "C", redelivered=True)
+    script, done = Script([message("m", "A", "B", "C")], [again]), Ranges()
+    take = script.take
+
+    async def lapsing(most: int, wait_seconds: float) -> list[Message]:
+        taken = await take(most, wait_seconds)
+        if taken[0] is again:
+            script.custody.tenure.take_away(["m"])
+            script.custody.withhold([2, 3])
+            done.add(1, 1)
+            script.custody.settle(1, 1)
+            assert script.custody.take_let_go() == [("m", 2)]
+
+        return taken
+
+    script.take = lapsing  # type: ignore[method-assign]
+    sent = await taken(begun(tmp_path), script, done=done)
+    assert [key for key, _ in sent] == ["A", "B", "C", "B", "C"]

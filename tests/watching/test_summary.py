@@ -93,3 +93,21 @@ def test_a_run_that_is_going_on_is_not_told_to_begin() -> None:
         "0",
         "900",
     ]
+
+
+def advice(**changed: Any) -> str:
+    told = summary(state="interrupted", unprocessed=30, **changed)
+    (line,) = (one for one in printed(told, config="w.toml") if "unprocessed" in one)
+    return line.partition("30")[2].strip()
+
+
+def test_what_went_back_to_a_queue_is_not_to_be_run_again() -> None:
+    """Another worker may have it; so it may have what the run held to its end."""
+    run, back = (
+        "journey-pipeline run w.toml",
+        "back to the queue, for whichever worker is given them",
+    )
+    assert advice() == run
+    assert advice(let_go=0) == f"{run}, unless another worker has them"
+    assert advice(let_go=20) == f"{run}, unless another worker has them; of them 20 went {back}"
+    assert advice(let_go=30) == f"went {back}"

@@ -41,6 +41,25 @@ worker did with a message, another learns from the broker's word alone. How good
     SQS             worker is written down, and sent by it; what was still on its way to it in the
                     very moment it was killed is held, too
 
+Whose a message is
+------------------
+A queue leaves what it gave out to a worker for a while. Who is stopped for longer (SIGSTOP, a lid
+that is shut, a virtual machine that is paused) or cut off goes on with contacts whose messages
+another one was given meanwhile. So nothing is sent but what is sure to be this worker's still
+(`tenure.py`, `taking/fence.py`). What was said of a message, and how it is found out anew:
+
+    Redis, Valkey   pending, not idle for `claim_idle_seconds`. Claimed anew where it has been idle
+                    for longer than any other worker can have had it, which the server decides
+    NATS, SQS       `ack_wait`, or the visibility timeout, has not passed since the server answered.
+                    Later nothing can be found out: what comes again is this worker's again
+    Kafka           a commit was not refused within the session, in the assignment it came by
+    RabbitMQ        its channel is open; it answered within a minute
+
+What is not sure is let go: its contacts stay `unprocessed`, are made anew if the queue gives the
+message to this worker again, and are whoever's it gives it to otherwise. With `source.shared =
+false` nobody else is there, and nothing is let go. The moment between the look and the request is
+left (`taking/fence.py`).
+
 A queue in this package is an asynchronous client and nothing more: it starts no task, is told when
 to extend and to acknowledge (`taking.py`), and says by `QueueLostError` that it must be opened
 anew.

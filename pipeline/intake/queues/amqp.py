@@ -12,6 +12,10 @@ A node that was restarted says of everything on a classic queue that it was deli
 of what it gave to nobody: it is in doubt then, where others take from the queue. Of a quorum queue
 it says so of what was delivered.
 
+A message is this worker's while the channel is open by which it came, and no longer: with it, or
+with a connection that has been silent for more than two of its minutes, RabbitMQ gives out again
+what is not acknowledged. That the channel is open is known from what is answered on it.
+
 RabbitMQ closes a channel that has not acknowledged for half an hour (`consumer_timeout`), and gives
 its messages out again. This worker knows them and does not send them twice; another one holds them
 as unknown. Where contacts wait for longer, as outside of `delivery.window`, raise it on the broker.
@@ -24,7 +28,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..extras import need
-from .amqp_line import ANSWER_SECONDS, AmqpLine, Waited
+from .amqp_line import ANSWER_SECONDS, HEARTBEAT_SECONDS, AmqpLine, Waited
 from .amqp_tags import Tags
 from .message import Backlog, Message, QueueLostError, digest_of, known_as
 
@@ -47,7 +51,8 @@ class AmqpQueue:
     It uses the channel that aio-pika has beneath: a message costs a fifth less there.
     """
 
-    extend_seconds: float | None = None
+    extend_seconds: float = HEARTBEAT_SECONDS / 4
+    hold_seconds: float = HEARTBEAT_SECONDS
     knows_workers: bool = False
 
     def __init__(self, place: Place) -> None:
@@ -63,6 +68,13 @@ class AmqpQueue:
         self._openings += 1
         self._prefetched, self._tags = 0, Tags()
         self._pushed = []
+
+    @property
+    def losses(self) -> int:
+        return self._openings if self._line.is_open else -1
+
+    def keeps(self, message: Message) -> bool:
+        return message.line == self.losses
 
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
         try:
@@ -141,8 +153,14 @@ class AmqpQueue:
             basic = need("aiormq", extra="amqp", what=self._place.label).spec.Basic
             await self._say([basic.Nack(delivery_tag=tag, requeue=True) for tag in tags])
 
-    async def extend(self, messages: Sequence[Message]) -> None:
-        """There is no such thing."""
+    async def extend(self, messages: Sequence[Message], *, age_seconds: float) -> list[Message]:
+        """There is no such thing; but an answer on a channel says that all it gave is ours."""
+        self._line.check()
+        async with Waited(self._place):
+            channel = await self._line.channel.get_underlay_channel()
+            await channel.queue_declare(self._place.queue, passive=True)
+
+        return [message for message in messages if self.keeps(message)]
 
     def deleted(self) -> list[MessagesDeleted]:  # it does not tell
         return []

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from ...errors import SourceError
     from .place import Place
 
-__all__ = ("ANSWER_SECONDS", "AmqpLine", "Translated", "Waited")
+__all__ = ("ANSWER_SECONDS", "HEARTBEAT_SECONDS", "AmqpLine", "Translated", "Waited")
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
+HEARTBEAT_SECONDS: Final = 60.0
+"""A connection that was silent for twice as long the broker takes for broken."""
 
 
 class AmqpLine:
@@ -52,6 +54,7 @@ class AmqpLine:
                     ssl.create_default_context(cafile=place.policy.ca_file) if place.tls else None
                 ),
                 timeout=CONNECT_SECONDS,
+                heartbeat=round(HEARTBEAT_SECONDS),
                 client_properties={"connection_name": "journey-pipeline"},
             )
             try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...errors import SourceError
     from .place import Place
 
-__all__ = ("ANSWER_SECONDS", "IDENTITY", "InGroup", "Translated", "reading", "settings")
+__all__ = ("ANSWER_SECONDS", "IDENTITY", "InGroup", "Translated", "reading", "settings", "sharing")
 
 IDENTITY: Final = "journey-id"
 """The header of a message of ours."""
@@ -52,6 +52,19 @@ def reading(place: Place) -> dict[str, Any]:
         "group.id": place.group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
+    }
+
+
+def sharing(place: Place, *, session_seconds: float) -> dict[str, Any]:
+    """What a consumer is told that divides the topic with others of its group.
+
+    Its group forgets it when it has been silent for so long.
+    """
+    session_ms = round(1000 * session_seconds)
+    return reading(place) | {
+        "max.poll.interval.ms": 300_000,
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": session_ms // 3,
     }
 
 

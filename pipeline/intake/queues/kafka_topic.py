@@ -7,7 +7,9 @@ order, because a worker came or went, what was taken of it is first settled and 
 
 The client is asked again and again whether there is anything, or it would lose its partitions;
 where no more messages are wanted, they are paused meanwhile. A worker that dies loses them after
-`claim_idle_seconds`, but no sooner than 6 and no later than 45 seconds, as brokers have it.
+`claim_idle_seconds`, but no sooner than 6 and no later than 45 seconds, as brokers have it. So does
+one that was stopped for so long: its partitions are another worker's then, and what was taken of
+them. That it is still a member, and they its own, it knows from a commit that is not refused.
 
 Kafka deletes messages by their age, whoever has read them or not. What is gone that way before this
 group has taken it is told: nobody can send it any more.
@@ -17,23 +19,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..extras import need
-from .kafka_line import ANSWER_SECONDS, IDENTITY, InGroup, Translated, reading
-from .kafka_offsets import Offsets
-from .kafka_view import KafkaView, check_remembered, committed_of, deleted_before
-from .message import Backlog, Message, QueueLostError, known_as
+from .kafka_line import ANSWER_SECONDS, InGroup, Translated, sharing
+from .kafka_membership import Membership
+from .kafka_offsets import Offsets, all_idle, message_of
+from .kafka_view import KafkaView, check_remembered, commit, committed_of, deleted_before
+from .message import Backlog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from ...events import MessagesDeleted
+    from .message import Message
     from .place import Place
 
 __all__ = ("KafkaTopic",)
 
+ASK_EVERY_SECONDS: Final = 30.0
 FLOCK_SECONDS: Final = 0.02
 """What comes within it, comes together."""
 YIELD_SECONDS: Final = 60.0
@@ -43,8 +48,8 @@ YIELD_SECONDS: Final = 60.0
 class KafkaTopic:
     """A topic, read by a group."""
 
-    extend_seconds: float = 30.0
     knows_workers: bool = True
+    losses: int = 0
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -59,27 +64,30 @@ class KafkaTopic:
         self._committed: list[Message] = []  # and nobody was told so
         self._deleted: list[MessagesDeleted] = []  # and nobody was told so
         self._closing = False
+        self._membership = Membership(place, lambda: self._commit({*self._offsets}))
+        self._lines = 0  # assignments of partitions, until now
         self._asked_at = 0.0
         self._taking = asyncio.Lock()
 
     @property
-    def _session_ms(self) -> int:
-        return round(1000 * min(45.0, max(6.0, self._place.policy.claim_idle_seconds)))
+    def hold_seconds(self) -> float:
+        return min(45.0, max(6.0, self._place.policy.claim_idle_seconds))
+
+    @property
+    def extend_seconds(self) -> float:
+        return self.hold_seconds / 4
+
+    def keeps(self, message: Message) -> bool:
+        told = self._offsets.get(message.handle[0])
+        return told is not None and told.line == message.line
 
     async def open(self, worker: str, *, fresh: bool) -> None:  # the group is made by its use
         self._worker = worker
         self._fresh = self._fresh or fresh
         if self._consumer is None:
             aio = need("confluent_kafka.aio", extra="kafka", what=self._place.label)
-            self._consumer = aio.AIOConsumer(
-                reading(self._place)
-                | {
-                    "max.poll.interval.ms": 300_000,
-                    "session.timeout.ms": self._session_ms,
-                    "heartbeat.interval.ms": self._session_ms // 3,
-                },
-                max_workers=4,
-            )
+            told = sharing(self._place, session_seconds=self.hold_seconds)
+            self._consumer = aio.AIOConsumer(told, max_workers=4)
             await self._consumer.subscribe(
                 [self._place.queue],
                 on_assign=self._welcome,
@@ -91,7 +99,7 @@ class KafkaTopic:
             await self._consumer.list_topics(self._place.queue, timeout=ANSWER_SECONDS)
 
     async def take(self, most: int, wait_seconds: float) -> list[Message]:
-        async with self._taking:
+        async with self._client():
             self._asked_at = time.monotonic()
             with Translated(self._place):
                 with InGroup(self._place):
@@ -99,6 +107,15 @@ class KafkaTopic:
 
                 await self._consume(1, wait_seconds)  # nothing is paused while it is divided
                 return []
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[None]:
+        """Have the client for oneself; who asks meanwhile is answered."""
+        async with self._taking:
+            try:
+                yield
+            finally:
+                await self._membership.answer()
 
     async def _take(self, most: int, wait_seconds: float) -> list[Message]:
         if self._told:
@@ -138,7 +155,7 @@ class KafkaTopic:
         """Commit that these are taken, and by whom; then they may be passed on."""
         received = self._stash
         gone = await deleted_before(self._consumer, self._place, received, offsets=self._offsets)
-        messages = [self._message(raw) for raw in received]
+        messages = [message_of(raw, self._offsets[raw.partition()]) for raw in received]
         await self._commit({raw.partition() for raw in received})
         self._stash = []
         self._deleted += gone
@@ -156,30 +173,14 @@ class KafkaTopic:
             await check_remembered(self._consumer, self._place, committed)
 
         for found in committed:
-            told = Offsets.found(self._worker, found.offset, found.metadata)
+            self._lines += 1
+            told = Offsets.found(self._worker, found.offset, found.metadata, line=self._lines)
             self._offsets[found.partition] = told
 
-    def _message(self, raw: Any) -> Message:
-        partition, offset, body = raw.partition(), raw.offset(), raw.value() or b""
-        redelivered = self._offsets[partition].take(offset)
-        given = next((value for name, value in raw.headers() or () if name == IDENTITY), None)
-        name = given.decode("utf-8", "backslashreplace") if given else f"{partition}:{offset}"
-        return Message(
-            identity=known_as(name, body),
-            body=body,
-            redelivered=redelivered,
-            handle=(partition, offset),
-        )
-
     async def _commit(self, partitions: set[int]) -> None:
-        kafka = need("confluent_kafka", extra="kafka", what=self._place.label)
-        places = [
-            kafka.TopicPartition(self._place.queue, partition, told.low, told.text)
-            for partition, told in self._offsets.items()
-            if partition in partitions
-        ]
-        if places:
-            await self._consumer.commit(offsets=places, asynchronous=False)
+        offsets = {each: self._offsets[each] for each in partitions & self._offsets.keys()}
+        if offsets:
+            await commit(self._consumer, self._place, offsets)
             self._fresh = False
 
     def finish(self, messages: Sequence[Message]) -> None:  # giving way waits for it
@@ -190,10 +191,9 @@ class KafkaTopic:
 
     async def acknowledge(self, messages: Sequence[Message]) -> list[Message]:
         self._told += [message for message in messages if message.handle[0] in self._offsets]
-        # While the client is asked for messages nothing else can be said to it: then it is
-        # committed before the next are taken.
+        # Who has the client commits it before the next are taken.
         if not self._taking.locked():
-            async with self._taking:
+            async with self._client():
                 with Translated(self._place), InGroup(self._place):
                     await self._settle()
 
@@ -202,9 +202,6 @@ class KafkaTopic:
 
     async def _settle(self) -> None:
         """Commit what is done with."""
-        if self._consumer is None:
-            raise QueueLostError("it is not open")
-
         await self._commit({message.handle[0] for message in self._told})
         kept: list[Message] = []
         for message in self._told:
@@ -220,18 +217,27 @@ class KafkaTopic:
                 message.handle[1] for message in messages if message.handle[0] == partition
             )
 
-    async def extend(self, messages: Sequence[Message]) -> None:  # time is the group's
-        if self._taking.locked() or time.monotonic() < self._asked_at + self.extend_seconds:
-            return
+    async def extend(self, messages: Sequence[Message], *, age_seconds: float) -> list[Message]:
+        """Time is the group's, and a commit that is not refused says that this is a member."""
+        answer = self._membership.ask()
+        if not self._taking.locked():  # else who has the client answers
+            async with self._client():
+                if time.monotonic() >= self._asked_at + ASK_EVERY_SECONDS:
+                    await self._ask()
 
-        async with self._taking:
-            self._asked_at = time.monotonic()
-            with Translated(self._place):
-                await self._consumer.pause(await self._consumer.assignment())
-                try:
-                    await self._consume(1, 0.0)
-                finally:
-                    await self._consumer.resume(await self._consumer.assignment())
+        with Translated(self._place):
+            member = await answer
+
+        return [message for message in messages if member and self.keeps(message)]
+
+    async def _ask(self) -> None:
+        self._asked_at = time.monotonic()
+        with Translated(self._place):
+            await self._consumer.pause(await self._consumer.assignment())
+            try:
+                await self._consume(1, 0.0)
+            finally:
+                await self._consumer.resume(await self._consumer.assignment())
 
     async def _welcome(self, consumer: Any, places: list[Any]) -> None:  # the library's
         """Partitions are this worker's from now on."""
@@ -243,17 +249,14 @@ class KafkaTopic:
         partitions = self._leave(places)
         try:
             end = time.monotonic() + (0.0 if self._closing else YIELD_SECONDS)
-            while time.monotonic() < end and not self._idle(partitions, unsent):  # noqa: ASYNC110  # rare
+            while time.monotonic() < end and not all_idle(self._offsets, partitions, but=unsent):
+                await self._membership.answer()
                 await asyncio.sleep(FLOCK_SECONDS)
 
             with suppress(Exception):
                 await self._commit(partitions)
         finally:
             self._forget(partitions)
-
-    def _idle(self, partitions: set[int], unsent: set[tuple[int, int]]) -> bool:
-        told = [(each, self._offsets[each]) for each in partitions & self._offsets.keys()]
-        return all(offsets.idle_but(unsent, within=each) for each, offsets in told)
 
     async def _lose(self, consumer: Any, places: list[Any]) -> None:  # the library's
         """Partitions are another worker's already."""
@@ -267,6 +270,7 @@ class KafkaTopic:
         return partitions
 
     def _forget(self, partitions: set[int]) -> None:
+        self.losses += 1
         for partition in partitions:
             self._offsets.pop(partition, None)
 

@@ -9,7 +9,7 @@ from ...errors import SourceError
 from ...events import MessagesDeleted
 from ..extras import need
 from .kafka_line import ANSWER_SECONDS, Translated, reading
-from .message import Message
+from .message import Message, QueueLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .kafka_offsets import Offsets
     from .place import Place
 
-__all__ = ("KafkaView", "check_remembered", "committed_of", "deleted_before")
+__all__ = ("KafkaView", "check_remembered", "commit", "committed_of", "deleted_before")
 
 
 class KafkaView:
@@ -96,6 +96,19 @@ async def committed_of(consumer: Any, place: Place, partitions: Iterable[int]) -
             raise kafka.KafkaException(found.error)
 
     return committed
+
+
+async def commit(consumer: Any, place: Place, offsets: Mapping[int, Offsets]) -> None:
+    """Commit how far these partitions are done with, and what was taken of them."""
+    if consumer is None:
+        raise QueueLostError("it is not open")
+
+    kafka = need("confluent_kafka", extra="kafka", what=place.label)
+    places = [
+        kafka.TopicPartition(place.queue, partition, told.low, told.text)
+        for partition, told in offsets.items()
+    ]
+    await consumer.commit(offsets=places, asynchronous=False)
 
 
 async def check_remembered(consumer: Any, place: Place, committed: Iterable[Any]) -> None:

@@ -7,11 +7,19 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from ...events import MessagesDeleted
 
-__all__ = ("Backlog", "Message", "Queue", "QueueLostError", "digest_of", "known_as")
+__all__ = (
+    "Backlog",
+    "LeftByTime",
+    "Message",
+    "Queue",
+    "QueueLostError",
+    "digest_of",
+    "known_as",
+)
 
 
 class QueueLostError(Exception):
@@ -45,8 +53,8 @@ class Message:
 
     `redelivered`: the queue gave it out before, to whom this worker cannot know. `anonymous`: its
     identity is what it holds, which another message may hold, too; `line` says by which opening of
-    the queue it came, and by one it comes once. `handle` is what the queue needs to acknowledge
-    this very delivery.
+    the queue, or assignment of its partition, it came, and by one it comes once.
+    `handle` is what the queue needs to acknowledge this very delivery.
     """
 
     identity: str
@@ -71,6 +79,16 @@ class Backlog:
     oldest_seconds: float | None = None
 
 
+class LeftByTime:
+    """A queue that takes nothing away before its time, whatever becomes of the line to it."""
+
+    losses: int = 0
+
+    def keeps(self, message: Message) -> bool:
+        """See Queue: time alone decides."""
+        return True
+
+
 class Queue(Protocol):
     """A queue as one worker uses it. No method is cancelled in the middle.
 
@@ -81,6 +99,17 @@ class Queue(Protocol):
     @property
     def extend_seconds(self) -> float | None:
         """How often what is held must be extended; None where holding costs nothing."""
+
+    @property
+    def hold_seconds(self) -> float:
+        """For how long the broker leaves what it gave, or what was extended, to this worker."""
+
+    @property
+    def losses(self) -> int:
+        """Another number once the broker may have taken away some of what it gave; 0: nothing."""
+
+    def keeps(self, message: Message) -> bool:
+        """Whether nothing is known by which the broker has taken this delivery away."""
 
     @property
     def knows_workers(self) -> bool:
@@ -111,8 +140,13 @@ class Queue(Protocol):
     async def give_back(self, messages: Sequence[Message]) -> None:
         """Nothing of these was begun, nor will be: whoever asks may have them at once."""
 
-    async def extend(self, messages: Sequence[Message]) -> None:
-        """These are still being worked on."""
+    async def extend(
+        self, messages: Sequence[Message], *, age_seconds: float
+    ) -> Collection[Message]:
+        """These are still being worked on; which of them nobody else can have been given.
+
+        All were sure to be this worker's `age_seconds` before this was called, or later.
+        """
 
     def deleted(self) -> list[MessagesDeleted]:
         """What the queue was seen to have deleted since this was last asked."""

@@ -5,6 +5,10 @@ was made with, to whoever asks; the server says how often it did, and not to who
 consumer and, where nobody has made it, the stream (subject and name alike) are made when they are
 first needed.
 
+A message is this worker's until `ack_wait` after it went out, or after the server heard that it is
+being worked on. By then it must have heard it: of a message that it gave to somebody else it takes
+that word too, and says nothing. So what was not extended in time is sent only if it comes again.
+
 A stream that is limited in age or size deletes its oldest messages, whoever has taken them or not.
 What was deleted before anybody had taken it is told. Of what somebody had taken the server forgets
 with the message that it was being worked on: nothing can be told of that.
@@ -19,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 from ...errors import SourceError
 from ...events import MessagesDeleted
 from ..extras import need
-from .message import Backlog, Message, QueueLostError, known_as
+from .elapsed import Elapsed
+from .message import Backlog, LeftByTime, Message, QueueLostError, known_as
 from .nats_gaps import Gaps
-from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up
+from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up, make_stream
 from .nats_pull import Pull
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ MOST_AT_ONCE: Final = 500
 MOST_UNACKNOWLEDGED: Final = 100_000
 
 
-class NatsStream:
+class NatsStream(LeftByTime):
     """A stream, read by a group's consumer."""
 
     knows_workers: bool = False
@@ -55,6 +60,10 @@ class NatsStream:
     @property
     def extend_seconds(self) -> float:  # what the consumer was made with counts, once it is known
         return self._claim_seconds / 4
+
+    @property
+    def hold_seconds(self) -> float:
+        return self._claim_seconds
 
     async def open(self, worker: str, *, fresh: bool) -> None:  # the broker knows no workers
         await self.close()
@@ -184,8 +193,16 @@ class NatsStream:
     async def give_back(self, messages: Sequence[Message]) -> None:
         await self._say(b"-NAK", messages)
 
-    async def extend(self, messages: Sequence[Message]) -> None:
+    async def extend(self, messages: Sequence[Message], *, age_seconds: float) -> Sequence[Message]:
+        if age_seconds >= self.hold_seconds:  # another worker's, perhaps, whose time it would be
+            return []
+
+        elapsed = Elapsed()
         await self._say(b"+WPI", messages)
+        with Translated(self._place):
+            await self._client.flush(CONNECT_SECONDS)
+
+        return messages if age_seconds + elapsed() < self.hold_seconds else []
 
     async def _say(self, word: bytes, messages: Sequence[Message]) -> None:
         with Translated(self._place):
@@ -268,15 +285,6 @@ class NatsStream:
         if self._client is None:
             self._client = await connected(self._place)
             self._context = self._client.jetstream(timeout=CONNECT_SECONDS)
-
-
-async def make_stream(context: Any, place: Place) -> None:
-    """Make the stream where there is none; it takes what is published under its own name."""
-    errors = need("nats.js.errors", extra="nats", what=place.label)
-    try:
-        await context.stream_info(place.queue)
-    except errors.NotFoundError:
-        await context.add_stream(name=place.queue, subjects=[place.queue])
 
 
 def _message(raw: Any) -> Message:

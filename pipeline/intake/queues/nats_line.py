@@ -16,7 +16,7 @@ from .translating import Translating
 if TYPE_CHECKING:
     from .place import Place
 
-__all__ = ("CONNECT_SECONDS", "IDENTITY", "Translated", "connected", "hang_up")
+__all__ = ("CONNECT_SECONDS", "IDENTITY", "Translated", "connected", "hang_up", "make_stream")
 
 IDENTITY: Final = "Nats-Msg-Id"
 """The header by which JetStream itself knows a message that is put twice within its window."""
@@ -66,6 +66,15 @@ async def hang_up(client: Any) -> None:
     """Close the connection, in whatever state it is."""
     with suppress(Exception):
         await asyncio.wait_for(client.close(), CONNECT_SECONDS)
+
+
+async def make_stream(context: Any, place: Place) -> None:
+    """Make the stream where there is none; it takes what is published under its own name."""
+    errors = need("nats.js.errors", extra="nats", what=place.label)
+    try:
+        await context.stream_info(place.queue)
+    except errors.NotFoundError:
+        await context.add_stream(name=place.queue, subjects=[place.queue])
 
 
 class Translated(Translating):

@@ -6,8 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..extras import need
-from .nats_jetstream import make_stream
-from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up
+from .nats_line import CONNECT_SECONDS, IDENTITY, Translated, connected, hang_up, make_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

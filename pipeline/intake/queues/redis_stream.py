@@ -5,8 +5,11 @@ worker's own pending entries come first whenever it opens the stream: nobody els
 another worker left pending for `claim_idle_seconds` is claimed, under a name beside this worker's
 own, which keeps it apart for good: `redelivered`.
 
-An entry is a contact or many in a field called `contacts`, or in its only field; of an entry with
-several fields, none of them called that, the fields are the contact, all of them text.
+What an entry holds is told in `redis_entries.py`.
+
+A pending entry is this worker's until it has lain idle for `claim_idle_seconds`, by the server's
+clock: delivering and claiming begin that anew. What may have lain so long is claimed back only if
+it was idle for longer than any other worker can have had it; the server decides that in one step.
 
 Whoever trims the stream removes entries whether they were read or not. What was removed before the
 group was given it is told, and what was pending for a worker then.
@@ -18,19 +21,20 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from ...errors import SourceError
 from ...events import MessagesDeleted
 from ..extras import need
-from .message import Backlog, Message, known_as
+from .elapsed import Elapsed
+from .message import LeftByTime
+from .redis_entries import messages_of
 from .redis_gaps import Gaps, counts_rightly
 from .redis_groups import backlog_of, group_of, trim
-from .redis_line import BODY, IDENTITY, Translated, connected, first_met
+from .redis_line import Translated, connected, first_met
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from .message import Backlog, Message
     from .place import Place
 
 __all__ = ("RedisStream",)
@@ -40,7 +44,7 @@ LOOK_EVERY_SECONDS: Final = 1.0
 """The answer holds two entries whole: every now and then it is looked whether some are gone."""
 
 
-class RedisStream:
+class RedisStream(LeftByTime):
     """A stream, read by a group."""
 
     knows_workers: bool = True
@@ -59,6 +63,10 @@ class RedisStream:
     @property
     def extend_seconds(self) -> float:
         return self._place.policy.claim_idle_seconds / 4
+
+    @property
+    def hold_seconds(self) -> float:
+        return self._place.policy.claim_idle_seconds
 
     @property
     def _idle_ms(self) -> int:
@@ -121,7 +129,7 @@ class RedisStream:
                     await self._redis.xack(self._stream, self._group, *gone)
                     self._note_taken(gone)
 
-                return list(_messages(entries, redelivered=consumer == self._claimed))
+                return list(messages_of(entries, redelivered=consumer == self._claimed))
 
         return []
 
@@ -133,7 +141,7 @@ class RedisStream:
 
         await self._look_for_gaps()
         block = max(1, round(1000 * wait_seconds))
-        return list(_messages(await self._read(self._worker, ">", most, block=block)))
+        return list(messages_of(await self._read(self._worker, ">", most, block=block)))
 
     async def _read(
         self, consumer: str, after: str, most: int, *, block: int | None = None
@@ -157,7 +165,7 @@ class RedisStream:
         if not entries:
             self._claim_at = time.monotonic() + min(10.0, self.extend_seconds)
 
-        return list(_messages(entries, redelivered=True))
+        return list(messages_of(entries, redelivered=True))
 
     async def _look_for_gaps(self) -> None:
         """Note what was trimmed before the group was given it."""
@@ -218,17 +226,39 @@ class RedisStream:
     async def give_back(self, messages: Sequence[Message]) -> None:
         await self._idle(messages, self._idle_ms)
 
-    async def extend(self, messages: Sequence[Message]) -> None:
-        await self._idle(messages, 0)
+    async def extend(self, messages: Sequence[Message], *, age_seconds: float) -> list[Message]:
+        """Nobody else claims them before they are as old as `hold_seconds`.
 
-    async def _idle(self, messages: Sequence[Message], milliseconds: int) -> None:
-        """Have the server believe that these were idle for so long."""
+        Another's have been idle since for less than their age less that, ours for their age: what
+        lies between tells them apart. An entry that is in time and not there was deleted from the
+        stream: nobody can be given it, and who has taken it sends it.
+        """
+        elapsed = Elapsed()
+        least = max(0.0, age_seconds - self.hold_seconds / 2)
+        claimed = await self._idle(messages, 0, least_ms=round(1000 * least))
+        late = elapsed() >= self.hold_seconds / 2
+        if not least:
+            return [] if late else list(messages)
+
+        return [] if late else [each for each in messages if each.handle in claimed]
+
+    async def _idle(
+        self, messages: Sequence[Message], milliseconds: int, *, least_ms: int = 0
+    ) -> set[bytes]:
+        """Have the server believe that these were idle for so long, if for `least_ms` they were.
+
+        Returns the ids of those that were, and are pending.
+        """
+        found = set[bytes]()
         with self._translated():
             for consumer, redelivered in ((self._worker, False), (self._claimed, True)):
                 ids = [each.handle for each in messages if each.redelivered is redelivered]
                 for begin in range(0, len(ids), 1_000):
-                    claimed = (self._stream, self._group, consumer, 0, ids[begin : begin + 1_000])
-                    await self._redis.xclaim(*claimed, idle=milliseconds, justid=True)
+                    some = ids[begin : begin + 1_000]
+                    claimed = (self._stream, self._group, consumer, least_ms, some)
+                    found.update(await self._redis.xclaim(*claimed, idle=milliseconds, justid=True))
+
+        return found
 
     async def close(self) -> None:
         if self._redis is not None:
@@ -262,37 +292,7 @@ class RedisStream:
         with self._translated():
             group = await self._found_group()
             after = b"-" if group is None else b"(" + group["last-delivered-id"]
-            return list(_messages(await self._redis.xrange(self._stream, min=after, count=most)))
+            return list(messages_of(await self._redis.xrange(self._stream, min=after, count=most)))
 
     def _translated(self) -> Translated:
         return Translated(self._place)
-
-
-def _messages(
-    entries: Sequence[tuple[bytes, Mapping[bytes, bytes] | None]], *, redelivered: bool = False
-) -> Iterator[Message]:
-    for entry_id, fields in entries:
-        if not fields:
-            continue  # deleted from the stream meanwhile
-
-        given, body = fields.get(IDENTITY) if BODY in fields else None, _body(fields)
-        yield Message(
-            identity=known_as((given or entry_id).decode("utf-8", "backslashreplace"), body),
-            body=body,
-            redelivered=redelivered,
-            handle=entry_id,
-        )
-
-
-def _body(fields: Mapping[bytes, bytes]) -> bytes:
-    if BODY in fields:
-        return fields[BODY]
-
-    if len(fields) == 1:
-        (body,) = fields.values()
-        return body
-
-    try:
-        return orjson.dumps({name.decode(): value.decode() for name, value in fields.items()})
-    except UnicodeDecodeError:
-        return b"\n".join(b"%s=%s" % pair for pair in fields.items())  # not text: no contact

@@ -1,9 +1,12 @@
 """Amazon SQS: a queue whose messages are hidden from others while one works on them.
 
 A message that is not deleted is seen again after `claim_idle_seconds`, by whoever asks; SQS counts
-how often it was received, and does not say by whom. It gives ten messages at a time, so several
-requests for them are made together, as long as anything comes: every request is paid for, and a
-queue that is empty is asked by one alone, which waits.
+how often it was received, and does not say by whom. A message is this worker's while it is hidden,
+`claim_idle_seconds` from when it was received or hidden anew; what was not hidden anew in time is
+sent only if it comes again, for the handle of a former delivery proves nothing.
+
+It gives ten messages at a time, so several requests for them are made together, as long as anything
+comes: every request is paid for, and a queue that is empty is asked by one alone, which waits.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .message import Backlog, Message, QueueLostError, known_as
+from .elapsed import Elapsed
+from .message import Backlog, LeftByTime, Message, QueueLostError, known_as
 from .sqs_line import AT_ONCE, IDENTITY, SqsLine, Translated
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ REQUESTS: Final = 16
 """Requests under way together."""
 
 
-class SqsQueue:
+class SqsQueue(LeftByTime):
     """A queue of SQS, standard or first in, first out."""
 
     knows_workers: bool = False
@@ -42,6 +46,10 @@ class SqsQueue:
     @property
     def extend_seconds(self) -> float:
         return self._place.policy.claim_idle_seconds / 4
+
+    @property
+    def hold_seconds(self) -> float:
+        return float(self._hidden_seconds)
 
     @property
     def _hidden_seconds(self) -> int:
@@ -99,11 +107,18 @@ class SqsQueue:
     async def give_back(self, messages: Sequence[Message]) -> None:
         await self._hide(messages, 0)
 
-    async def extend(self, messages: Sequence[Message]) -> None:
-        await self._hide(messages, self._hidden_seconds)
+    async def extend(self, messages: Sequence[Message], *, age_seconds: float) -> list[Message]:
+        if age_seconds >= self.hold_seconds:
+            return []
 
-    async def _hide(self, messages: Sequence[Message], seconds: int) -> None:
-        async def hide(some: Sequence[Message]) -> None:
+        elapsed = Elapsed()
+        hidden = await self._hide(messages, self._hidden_seconds)
+        return hidden if age_seconds + elapsed() < self.hold_seconds else []
+
+    async def _hide(self, messages: Sequence[Message], seconds: int) -> list[Message]:
+        """Hide them for so long; which of them SQS says are."""
+
+        async def hide(some: Sequence[Message]) -> list[Message]:
             entries = [
                 {
                     "Id": str(number),
@@ -113,11 +128,14 @@ class SqsQueue:
                 for number, each in enumerate(some)
             ]
             with Translated(self._place):
-                await self._line.client.change_message_visibility_batch(
+                answer = await self._line.client.change_message_visibility_batch(
                     QueueUrl=self._line.url, Entries=entries
                 )
 
-        await self._together([partial(hide, some) for some in _tens(messages)])
+            return [some[int(told["Id"])] for told in answer.get("Successful", ())]
+
+        answers = await self._together([partial(hide, some) for some in _tens(messages)])
+        return [message for answer in answers for message in answer]
 
     async def _together(self, works: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
         """Do several things at a time; all have ended before an error is raised."""
