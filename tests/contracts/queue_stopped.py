@@ -60,7 +60,8 @@ def _went_on(bench: Bench, first: Running) -> None:
     ran = first.ended()
     assert ran.code == 0, ran.stderr
     assert bench.simulator.contacts() == before
-    assert ran.stderr.count(LAPSED) == 1, ran.stderr
+    # Of what it held; and of what was just on its way to it.
+    assert ran.stderr.count(LAPSED) in (1, 2), ran.stderr
 
 
 def check_stopped(bench: Bench) -> None:
