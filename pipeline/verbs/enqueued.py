@@ -105,6 +105,7 @@ class Enqueued:
             return replace(self, salt=secrets.token_hex(4))
 
         if twins:
+            self._refuse_damaged()
             raise self._is_there(twins[0])
 
         sources = [source for _, known in here for source in known.fingerprints]
@@ -127,6 +128,15 @@ class Enqueued:
             f"all of it is on {self.queue} already: {known.contacts:,} contacts in "
             f"{known.messages:,} messages. --again puts them there once more"
         )
+
+    def _refuse_damaged(self) -> None:
+        """Raise InjectedInPartError where there may be more in it than can be read."""
+        for source in self.fingerprints:
+            if source.plain is not None and not source.plain.whole:
+                raise InjectedInPartError(
+                    f"{source.name} is damaged or cut off, and all that can be read of it is on "
+                    f"{self.queue} already: fetch it again"
+                )
 
     def _refuse_parts(self, path: Path, known: Self, grown: set[Content]) -> None:
         """Raise InjectedInPartError where `known` tells that some of it is on the queue already."""

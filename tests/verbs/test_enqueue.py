@@ -233,6 +233,10 @@ async def test_files_that_were_compressed_anew(bench: Bench) -> None:
         with pytest.raises(AlreadyInjectedError, match=r"on redis://.* 2,000 contacts"):
             await bench(each=100)
 
+    compressed.write_bytes(gzip.compress(content) + gzip.compress(b"4000,x\n")[:10])
+    with pytest.raises(InjectedInPartError, match=r"b\.csv is damaged .* on redis://.* fetch it"):
+        await bench(each=100)
+
     compressed.write_bytes(gzip.compress(content + b"4000,x\n", 1))
     with pytest.raises(InjectedInPartError, match="has grown since it was put on redis://"):
         await bench(each=100)
