@@ -13,22 +13,15 @@ import pytest
 from pipeline.intake.source import SourcePolicy
 from pipeline.settling.view import viewed
 from tests.fakes.configs import write_contacts
-from tests.fakes.inboxes import make_inbox, names, watching
+from tests.fakes.inboxes import make_inbox, names
 from tests.fakes.program import Program, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.simulator_process import SimulatorProcess
 
 HEADER = "customer_id,EmailAddress,FirstName\n"
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with watching(tmp_path) as program:
-        yield program
 
 
 @pytest.fixture

@@ -9,32 +9,18 @@ import zipfile
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.fakes.configs import write_contacts, zstd_compressed
-from tests.fakes.inboxes import make_inbox, names, watching
+from tests.fakes.inboxes import names
 from tests.fakes.program import Program, eventually
 from tests.worker.test_watched_long import age
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.simulator_process import SimulatorProcess
 
 MANY = 600
 """Enough for more than 8 KiB: less is not taken for the beginning of anything."""
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with watching(tmp_path) as program:
-        yield program
-
-
-@pytest.fixture
-def inbox(program: Program, simulator: SimulatorProcess) -> Path:
-    return make_inbox(program.directory, url=simulator.url)
 
 
 def contacts(directory: Path, count: int) -> bytes:

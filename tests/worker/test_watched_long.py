@@ -20,7 +20,7 @@ from pipeline.settling.lock import holder, locked
 from pipeline.settling.orders import command
 from tests.fakes.busy_journal import busy
 from tests.fakes.configs import write_contacts
-from tests.fakes.inboxes import make_inbox, names, watching
+from tests.fakes.inboxes import names, watching
 from tests.fakes.program import Program, eventually
 
 if TYPE_CHECKING:
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 
     from tests.fakes.program import Running
     from tests.fakes.simulator_process import SimulatorProcess
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
-    with watching(tmp_path) as program:
-        yield program
-
-
-@pytest.fixture
-def inbox(program: Program, simulator: SimulatorProcess) -> Path:
-    return make_inbox(program.directory, url=simulator.url)
 
 
 def left(run: Path) -> list[Path]:
