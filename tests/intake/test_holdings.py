@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import random
 import zipfile
 from functools import partial
@@ -16,16 +15,15 @@ from pipeline.intake.archive import members_of
 from pipeline.intake.holdings import SourceHoldings
 from pipeline.intake.opening import open_stored
 from pipeline.intake.origin import PathOrigin, StdinOrigin
-from pipeline.intake.plain import Gauge
-from pipeline.intake.recognised import HEAD_BYTES, digest_of
+from pipeline.intake.recognised import HEAD_BYTES
 from pipeline.intake.source import Fingerprint
 from tests.fakes.configs import zstd_compressed
+from tests.fakes.holdings import digest, plain_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.intake.origin import Origin
-    from pipeline.intake.plain import Plain
 
 CONTENT = random.Random(2).randbytes(5 * HEAD_BYTES)
 SIZES = [10, HEAD_BYTES, HEAD_BYTES + 1, 3 * HEAD_BYTES, len(CONTENT) - 1, len(CONTENT)]
@@ -62,23 +60,13 @@ def holdings_of(*paths: Path, reading: str = "csv") -> SourceHoldings:
     )
 
 
-def measured(content: bytes) -> Plain:
-    gauge = Gauge()
-    gauge.feed(content)
-    return gauge.plain
-
-
-def digest(content: bytes) -> str:
-    return digest_of(io.BytesIO(content), len(content))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".csv.zst", ".zip"])
 def test_the_same_in_whatever_way_it_is_stored(path: Path, ending: str) -> None:
     """What it is uncompressed, and what its beginnings are."""
     holdings = holdings_of(path.with_name(f"a{ending}"))
     (plain,) = holdings.plains()
     assert plain is not None
-    assert plain.equals(measured(CONTENT))
+    assert plain.equals(plain_of(CONTENT))
     expected = {(size, digest(CONTENT[:size])) for size in SIZES[:-1]}
     assert expected <= set(holdings.beginnings(SIZES))
     assert plain.content not in set(holdings.beginnings(SIZES))
@@ -121,8 +109,8 @@ def test_what_is_damaged(path: Path) -> None:
     (plain,) = holdings_of(cut).plains()
     assert plain is not None
     assert 2 * HEAD_BYTES < plain.size < 3 * HEAD_BYTES
-    assert plain.content == measured(CONTENT[: plain.size]).content
-    assert plain.looks_begun(measured(CONTENT))
+    assert plain.content == plain_of(CONTENT[: plain.size]).content
+    assert plain.looks_begun(plain_of(CONTENT))
     assert not plain.whole
 
 

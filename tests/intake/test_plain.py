@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import random
 import zlib
 from itertools import pairwise
@@ -11,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.intake.plain import RUNG_BYTES, Gauge, Plain, header_of, rungs_of
-from pipeline.intake.recognised import HEAD_BYTES, digest_of
+from pipeline.intake.recognised import HEAD_BYTES
+from tests.fakes.holdings import digest, plain_of
 
 LONGEST = 9 * HEAD_BYTES
 CONTENT = random.Random(1).randbytes(LONGEST)
@@ -22,16 +22,6 @@ near_an_edge = st.builds(
     st.integers(-2, 2),
 )
 sizes = st.one_of(st.integers(0, LONGEST), near_an_edge)
-
-
-def plain_of(content: bytes) -> Plain:
-    gauge = Gauge()
-    gauge.feed(content)
-    return gauge.plain
-
-
-def digest(content: bytes) -> str:
-    return digest_of(io.BytesIO(content), len(content))  # type: ignore[arg-type]
 
 
 def test_the_ladder() -> None:

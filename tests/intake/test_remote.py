@@ -25,7 +25,6 @@ from pipeline.intake import ssh
 from pipeline.intake.holdings import SourceHoldings
 from pipeline.intake.locate import locate
 from pipeline.intake.origin import PathOrigin
-from pipeline.intake.plain import Gauge
 from pipeline.intake.ranges import Ranges
 from pipeline.intake.recognised import HEAD_BYTES, digest_of
 from pipeline.intake.remote import RemoteFile, RemoteOrigin
@@ -33,6 +32,7 @@ from pipeline.intake.source import SourcePolicy
 from tests.contracts.file_sources import check_source, read
 from tests.fakes.breaking_proxy import BreakingProxy
 from tests.fakes.file_servers import PASSWORD, USER, S3Server, SftpServer
+from tests.fakes.holdings import plain_of
 from tests.fakes.program import eventually
 
 if TYPE_CHECKING:
@@ -368,10 +368,8 @@ def test_what_it_holds_costs_a_few_ranges() -> None:
     holdings = SourceHoldings([(origin, origin.fingerprint("x"))])
     store.asked.clear()
     (plain,) = holdings.plains()
-    gauge = Gauge()
-    gauge.feed(store.content)
     assert plain is not None
-    assert plain.equals(gauge.plain)
+    assert plain.equals(plain_of(store.content))
     assert len(plain.rungs) == 13
     assert len(store.asked) < 16
     assert sum(end - begin for begin, end in store.asked) < 3_000_000

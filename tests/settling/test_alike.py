@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import random
 import sqlite3
 from contextlib import closing
@@ -16,15 +15,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import AlreadyInjectedError, InjectedInPartError, RunDirectoryError
-from pipeline.intake.plain import RUNG_BYTES, Gauge
-from pipeline.intake.recognised import digest_of
+from pipeline.intake.plain import RUNG_BYTES
 from pipeline.settling.admission import Kind, admit
 from pipeline.settling.alike import alike
 from pipeline.settling.known import look
 from pipeline.settling.noted import TABLES, note, noted
 from pipeline.settling.opening import begin
 from pipeline.settling.state import RunState
-from tests.fakes.holdings import ToldHoldings
+from tests.fakes.holdings import ToldHoldings, digest, plain_of
 from tests.fakes.runs import DAY, fingerprint, identity_of
 from tests.settling.test_admission import FINISHED
 
@@ -54,7 +52,7 @@ class Holdings:
         self._sources = sources
 
     def plains(self) -> list[Plain | None]:
-        return [plain_of(content, way) for content, way in self._sources]
+        return [known_of(content, way) for content, way in self._sources]
 
     def beginnings(self, sizes: Iterable[int]) -> Iterator[Content]:
         for content, way in self._sources:
@@ -67,18 +65,13 @@ def stored(content: bytes, way: str) -> bytes:
     return content if not way else hashlib.blake2b(content, key=way.encode()).digest()
 
 
-def plain_of(content: bytes, way: str) -> Plain | None:
+def known_of(content: bytes, way: str) -> Plain | None:
     """What is known of it uncompressed: nothing where it lies compressed on another machine."""
     if way == "far":
         return None
 
-    gauge = Gauge()
-    gauge.feed(content)
-    return replace(gauge.plain, checksum=gauge.plain.checksum if way else None)
-
-
-def digest(content: bytes) -> str:
-    return digest_of(io.BytesIO(content), len(content))  # type: ignore[arg-type]
+    plain = plain_of(content)
+    return replace(plain, checksum=plain.checksum if way else None)
 
 
 def source(name: str, content: bytes, way: str) -> Fingerprint:
@@ -87,7 +80,7 @@ def source(name: str, content: bytes, way: str) -> Fingerprint:
 
 
 def told(name: str, content: bytes, way: str) -> Identity:
-    return identity_of(source(name, content, way)).told([plain_of(content, way)])
+    return identity_of(source(name, content, way)).told([known_of(content, way)])
 
 
 def injected(identity: Identity, run_id: str = "r1") -> Known:
@@ -152,7 +145,7 @@ def test_an_unfinished_run(old: bytes, was: str, now: str) -> None:
     it was."""
     known = injected(told("a", old, was))
     known = replace(known, run=replace(known.run, state=RunState.HALTED, exhausted=False))
-    wanted, asked = identity_of(source("b", old, now)), ToldHoldings(plains=[plain_of(old, now)])
+    wanted, asked = identity_of(source("b", old, now)), ToldHoldings(plains=[known_of(old, now)])
     if was == now or "far" not in (was, now):
         assert admit(known, [], wanted, holdings=asked) is Kind.CONTINUED
 
@@ -203,7 +196,7 @@ def test_what_a_journal_knows(tmp_path: Path) -> None:
     """What its sources are uncompressed stands in it from its beginning, and in what is noted of
     it."""
     content = BASES[0]
-    plains = [plain_of(content, "1"), None]
+    plains = [known_of(content, "1"), None]
     identity = identity_of(source("a", content, "1"), source("b", content[:9], "far"))
     begin(tmp_path, run_id="r1", identity=identity.told(plains), endpoint="events").close()
     known = look(tmp_path)
