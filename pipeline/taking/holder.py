@@ -170,10 +170,10 @@ class Holder:
             await self._journal.within(lambda store: store.messages.let_go(name, let_go))
 
     def holds(self, positions: Sequence[int]) -> bool:
-        """Whether the messages of positions that are under way are sure to be this worker's."""
-        if not self._place.policy.shared:
-            return True
+        """Whether the messages of positions that are under way are sure to be this worker's.
 
+        Asked for the fence, which there is where others take from the queue, too.
+        """
         self._heed()
         return self.custody.all_hold(positions, self._elapsed())
 
