@@ -114,8 +114,7 @@ class Blocks:
             if self._trouble is not None:
                 raise self._trouble
 
-            overlong = len(self._data) - self._held > self._sizes.line_bytes
-            if not (self._stopped or overlong):
+            if not (self._stopped or self._is_overlong()):
                 return False
 
             cut = len(self._data)
@@ -124,6 +123,16 @@ class Blocks:
         self._block, self._data = self._data[:cut], self._data[cut:]
         self._held = 0
         return True
+
+    def _is_overlong(self) -> bool:
+        """Whether what is at hand is part of a line that is too long.
+
+        Not while it ends in what may be half of a line end: the other half would be a line more.
+        """
+        if b"\r" in self._line_ends and self._data.endswith(b"\r"):
+            return False
+
+        return len(self._data) - self._held > self._sizes.line_bytes
 
     def _line_end(self, limit: int) -> int:
         """One past the last line end before `limit`, or 0.

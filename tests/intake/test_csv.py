@@ -109,6 +109,7 @@ def test_what_is_read_does_not_depend_on_the_blocks(data: bytes, one: int, other
 )
 @settings(max_examples=300)
 @example([b"x" * 30, b"x" * 30, b"x" * 30, b"\r\n", b'"ab'], 1, 19)
+@example([b'"ab', b"x" * 30, b"x" * 30, b"x" * 30, b'""', b"\r\n", b'"ab'], 1, 24)
 def test_limits_do_not_depend_on_the_blocks(pieces: list[bytes], one: int, other: int) -> None:
     """A line too long, or a quote open for too long, is found wherever the blocks are cut."""
     data = b"one,two\n" + b"".join(pieces)
