@@ -3,7 +3,8 @@
 What the tables mean together, and how a journal is recovered, is told in `journal.py`; two more,
 where one of a key's contacts is sent, in `duplicates.py`. A journal is recognised by its header
 alone (SQLite's application id and user version), so that a file that is not ours, or is of a later
-format, is refused before SQLite has touched it.
+format, is refused before SQLite has touched it. Where the header does not have the latest format
+yet, but the log beside it has, SQLite tells.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
+            _refuse_unknown(path, _version(connection))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -126,25 +128,50 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
             # Some builds write zeros over every page that is freed: a page more for each batch.
             connection.execute("PRAGMA secure_delete = FAST")
             _upgrade(connection)
-        except sqlite3.Error:
+        except (sqlite3.Error, RunDirectoryError):
             connection.close()
             raise
 
         return connection
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Bring an earlier format up to date, in one transaction a step."""
+def _version(connection: sqlite3.Connection) -> int:
+    """The format; the file's header has it only once the log is taken into the file."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for step in range(version, VERSION):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {UPGRADES[step]} PRAGMA user_version = {step + 1}; COMMIT"
-        )
+    return int(version)
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring an earlier format up to date, in one transaction a step.
+
+    Others who open it at the same moment may have taken the step before it is this one's turn.
+    """
+    while (step := _version(connection)) < VERSION:
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            if _version(connection) == step:
+                for statement in _statements(UPGRADES[step]):
+                    connection.execute(statement)
+
+                connection.execute(f"PRAGMA user_version = {step + 1}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one, each with its end on a line of its own: a script would commit what is begun."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def bring_up_to_date(path: Path) -> None:
-    """Give a journal of an earlier format the tables of this one. No process may work on it."""
-    if _recognise(path) < VERSION:
+    """Give a journal of an earlier format the tables of this one. No process may work on it.
+
+    Where nothing may be written it stays as it is, and is read so.
+    """
+    if _recognise(path) < VERSION and _is_writable(path):
         opened_to_write(path).close()
 
 
@@ -152,32 +179,32 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
     """A connection that cannot write, inside one read transaction, beside a running writer.
 
     An earlier format must have been brought up to date, but that the newest tables may be missing
-    while the program that knows none of them is at work.
+    while the program that knows none of them is at work, or where nothing may be written.
 
     In a directory where nothing may be created SQLite cannot make its shared memory file; there
     the file alone is read, provided that no write-ahead log lies beside it.
     """
-    if (version := _recognise(path)) < OLDEST:
-        raise RunDirectoryError(
-            f"{path} was begun by an earlier journey-pipeline (format {version}), which is still "
-            "at work on it: let that end first"
-        )
-
+    _recognise(path)
     with translated(path):
-        uri = path.absolute().as_uri()
         try:
-            return _reading(f"{uri}?mode=ro")
+            return _reading(path, "mode=ro")
         except sqlite3.OperationalError:
             log = path.with_name(path.name + "-wal")
-            if log.exists() and log.stat().st_size:
+            if not (log.exists() and log.stat().st_size):
+                return _reading(path, "mode=ro&immutable=1")
+
+            if _is_writable(path):
                 raise
 
-            return _reading(f"{uri}?mode=ro&immutable=1")
+            raise RunDirectoryError(
+                f"{path} cannot be read without its log, {log.name}, nor with it where nothing may "
+                "be written: copy the whole directory to where you may write, and read it there"
+            ) from None
 
 
-def _reading(uri: str) -> sqlite3.Connection:
+def _reading(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        uri,
+        f"{path.absolute().as_uri()}?{options}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
@@ -186,7 +213,8 @@ def _reading(uri: str) -> sqlite3.Connection:
     try:
         connection.execute("BEGIN")
         connection.execute("SELECT run_id FROM run").fetchone()
-    except sqlite3.Error:
+        _refuse_unknown(path, _version(connection), oldest=OLDEST)
+    except (sqlite3.Error, RunDirectoryError):
         connection.close()
         raise
 
@@ -208,13 +236,32 @@ def _recognise(path: Path) -> int:
     if application != APPLICATION_ID:
         raise RunDirectoryError(f"{path} is a database of another program: {_WAY_OUT}")
 
+    _refuse_unknown(path, version)
+    return int(version)
+
+
+def _refuse_unknown(path: Path, version: int, *, oldest: int = 1) -> None:
+    """Raise RunDirectoryError for a later format, and for one before the `oldest`."""
     if version > VERSION:
         raise RunDirectoryError(
             f"{path} was written by a later journey-pipeline (format {version}, this one reads "
             f"{VERSION}): update the program, or name another run.directory"
         )
 
-    return int(version)
+    if version < oldest:
+        way_out = (
+            "and that is still at work on it: let it end first"
+            if _is_writable(path)
+            else "and nothing may be written there: copy the directory to where you may write"
+        )
+        raise RunDirectoryError(
+            f"{path} was begun by an earlier journey-pipeline (format {version}), {way_out}"
+        )
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether a file may be written to, and others beside it."""
+    return all(os.access(each, os.W_OK, effective_ids=True) for each in (path, path.parent))
 
 
 def _itself(path: str, flags: int) -> int:

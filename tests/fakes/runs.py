@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,6 +15,7 @@ from pipeline.settling.identity import Identity
 from pipeline.settling.opening import begin, resume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pipeline.packing.batch import Batch
@@ -35,6 +38,7 @@ __all__ = (
     "resumed",
     "settlement",
     "survivors",
+    "unwritable",
 )
 
 DAY = 1_795_451_000.0  # 2026-11-23
@@ -92,6 +96,27 @@ def survivors(directory: Path, target: Path) -> Path:
             shutil.copy(file, target / file.name)
 
     return target
+
+
+@contextmanager
+def unwritable(directory: Path) -> Iterator[None]:
+    """Nothing may be written to it or in it, by root neither: who runs this is somebody else.
+
+    Others must be let in by the directories above it.
+    """
+    directory.chmod(0o555)
+    for file in directory.iterdir():
+        file.chmod(0o444)
+
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        directory.chmod(0o755)
 
 
 def settlement(batch: Batch, outcome: Outcome = ACCEPTED, attempt: int = 1) -> Settlement:

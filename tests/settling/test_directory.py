@@ -28,6 +28,7 @@ from tests.fakes.runs import (
     read_away,
     rejection,
     settlement,
+    unwritable,
 )
 from tests.fakes.sealed import make_batch
 
@@ -355,15 +356,9 @@ def read_only() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp())
     run(path)
     (path / "run.lock").unlink()
-    path.chmod(0o555)
-    (path / "journal.db").chmod(0o444)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
+    with unwritable(path):
+        yield path
 
-    yield path
-    os.seteuid(user)
-    path.chmod(0o755)
     shutil.rmtree(path)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +15,24 @@ import pytest
 from pipeline.errors import RunDirectoryError
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.lock import locked
+from pipeline.settling.schema import opened_to_write
 from pipeline.settling.tables import UPGRADES, VERSION
 from pipeline.settling.view import viewed
 from tests.fakes.batches import BatchMaker
-from tests.fakes.runs import ACCEPTED, UNHEARD, begun, identity_of, lines_of, resumed, settlement
+from tests.fakes.runs import (
+    ACCEPTED,
+    UNHEARD,
+    begun,
+    identity_of,
+    lines_of,
+    resumed,
+    settlement,
+    survivors,
+    unwritable,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 NEWER = {
     **dict.fromkeys(("result_part", "compacted", "compacted_range", "compacted_batch"), 5),
@@ -133,5 +148,70 @@ def test_one_too_old_to_be_read_beside_its_program_is_refused(tmp_path: Path) ->
         locked(tmp_path),
         pytest.raises(RunDirectoryError, match="still at work"),
         viewed(tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("version", UPGRADES)
+def test_opened_by_several_at_the_same_moment(tmp_path: Path, version: int) -> None:
+    """One of them brings it up to date, and none is told of what another one did."""
+    written_by(version, tmp_path)
+    together = Barrier(4)
+
+    def read(_: int) -> int:
+        together.wait()
+        with viewed(tmp_path) as view:
+            return view.summary().accepted
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(read, range(4))] == [3] * 4
+
+    assert version_of(tmp_path) == VERSION
+
+
+def test_brought_up_to_date_and_killed(tmp_path: Path) -> None:
+    """What has that in its log alone is read by others beside the one that is at work, and refused
+    by a program that does not know the format."""
+    written_by(1, tmp_path)
+    with closing(opened_to_write(tmp_path / "journal.db")) as connection:
+        with locked(tmp_path), viewed(tmp_path) as view:
+            assert view.summary().accepted == 3
+
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+        left = survivors(tmp_path, tmp_path / "left")
+
+    with pytest.raises(RunDirectoryError, match=f"later journey-pipeline .format {VERSION + 1},"):
+        resumed(survivors(left, tmp_path / "gone on with"))
+
+    with pytest.raises(RunDirectoryError, match="later journey-pipeline"), viewed(left):
+        pass
+
+    assert version_of(left) == VERSION + 1
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A directory that others are let into."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+@pytest.mark.parametrize("version", UPGRADES)
+def test_read_where_nothing_may_be_written(elsewhere: Path, version: int) -> None:
+    """As it is, where it can be told so; else it is said what to do, as of a log beside it."""
+    written_by(version, elsewhere)
+    with unwritable(elsewhere):
+        if version > 1:
+            with viewed(elsewhere) as view:
+                assert view.summary().accepted == 3
+        else:
+            with pytest.raises(RunDirectoryError, match="copy the directory"), viewed(elsewhere):
+                pass
+
+    (elsewhere / "journal.db-wal").write_bytes(b"what was written last")
+    with (
+        unwritable(elsewhere),
+        pytest.raises(RunDirectoryError, match="copy the whole directory"),
+        viewed(elsewhere),
     ):
         pass
