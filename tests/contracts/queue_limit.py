@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.contracts.queue_source import Bench
     from tests.fakes.program import Ran
 
-__all__ = ("check_given_back", "check_limited")
+__all__ = ("LONG_SECONDS", "check_given_back", "check_limited")
 
 LONG_SECONDS = 300.0
 """What is left taken goes to nobody else within a test."""
@@ -20,10 +20,10 @@ ENDING_SECONDS = 150.0
 """Kafka may divide the group anew: a partition waits a minute for what was taken of it."""
 
 
-def check_limited(bench: Bench) -> None:
+def check_limited(bench: Bench, *, claim_idle_seconds: float) -> None:
     """No more is taken than is sent: another worker gets all the rest at once, and sends it."""
     for run in ("first", "second"):
-        bench.configure(run=run, claim_idle_seconds=LONG_SECONDS)
+        bench.configure(run=run, claim_idle_seconds=claim_idle_seconds)
 
     bench.put(200, each=1)
     _limited(bench, 25)

@@ -438,7 +438,7 @@ class Kafka(ServerProcess):
         return {"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0, **more}
 
     def url(self, queue: str) -> str:
-        return f"kafka://127.0.0.1:{self.port}/{queue}"
+        return f"kafka://127.0.0.1:{self.port}/{queue}?group={_group_of(queue)}"
 
     def make(self, queue: str) -> None:
         producer = confluent_kafka.Producer(self._settings())
@@ -452,7 +452,7 @@ class Kafka(ServerProcess):
         assert not producer.flush(10)
 
     def outstanding(self, queue: str) -> int:
-        consumer = confluent_kafka.Consumer(self._settings(**{"group.id": "journey"}))
+        consumer = confluent_kafka.Consumer(self._settings(**{"group.id": _group_of(queue)}))
         try:
             partitions = consumer.list_topics(queue, timeout=10).topics[queue].partitions
             places = [confluent_kafka.TopicPartition(queue, each) for each in partitions]
@@ -467,6 +467,11 @@ class Kafka(ServerProcess):
 
     def restart(self) -> None:
         self.pause(seconds=0.5)
+
+
+def _group_of(queue: str) -> str:
+    """Each topic has its own: a group is divided anew for whoever of it was killed elsewhere."""
+    return f"readers-of-{queue}"
 
 
 BROKERS: dict[str, Callable[[Path], Broker]] = {

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contracts import queue_source
+from tests.contracts import queue_source, queue_stopped
 from tests.contracts.queue_arrival import check_arrived
 from tests.contracts.queue_backlog import check_backlog, check_lag
-from tests.contracts.queue_limit import check_given_back, check_limited
+from tests.contracts.queue_limit import LONG_SECONDS, check_given_back, check_limited
 from tests.contracts.queue_source import Bench
 from tests.fakes.brokers import BROKERS, RABBIT, Kafka, Nats, Rabbit, Sqs, Valkey
 from tests.fakes.program import Program
@@ -31,6 +31,9 @@ QUICKLY = {
     "test_limited": tuple(BROKERS),
     "test_given_back": ("redis", "nats", "sqs", "amqp"),
     "test_taken_over": ("redis", "nats"),
+    "test_stopped": tuple(BROKERS),
+    "test_retried": ("redis", "amqp"),
+    "test_alone": ("nats", "sqs"),
     "test_patience": ("redis", "sqs"),
     "test_drained": ("redis",),
     "test_shut": ("redis",),
@@ -107,7 +110,10 @@ def test_arrived(bench: Bench) -> None:
 @pytest.mark.timeout(300)
 def test_limited(bench: Bench) -> None:
     """A run that ends by `--limit` leaves the rest to others, and nobody in doubt."""
-    check_limited(bench)
+    # Where one has left a group, the mock cluster has the next wait for as long as it takes to
+    # forget one that fell silent. A broker does not.
+    idle_seconds = 6.0 if isinstance(bench.broker, Kafka) else LONG_SECONDS
+    check_limited(bench, claim_idle_seconds=idle_seconds)
 
 
 @pytest.mark.timeout(300)
@@ -119,6 +125,21 @@ def test_given_back(bench: Bench) -> None:
 def test_taken_over(bench: Bench) -> None:
     """What another worker may have sent is held."""
     queue_source.check_taken_over(bench)
+
+
+def test_stopped(bench: Bench) -> None:
+    """Nothing is sent of what another one was given meanwhile; both books balance, and say so."""
+    queue_stopped.check_stopped(bench)
+
+
+def test_retried(bench: Bench) -> None:
+    """What is absent by the other one's books, and sent again from there, is sent once."""
+    queue_stopped.check_retried(bench)
+
+
+def test_alone(bench: Bench) -> None:
+    """Stopped where nobody else is, it goes on with all of it."""
+    queue_stopped.check_alone(bench)
 
 
 def test_patience(bench: Bench) -> None:
@@ -144,7 +165,7 @@ def test_enqueued(bench: Bench) -> None:
     queue_source.check_enqueued(bench, doubles=isinstance(bench.broker, Sqs | Rabbit | Kafka))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(0)  # how long it takes is the broker's; whatever it waits for has an end
 def test_story(
     bench: Bench, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

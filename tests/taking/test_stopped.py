@@ -1,4 +1,4 @@
-"""A worker on a real queue that is stopped while it holds messages; another one takes over."""
+"""What a worker that was stopped for long finds out, and what is said before its retry."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contracts import queue_stopped
 from tests.contracts.queue_source import benched
-from tests.fakes.brokers import BROKERS, RABBIT, Kafka, Valkey
+from tests.fakes.brokers import Kafka, Valkey
 from tests.fakes.program import eventually
 
 if TYPE_CHECKING:
@@ -23,30 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)
 
 SAID = "of those that did not enter came with messages that another worker had taken"
-
-
-@pytest.fixture(params=tuple(BROKERS))
-def any_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    if request.param == "amqp" and not RABBIT.exists():
-        pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
-
-    with benched(BROKERS[request.param], tmp_path, "stopped") as bench:
-        yield bench
-
-
-def test_stopped_while_another_takes_over(any_bench: Bench) -> None:
-    """Nothing is sent of what the other one has; both books balance, and say so."""
-    queue_stopped.check_stopped(any_bench)
-
-
-def test_stopped_while_what_it_has_is_retried(any_bench: Bench) -> None:
-    """What is absent by the other one's books, and sent again from there, is sent once."""
-    queue_stopped.check_retried(any_bench)
-
-
-def test_stopped_and_nobody_else_there(any_bench: Bench) -> None:
-    """It goes on with all of it."""
-    queue_stopped.check_alone(any_bench)
 
 
 def test_stopped_until_its_group_has_forgotten_it(tmp_path: Path) -> None:
