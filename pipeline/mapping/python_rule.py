@@ -32,10 +32,10 @@ def load(named: str) -> Callable[[dict[str, Any]], Any]:
 
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # importing runs the user's code: anything may come
+    except (Exception, SystemExit) as error:  # importing runs the user's code: anything may come
         raise MappingError(
             f"mapping.python: module {module_name!r} cannot be imported "
-            f"({type(error).__name__}: {error}); it is looked up as installed and in {here}"
+            f"({_told(error)}); it is looked up as installed and in {here}"
         ) from error
 
     function = getattr(module, function_name, None)
@@ -63,25 +63,39 @@ class PythonPlan:
 
     def contact(self, record: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The key and the data of one record. Raises Refused."""
-        try:
-            answer = self._function(dict(record))
-        except Exception as error:  # the user's code: whatever it raises costs this record
-            detail = f"{self._named} raised {type(error).__name__}: {cut(str(error), 200)}"
-            raise Refused("python_rule", detail) from error
-
+        answer = self._answer(record)
         if answer is None:
             raise Refused("skipped", f"{self._named} skipped this record")
 
         key, data = self._taken_apart(answer)
         key = key_text(key, f"the contact key from {self._named}")
         kept = {name: value for name, value in data.items() if value is not None}
+        for name in kept:
+            if not isinstance(name, str):
+                detail = f"{self._named} returned a field name that is no text: {cut(name)}"
+                raise Refused("python_rule", detail, contact_key=key)
+
         if self._checks is not None:
-            try:
-                self._checks.hold(kept)
-            except Refused as refused:
-                raise Refused(refused.reason, refused.detail, contact_key=key) from None
+            self._hold(kept, self._checks, key=key)
 
         return key, kept
+
+    def _answer(self, record: Mapping[str, Any]) -> Any:
+        try:
+            return self._function(dict(record))
+        except KeyboardInterrupt:  # a person's
+            raise
+        except BaseException as error:  # the user's code: whatever it raises costs this record
+            raise Refused("python_rule", f"{self._named} raised {_told(error)}") from error
+
+    def _hold(self, data: dict[str, Any], checks: Checks, *, key: str) -> None:
+        try:
+            checks.hold(data)
+        except Refused as refused:
+            raise Refused(refused.reason, refused.detail, contact_key=key) from None
+        except Exception as error:  # a value of the user's own: whatever is done to it may raise
+            detail = f"{self._named} returned a value that cannot be looked at: {_told(error)}"
+            raise Refused("python_rule", detail, contact_key=key) from error
 
     def _taken_apart(self, answer: Any) -> tuple[Any, dict[Any, Any]]:
         if isinstance(answer, dict) and answer.keys() == {"contact_key", "data"}:
@@ -95,3 +109,12 @@ class PythonPlan:
             f"{self._named} returned {cut(answer)}, not a dict of contact_key and data, "
             "nor (contact_key, data), nor None",
         )
+
+
+def _told(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  # the user's code, too
+        text = ""
+
+    return f"{type(error).__name__}: {cut(text, 200)}"

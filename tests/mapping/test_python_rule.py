@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CODE = """
+import asyncio, sys
+
 def as_dict(record):
     name = record.pop("name")
     return {"contact_key": record["id"], "data": {"Name": name, "Gone": None, "Kept": ""}}
@@ -30,6 +32,33 @@ def moody(record):
         return 5
     return record["id"], {"N": 1 / int(record["name"])}
 
+class Untold(Exception):
+    def __str__(self):
+        raise ValueError
+
+class Unlike:
+    def __eq__(self, other):
+        raise RuntimeError("neither true nor false")
+    def __repr__(self):
+        raise LookupError
+    __hash__ = None
+
+def hostile(record):
+    match record["name"]:
+        case "exit":
+            sys.exit("I give up")
+        case "cancelled":
+            raise asyncio.CancelledError
+        case "untold":
+            raise Untold
+        case "numbered":
+            return record["id"], {5: "a field"}
+        case "unlike":
+            return record["id"], {"Name": Unlike()}
+        case "unlike all":
+            return Unlike()
+    return record["id"], {"Name": "Bo"}
+
 not_callable = 5
 """
 
@@ -38,10 +67,11 @@ not_callable = 5
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "journey_rules_of_mine.py").write_text(CODE)
     (tmp_path / "broken_rules_of_mine.py").write_text("import no_such_module_anywhere")
+    (tmp_path / "leaving_rules_of_mine.py").write_text("raise SystemExit('usage: ...')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
-    for name in ("journey_rules_of_mine", "broken_rules_of_mine"):
+    for name in ("journey_rules_of_mine", "broken_rules_of_mine", "leaving_rules_of_mine"):
         sys.modules.pop(name, None)
 
 
@@ -80,6 +110,29 @@ def test_a_functions_trouble_costs_one_record() -> None:
 
 
 @pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("exit", "hostile raised SystemExit: 'I give up'"),
+        ("cancelled", "hostile raised CancelledError"),
+        ("untold", "hostile raised Untold"),
+        ("numbered", "hostile returned a field name that is no text: 5"),
+        ("unlike", "RuntimeError: 'neither true nor false'"),
+        ("unlike all", "hostile returned <Unlike>, not a dict"),
+    ],
+)
+def test_whatever_a_function_does_costs_one_record(name: str, told: str) -> None:
+    """It leaves, it raises what is no ordinary error, or returns what nothing can be done with."""
+    target = Target(fields=(Field(name="Name", max_length=2),))
+    chunk = chunk_of(("id", "name"), ["1", name], ["2", ""])
+    contacts = mapper("hostile", target).map(chunk)
+    assert list(contacts.positions) == [2]
+    (rejection,) = contacts.rejected
+    assert rejection.reason == "python_rule"
+    assert told in rejection.detail
+
+
+@pytest.mark.usefixtures("directory")
 def test_their_data_is_held_against_the_fields() -> None:
     """What a function returns is checked as everything is."""
     target = Target(fields=(Field(name="Name", max_length=2), Field(name="Kept")))
@@ -95,6 +148,7 @@ def test_their_data_is_held_against_the_fields() -> None:
     [
         ("no_such_module_anywhere:f", "cannot be imported"),
         ("broken_rules_of_mine:f", "no_such_module_anywhere"),
+        ("leaving_rules_of_mine:f", "cannot be imported .SystemExit: 'usage"),
         ("journey_rules_of_mine:as_dictt", "did you mean 'as_dict'"),
         ("journey_rules_of_mine:not_callable", "no function 'not_callable'"),
     ],
