@@ -7,13 +7,22 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any, NoReturn
 
 __all__ = ("main",)
 
-_INTERRUPTED_CODE = 5  # flow.py's, which is not loaded yet
+_INTERRUPTED_CODE = 5  # InterruptedRunError's (errors.py), which is not loaded yet
+_CALLERS = {
+    "check": "verbs.preflight",
+    "demo": "verbs.demo",
+    "retry": "worker.showing",
+    "run": "worker.showing",
+    "verify": "verbs.verification",
+}
+"""The verbs that call Marketing Cloud, and what each of them loads to do so."""
 _GOODBYE_SECONDS = 2.0
 """How long a collector of logs that reads no more is waited for at the end."""
 
@@ -28,7 +37,11 @@ def main() -> None:
     _open_what_is_closed()
     try:
         gc.disable()  # what is loaded stays: a sixth of the start would go into looking for more
-        Thread(target=_load_client, name="loading", daemon=True).start()
+        verb = "".join(sys.argv[1:2])
+        if verb in _CALLERS:
+            Thread(target=_load_client, name="loading", daemon=True).start()
+            import_module(f".{_CALLERS[verb]}", __package__)
+
         # Not at the top: the package may be imported for its version alone.
         from .cli import main as command_line  # noqa: PLC0415
 

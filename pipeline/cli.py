@@ -10,18 +10,15 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
 
 from . import __version__
-from .config import load
-from .errors import JourneyError, UsageError
-from .running.legs import INTERRUPTED_CODE, RunOptions
+from .errors import InterruptedRunError, JourneyError, UsageError
 from .sending.endpoint import EndpointName
 from .simulator.command import simulate
-from .verbs import feeding, helm, terminal
+from .verbs import actions, feeding, helm, terminal
 from .verbs.aftermath import AsJson, ConfigFile, verbs
 
-# The verbs but `run` import what they need when they are called: a run starts sooner for it.
+# A verb imports what it needs when it is called: nobody waits for what belongs to another.
 
 __all__ = ("app", "main")
 
@@ -130,7 +127,7 @@ def check(
     Example:
       journey-pipeline check journey.toml
     """
-    holds = terminal.in_loop(partial(terminal.check, config, offline=offline))
+    holds = terminal.in_loop(partial(actions.check, config, offline=offline))
     raise typer.Exit(0 if holds else 2)
 
 
@@ -160,11 +157,13 @@ def run(
     """
     if dry_run:
         raise typer.Exit(
-            terminal.in_loop(partial(terminal.rehearse, config, limit=limit, json=json))
+            terminal.in_loop(partial(actions.rehearse, config, limit=limit, json=json))
         )
 
+    from .running.legs import RunOptions
+
     options = RunOptions(again=again, limit=limit)
-    raise typer.Exit(terminal.in_loop(partial(terminal.run, config, options, json=json)))
+    raise typer.Exit(terminal.in_loop(partial(actions.run, config, options, json=json)))
 
 
 @app.command()
@@ -175,6 +174,9 @@ def status(config: ConfigFile, json: AsJson = False) -> None:
     Example:
       journey-pipeline status journey.toml
     """
+    from rich.console import Console
+
+    from .config import load
     from .intake.inbox import Inbox
     from .watching.standing import print_standing, standing_of
 
@@ -209,6 +211,7 @@ def results(
       journey-pipeline results journey.toml --of unknown --format ndjson -o unknown.ndjson
       journey-pipeline results journey.toml --of missing -o missing.csv
     """
+    from .config import load
     from .settling.view import viewed
     from .verbs.listing import COLUMNS, ensure_all, rows_of
     from .watching.export import write_csv, write_ndjson
@@ -238,6 +241,7 @@ def report(
     Example:
       journey-pipeline report journey.toml
     """
+    from .config import load
     from .settling.view import viewed
     from .settling.whole import write_whole
     from .watching.report import report_of
@@ -285,7 +289,7 @@ def main() -> None:
         terminal.say(f"error: {error}", style="bold red")
         sys.exit(error.exit_code)
     except SystemExit as ending:
-        sys.exit(INTERRUPTED_CODE if ending.code == _CTRL_C else ending.code)
+        sys.exit(InterruptedRunError.exit_code if ending.code == _CTRL_C else ending.code)
     except OSError as error:
         terminal.fall_silent(sys.stdout)
         what = error.filename or "the output"

@@ -22,6 +22,10 @@ settings.register_profile("long", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "quick"))
 
 
+# Else each of the thousands of processes that tests start would compile the program anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long to try to break it (tests/test_crashes.py)."""
     parser.addoption("--crashes", type=int, default=5, help="How many seeds of crashes.")

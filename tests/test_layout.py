@@ -52,11 +52,12 @@ RANKS = {
     "verbs/rehearsal": 14,
     "verbs/demo": 16,
     "verbs/terminal": 17,
-    "verbs/aftermath": 18,
-    "verbs/helm": 19,
-    "verbs/feeding": 19,
-    "cli": 20,
-    "__main__": 21,
+    "verbs/actions": 18,
+    "verbs/aftermath": 19,
+    "verbs/helm": 20,
+    "verbs/feeding": 20,
+    "cli": 21,
+    "__main__": 22,
 }
 RANKED_SINGLY = {path.split("/")[0] for path in RANKS if "/" in path}
 SIMULATOR_MAY_IMPORT = {"errors", "simulator"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import RunDirectoryError, SourceError
+from ..errors import InterruptedRunError, JourneyError, RunDirectoryError, SourceError
 from ..events import LeftoversFound, RetryStarted, RunPutAside, RunStarted
 from ..intake.queues.place import is_queue
 from ..settling.directory import Kind
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..config import Config
-    from ..errors import JourneyError
     from ..events import Emit
     from ..settling.directory import Opened, RunDirectory
     from ..settling.rows import RunRow
     from ..settling.summary import Summary
 
-__all__ = ("INTERRUPTED_CODE", "Ended", "RunOptions", "announce", "open_leg", "plan_leg")
-
-INTERRUPTED_CODE = 5
+__all__ = ("Ended", "RunOptions", "announce", "open_leg", "plan_leg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +70,7 @@ class Ended:
             return 0
 
         if not self.completed:
-            return INTERRUPTED_CODE
+            return InterruptedRunError.exit_code
 
         return 1 if self.summary.rejected or self.summary.unknown else 0
 

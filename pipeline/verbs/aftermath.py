@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from ..running.legs import RunOptions
-from . import terminal
+from . import actions, terminal
 from .durations import seconds_of
 
 __all__ = ("AsJson", "ConfigFile", "verbs")
@@ -69,9 +68,7 @@ def verify(
     )
     broken_off = "interrupted; what was found before is in the journal, and `verify` asks again"
     raise typer.Exit(
-        terminal.in_loop(
-            partial(terminal.verify, config, options, json=json), broken_off=broken_off
-        )
+        terminal.in_loop(partial(actions.verify, config, options, json=json), broken_off=broken_off)
     )
 
 
@@ -100,8 +97,10 @@ def retry(
       journey-pipeline retry journey.toml --of unknown --limit 500
       journey-pipeline retry journey.toml --of missing --yes
     """
-    if of is not Retried.REJECTED and not terminal.agreed(config, of.value, yes=yes):
+    if of is not Retried.REJECTED and not actions.agreed(config, of.value, yes=yes):
         raise typer.Exit(UsageError.exit_code)
 
+    from ..running.legs import RunOptions
+
     options = RunOptions(retry=of.value, limit=limit)
-    raise typer.Exit(terminal.in_loop(partial(terminal.run, config, options, json=json)))
+    raise typer.Exit(terminal.in_loop(partial(actions.run, config, options, json=json)))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import terminal
+from . import actions
 from .aftermath import ConfigFile  # noqa: TC001  # typer reads it
 
 __all__ = ("verbs",)
@@ -43,7 +43,7 @@ def pace(
         "contacts_per_hour": contacts_per_hour,
         "max_in_flight": max_in_flight,
     }
-    terminal.steer(config, {name: value for name, value in asked.items() if value is not None})
+    actions.steer(config, {name: value for name, value in asked.items() if value is not None})
 
 
 @verbs.command()
@@ -58,7 +58,7 @@ def pause(config: ConfigFile) -> None:
     Example:
       journey-pipeline pause journey.toml
     """
-    terminal.steer(config, {"paused": True})
+    actions.steer(config, {"paused": True})
 
 
 @verbs.command()
@@ -69,4 +69,4 @@ def resume(config: ConfigFile) -> None:
     Example:
       journey-pipeline resume journey.toml
     """
-    terminal.steer(config, {"paused": False})
+    actions.steer(config, {"paused": False})

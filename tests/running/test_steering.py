@@ -21,7 +21,7 @@ from pipeline.sending.pace import Pace
 from pipeline.sending.policy import DeliveryPolicy
 from pipeline.settling.directory import RunDirectory
 from pipeline.settling.orders import command
-from pipeline.verbs.terminal import steer
+from pipeline.verbs.actions import steer
 from pipeline.watching.sight import Sight
 from tests.fakes.busy_journal import busy
 from tests.fakes.configs import write_config, write_contacts
@@ -108,7 +108,7 @@ def test_a_run_is_steered(
     paused = program("pause", "journey.toml")
     assert paused.stdout.startswith("limit: paused, since 20")
     assert "to go on: journey-pipeline resume journey.toml" in paused.stdout
-    time.sleep(0.2)
+    time.sleep(0.5)  # as above
     assert rate_of(simulator, 0.5) == 0.0
     found = program("status", "journey.toml", "--json").json
     assert (found["state"], found["live"]["limit"], found["unsettled"]) == ("running", "paused", [])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from pipeline.verbs import terminal
+from pipeline.verbs import actions, terminal
 from tests.fakes.configs import write_config
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_dry_run_quotes_data_as_it_stands(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Square brackets in a cell are no markup."""
-    assert anyio.run(partial(terminal.rehearse, config, limit=None, json=False)) == 1
+    assert anyio.run(partial(actions.rehearse, config, limit=None, json=False)) == 1
     told = capsys.readouterr().err
     assert "2 records would be rejected" in told
     assert "[/nope]" in told
@@ -47,7 +47,7 @@ def test_a_check_prints_nothing_a_terminal_obeys(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A column's name may hold anything."""
-    assert not anyio.run(partial(terminal.check, config, offline=True))
+    assert not anyio.run(partial(actions.check, config, offline=True))
     told = capsys.readouterr().out
     assert "[/b]" in told
     assert "\x1b" not in told
