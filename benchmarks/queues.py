@@ -34,8 +34,8 @@ __all__ = ("queues",)
 
 EACH = 100
 BAR = 0.5
-MOST_CONTACTS = {"sqs": 10_000}
-"""Where a stand-in serves the queue, as many as it carries in a minute; no bar is held then."""
+MOST_CONTACTS = {"sqs": 100_000}
+"""Where a stand-in serves the queue, as many as it carries in seconds; no bar is held then."""
 
 GATHERING_SECONDS = {"kafka": 3.0}
 """How long a broker waits for more workers of a new group before it gives anything out

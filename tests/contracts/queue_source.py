@@ -435,7 +435,7 @@ def check_story(bench: Bench, contacts: int) -> str:
     person.
     """
     directory = bench.program.directory
-    # moto gives out the fewer a second, the more there are.
+    # The more there are, the longer it takes to give them out.
     bench.patience_seconds = patience = max(PATIENCE_SECONDS, contacts / 100)
     write_contacts(directory / "contacts.csv", range(1, contacts + 1))
     bench.keys = [f"C{number:05}" for number in range(1, contacts + 1)]

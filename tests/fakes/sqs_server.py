@@ -3,6 +3,10 @@
 moto serves each request in a thread of its own, and its queues are lists that two threads may put
 back one after the other: then a message that was deleted is there again, or one that was put there
 is gone, and two who ask at once are given the same one.
+
+For each message that it gives out it counts all that are there, a dozen times, to learn how long
+the queue keeps one: with two thousand there it gave out one in three seconds. Here it asks the
+queue, and the clock without taking the date apart.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.server import main
+from moto.sqs import models
 from moto.sqs.models import SQSBackend
 
 if TYPE_CHECKING:
@@ -56,6 +61,13 @@ def patiently(receive: Callable[..., Any]) -> Callable[..., Any]:
     return received
 
 
+def is_kept(backend: SQSBackend, queue: str, message: Any) -> bool:
+    """Whether the queue keeps a message still."""
+    seconds = backend.get_queue(queue).message_retention_period  # type: ignore[attr-defined]
+    kept: bool = message.sent_timestamp / 1000 + seconds > time.time()
+    return kept
+
+
 def serve(port: str) -> None:
     """Serve until killed."""
     changing = (
@@ -65,6 +77,8 @@ def serve(port: str) -> None:
     for name in changing:
         setattr(SQSBackend, name, in_turn(getattr(SQSBackend, name)))
 
+    SQSBackend.is_message_valid_based_on_retention_period = is_kept  # type: ignore[assignment]
+    vars(models).update(unix_time=time.time, unix_time_millis=lambda: time.time() * 1000)
     SQSBackend.receive_message = patiently(SQSBackend.receive_message)  # type: ignore[method-assign]
     main(["-H", "127.0.0.1", "-p", port])
 
