@@ -34,6 +34,7 @@ class Crossing:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
+        self._receiving = False
 
     @classmethod
     def pair(cls) -> tuple[Crossing, socket.socket]:
@@ -59,12 +60,15 @@ class Crossing:
 
     def receive(self) -> Any:
         """Wait for the next message. Raises EOFError once the other end is gone."""
+        self._receiving = True
         try:
             following, packed, count = _HEAD.unpack(self._exactly(_HEAD.size))
             message = self._exactly(following)
         except (EOFError, OSError):
             self._end.close()
             raise
+        finally:
+            self._receiving = False
 
         sizes = array("Q")
         begin = count * sizes.itemsize
@@ -87,8 +91,9 @@ class Crossing:
         return bool(poll.poll(0))
 
     def close(self) -> None:
-        """Close this end; no thread may be in `receive`."""
-        self._end.close()
+        """Close this end, the other one being gone. A thread in `receive` does so itself."""
+        if not self._receiving:
+            self._end.close()
 
     def __del__(self) -> None:
         self._end.close()

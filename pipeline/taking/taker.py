@@ -2,7 +2,9 @@
 
 While contacts are made of what was taken, the next messages are taken, if more seem to be at hand,
 and the workshop has them as soon as they are there: it works on while the journal is written. Once
-the run is to stop, nothing more is taken; what was taken is worked on to its end.
+the run is to stop, nothing more is taken; what was taken is worked on to its end. Where there is no
+time for that, the workshop is not waited for, as long as its work may take: what it is at stays on
+the queue.
 """
 
 from __future__ import annotations
@@ -117,8 +119,7 @@ class Taker:
                 return None
 
             if self._begun and (self._stopped() or not self._more):
-                with CancelScope(shield=True):
-                    await self._collect()
+                await self._collect()
             elif self._stopped():
                 return None
             else:
@@ -164,13 +165,15 @@ class Taker:
         wait_seconds = AHEAD_SECONDS if self._begun else WAIT_SECONDS
         with CancelScope(shield=True):
             taken = await self._holder.take(most, wait_seconds)
-            if taken:
-                await self._receive(await self._register.arrived(taken))
+            arrived = await self._register.arrived(taken) if taken else ()
 
-            # What comes again may have its outcome, and be acknowledged however long others wait.
-            ahead = 0 if any(message.redelivered for message in taken or ()) else 1
-            while len(self._begun) > ahead:
-                await self._collect()
+        if arrived:
+            await self._receive(arrived)
+
+        # What comes again may have its outcome, and be acknowledged however long others wait.
+        ahead = 0 if any(message.redelivered for message in arrived) else 1
+        while len(self._begun) > ahead:
+            await self._collect()
 
         enough = self._left is not None and self._coming + sum(map(len, self._ready)) >= self._left
         known = bool(self._largest)  # how large messages are: else few are taken at first
@@ -207,7 +210,9 @@ class Taker:
         self._largest = max(self._largest, *made.counts)
         size = max(1.0, sum(made.counts) / len(made.counts))
         self._size = max(size, (self._size + size) / 2)
-        placed = await self._register.place(begun.messages, made.counts)
+        with CancelScope(shield=True):
+            placed = await self._register.place(begun.messages, made.counts)
+
         if any(place.known or place.doubt != placed[0].doubt for place in placed):
             await self._make_again(begun.messages, placed)
             return
@@ -272,7 +277,8 @@ class Taker:
         name, at = self._name, contacts.positions
         bodies = [*zip(at, (body.decode() for body in contacts.bodies), strict=True)]
         if bodies:
-            await self._journal.within(lambda store: store.messages.complete(name, bodies))
+            with CancelScope(shield=True):
+                await self._journal.within(lambda store: store.messages.complete(name, bodies))
 
     def __repr__(self) -> str:
         return f"<Taker of {self._name}, about {self._size:,.0f} contacts a message>"

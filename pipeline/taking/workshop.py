@@ -107,14 +107,14 @@ class Workshop:
         return await self._begin(Job(work))
 
     async def done(self, job: Job[Result]) -> Result:
-        """What came of it, once it is done.
+        """What came of it, once it is done. Who leaves that wait asks for nothing more.
 
         Raises MappingError as the workbench does, SourceError where children die of it.
         """
         deaths = 0
         while not job.is_done and (child := self._child) is not None:
             try:
-                answer = await to_thread.run_sync(_answer, child)
+                answer = await to_thread.run_sync(_answer, child, abandon_on_cancel=True)
             except (EOFError, OSError):
                 deaths += 1
                 await self._restart(child, deaths)
@@ -136,14 +136,14 @@ class Workshop:
             await self._do_here(job)
         else:
             self._under_way.append(job)
-            await to_thread.run_sync(_send, self._child, [job])
+            await to_thread.run_sync(_send, self._child, [job], abandon_on_cancel=True)
 
         return job
 
     async def _do_here(self, job: Job[Result]) -> None:
         began = time.monotonic()
         try:
-            job.tell(await to_thread.run_sync(job.work, self._bench))
+            job.tell(await to_thread.run_sync(job.work, self._bench, abandon_on_cancel=True))
         except JourneyError as error:
             job.tell(error)
 
@@ -174,7 +174,7 @@ class Workshop:
 
 
 def _end(child: Child) -> int:
-    """End it, whose status is returned: no thread is left waiting for it here."""
+    """End it, and any thread that was left waiting for it; its status."""
     status = child.end()
     child.connection.close()
     return status

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sqlite3
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import current_time, move_on_after
 
 from pipeline.intake.queues.custody import Custody
 from pipeline.intake.queues.message import Message, known_as
@@ -57,21 +60,36 @@ def message(identity: str, *keys: str, **more: Any) -> Message:
     return Message(identity=identity, body=body, **more)
 
 
+BY_COLUMN = MappingPolicy(contact_key="id")
+
+
+def taker_of(
+    script: Script,
+    journal: Journal,
+    *,
+    rules: MappingPolicy = BY_COLUMN,
+    place: EncoderPlace = EncoderPlace.THREAD,
+    holds: bool = True,
+    done: Ranges | None = None,
+) -> Taker:
+    bench = Workbench(Mapper(rules), source=SOURCE)
+    return Taker(
+        SimpleNamespace(name=SOURCE),  # type: ignore[arg-type]  # all that it is asked
+        script,  # type: ignore[arg-type]  # as a holder
+        workshop=Workshop(bench, place=place, emit=lambda _: None),
+        journal=journal,
+        done=Ranges() if done is None else done,
+        holds=holds,
+    )
+
+
 async def taken(
     store: JournalStore, script: Script, *, holds: bool = True, done: Ranges | None = None
 ) -> list[tuple[str, bool]]:
     """What a process takes before it is killed: (key, whether it is held), in order."""
     told: list[tuple[str, bool]] = []
-    bench = Workbench(Mapper(MappingPolicy(contact_key="id")), source=SOURCE)
     async with Journal(store) as journal:
-        taker = Taker(
-            SimpleNamespace(name=SOURCE),  # type: ignore[arg-type]  # all that it is asked
-            script,  # type: ignore[arg-type]  # as a holder
-            workshop=Workshop(bench, place=EncoderPlace.THREAD, emit=lambda _: None),
-            journal=journal,
-            done=Ranges() if done is None else done,
-            holds=holds,
-        )
+        taker = taker_of(script, journal, holds=holds, done=done)
         async with taker.until(script.over, limit=None):
             while (contacts := await taker.next()) is not None:
                 told += [(key, contacts.in_doubt) for key in contacts.keys]
@@ -205,7 +223,8 @@ async def test_what_has_no_name_comes_again_when_the_line_broke(tmp_path: Path) 
     )
     sent = await taken(begun(tmp_path), script)
     assert sent == [("A", False), ("A", False), ("A", False), ("A", True)]
-    assert sorted((each.line, each.handle) for each in script.custody.held) == [
+    script.custody.settle(1, 4)
+    assert sorted((each.line, each.handle) for each in script.custody.take_done()) == [
         (1, 1),
         (1, 2),
         (2, 1),
@@ -230,7 +249,9 @@ async def test_what_comes_again_while_contacts_are_made_of_it_is_sent_once(
     script = Script(few[:8], [before, *few[8:22]], [after, few[22]])
     sent = await taken(begun(tmp_path), script, holds=holds)
     assert sorted(sent) == sorted([("A", False), *((f"K{each}", False) for each in range(23))])
-    assert sorted(each.line for each in script.custody.held if b'"A"' in each.body) == [1, 2]
+    script.custody.settle(1, 24)
+    done = script.custody.take_done()
+    assert sorted(each.line for each in done if b'"A"' in each.body) == [1, 2]
 
 
 async def test_few_are_taken_until_it_is_known_how_large_they_are(tmp_path: Path) -> None:
@@ -253,7 +274,7 @@ async def test_contacts_are_made_while_more_is_taken(tmp_path: Path) -> None:
     script = Script(*full)
     sent = await taken(begun(tmp_path), script)
     assert [key for key, _ in sent] == [each.identity.replace("m", "K") for each in chain(*full)]
-    assert len(script.custody.held) == sum(script.asked) == 69
+    assert len(script.custody) == sum(script.asked) == 69
 
 
 async def test_what_was_withheld_is_made_anew_once_its_message_comes_again(tmp_path: Path) -> None:
@@ -298,3 +319,37 @@ async def test_what_was_let_go_is_made_anew_but_for_what_has_an_outcome(tmp_path
     script.take = lapsing  # type: ignore[method-assign]
     sent = await taken(begun(tmp_path), script, done=done)
     assert [key for key, _ in sent] == ["A", "B", "C", "B", "C"]
+
+
+@pytest.mark.parametrize("place", [EncoderPlace.THREAD, EncoderPlace.PROCESS])
+async def test_a_rule_that_is_slow_is_not_waited_for_where_there_is_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: EncoderPlace
+) -> None:
+    """A second signal leaves at once: what the workshop is at is taken anew, and sent by then."""
+    over, slow = tmp_path / "over", f"slow_rule_{place}"
+    waits = f"pathlib.Path({str(over)!r}).read_bytes()"
+    (tmp_path / f"{slow}.py").write_text(
+        f"import pathlib\ndef contact(record):\n    {waits}\n    return 'A', {{}}\n"
+    )
+    os.mkfifo(over)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rules = MappingPolicy(contact_key=None, python=f"{slow}:contact")
+
+    def end_it() -> None:
+        with suppress(OSError):  # nobody waits: it was killed
+            os.close(os.open(over, os.O_WRONLY | os.O_NONBLOCK))
+
+    async with Journal(begun(tmp_path)) as journal:
+        taker = taker_of(Script([message("m", "A")]), journal, rules=rules, place=place)
+        asyncio.get_running_loop().call_later(3.0, end_it)  # at the latest
+        async with taker.until(bool, limit=None):
+            with move_on_after(0.5) as leaving:
+                await taker.next()
+
+        assert leaving.cancel_called
+        assert current_time() < leaving.deadline + 1.5
+        end_it()
+
+    store, _ = resumed(tmp_path)
+    again = message("m", "A", redelivered=True)
+    assert await taken(store, Script([again])) == [("A", False)]
