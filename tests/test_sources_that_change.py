@@ -147,7 +147,7 @@ async def test_cut_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         during(monkeypatch, lambda: os.truncate(path, whole.index(b"C00021")))
         injected = await stand.inject()
         assert (injected.exit_code, injected.summary["state"]) == (2, "halted")
-        assert "has shrunk while it was read, from" in str(injected.error)
+        assert "has shrunk since it was looked at, from" in str(injected.error)
         monkeypatch.undo()
         path.write_bytes(whole)
         assert (await stand.inject()).counts == (30, 30, 0, 0, 0)

@@ -142,7 +142,7 @@ class _Stored:
         if grown and os.pread(descriptor, 1, self._size - 1) not in b"\r\n":
             raise SourceError(
                 f"{self._origin.label} is being written to: its last record was not complete when "
-                "the run began. All before it is sent; wait until the file is complete, and put "
+                "the run began. All before it was read; wait until the file is complete, and put "
                 "new records into a file of their own"
             )
 

@@ -55,8 +55,7 @@ class RecognisedFile(io.FileIO):
         """
         bound = self._bound or 0
         if os.fstat(self.fileno()).st_size < bound:
-            super().seek(0, os.SEEK_END)
-            raise self._shorter()
+            raise self._shorter("since it was looked at", "Nothing of it was read since")
 
         if digest_of(self, bound) != digest:
             raise SourceError(
@@ -100,10 +99,13 @@ class RecognisedFile(io.FileIO):
 
         return count
 
-    def _shorter(self) -> SourceError:
+    def _shorter(
+        self, when: str = "while it was read", reached: str = "Nothing behind that was read"
+    ) -> SourceError:
+        now = os.fstat(self.fileno()).st_size
         return SourceError(
-            f"{self.name} has shrunk while it was read, from {self._bound:,} bytes to "
-            f"{self.tell():,}. What was read of it is sent; put the whole file back to go on"
+            f"{self.name} has shrunk {when}, from {self._bound:,} bytes to {now:,}. {reached}; put "
+            "the whole file back to go on"
         )
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.errors import SourceError
 from pipeline.intake.origin import PathOrigin
 from pipeline.intake.recognised import HEAD_BYTES, beginnings_of, digest_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 LONGEST = 4 * HEAD_BYTES
 CONTENT = random.Random(1).randbytes(LONGEST)
@@ -75,3 +77,34 @@ def test_a_file_that_is_cut_meanwhile_began_with_nothing_more(tmp_path: Path) ->
     assert next(beginnings)[0] == 10
     path.write_bytes(CONTENT[: 2 * HEAD_BYTES])
     assert [size for size, _ in beginnings] == [HEAD_BYTES + 10]
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (None, "since it was looked at, from 262,144 bytes to 1,000. Nothing of it was read since"),
+        (0, "while it was read, from 262,144 bytes to 1,000. Nothing behind that was read"),
+        (500, "while it was read, from 262,144 bytes to 1,000. Nothing behind that was read"),
+        (2_000, "while it was read, from 262,144 bytes to 1,000. Nothing behind that was read"),
+    ],
+)
+def test_a_file_that_is_cut_says_what_was_read_of_it(
+    tmp_path: Path, read: int | None, told: str
+) -> None:
+    """Cut before it is opened again, or under who reads it, however far that has come."""
+    path = tmp_path / "cut.csv"
+    path.write_bytes(CONTENT)
+    origin = PathOrigin(path)
+    origin.fingerprint("cut.csv")
+    if read is None:
+        os.truncate(path, 1_000)
+        with pytest.raises(SourceError) as raised:
+            origin.open()
+    else:
+        with origin.open() as raw:
+            assert raw.read(read) == CONTENT[:read]
+            os.truncate(path, 1_000)
+            with pytest.raises(SourceError) as raised:
+                list(iter(partial(raw.read, LONGEST), b""))
+
+    assert str(raised.value).endswith(f"{told}; put the whole file back to go on")
