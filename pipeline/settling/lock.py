@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..errors import JournalInUseError
@@ -47,7 +47,8 @@ def locked(directory: Path, name: str = LOCK_NAME) -> Iterator[None]:
                 try:
                     yield
                 finally:
-                    os.ftruncate(descriptor, 0)
+                    with suppress(OSError):  # a full disk: what was done stands as it was told
+                        os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +62,16 @@ def test_removed_while_somebody_opens_it(tmp_path: Path) -> None:
 
     with locked(tmp_path):
         assert holder(tmp_path) != late.pid
+
+
+def test_left_on_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done under the lock is told as it was, and the next one has it."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, locked(tmp_path):
+        patch.setattr("os.ftruncate", full)
+
+    with locked(tmp_path):
+        assert holder(tmp_path) == os.getpid()
