@@ -203,7 +203,7 @@ async def test_a_rebalance_waits_for_what_is_settled_meanwhile() -> None:
     topic._asked_at = -inf  # it is due
     custody.hold(message, first=1, records=1, left=1)
     async with asyncio.timeout(YIELD_SECONDS / 6):
-        assert await topic.extend(custody.held, age_seconds=0.0) == []
+        assert await topic.extend(custody.latest([message.identity]), age_seconds=0.0) == []
 
     assert client.offsets == {0: 1}
     assert custody.take_done() == [message]

@@ -218,11 +218,6 @@ class Custody:
         self._done += deliveries
         self._finished(deliveries)
 
-    @property
-    def held(self) -> list[Message]:
-        """Every delivery of what is not done with."""
-        return [*chain.from_iterable(self._all())]
-
     def _all(self) -> Iterator[list[Message]]:
         return chain((each.deliveries for each in self._held.values()), self._expected.values())
 
