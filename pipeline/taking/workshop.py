@@ -157,7 +157,8 @@ class Workshop:
         if deaths == MOST_DEATHS:
             raise SourceError(
                 f"the process reading messages died {deaths} times of the same ones (status "
-                f"{status}); is there memory enough? They stay on the queue, and come again"
+                f"{status}): {_named(self._under_way[0])}. Is there memory enough, or does a rule "
+                "end it? They stay on the queue, and come again"
             )
 
         self._emit(EncoderRestarted(detail=f"the encoder ended with status {status}"))
@@ -178,6 +179,15 @@ def _end(child: Child) -> int:
     status = child.end()
     child.connection.close()
     return status
+
+
+def _named(job: Job[Any]) -> str:
+    """The messages of a job, for whoever looks for them on the queue."""
+    identities = [identity for identity, _ in job.work.keywords["messages"]]
+    if len(identities) == 1:
+        return f"message {identities[0]}"
+
+    return f"{len(identities):,} messages from {identities[0]} to {identities[-1]}"
 
 
 def _send(child: Child, jobs: Sequence[Job[Any]]) -> None:
