@@ -252,7 +252,8 @@ def report(
         text = report_of(view, directory)
 
     if output is None:
-        write_whole(target, text.encode())
+        with terminal.written(target):
+            write_whole(target, text.encode())
     else:
         with terminal.output(target) as out:
             out.write(text)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-__all__ = ("fall_silent", "in_loop", "inert", "output", "say", "stderr", "tell")
+__all__ = ("fall_silent", "in_loop", "inert", "output", "say", "stderr", "tell", "written")
 
 Result = TypeVar("Result")
 
@@ -78,16 +78,26 @@ def output(path: Path | None) -> Iterator[Any]:
 
         return
 
-    try:
-        file = open(path, "w", encoding="utf-8", newline="", opener=_private)  # noqa: SIM115  # closed below
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
-
-    with file:
+    with written(path), open(path, "w", encoding="utf-8", newline="", opener=_private) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # not /dev/null, which is everybody's
             os.fchmod(file.fileno(), 0o600)
 
         yield file
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """While a file is written that somebody asked for; raises UsageError where it cannot be."""
+    try:
+        yield
+    except OSError as error:
+        if not str(error.filename or path).startswith(str(path)):  # another file, its draft neither
+            raise
+
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}. It is not there, or not whole: "
+            "see to the directory and its disk, or name another place by -o"
+        ) from None
 
 
 def _private(path: str, flags: int) -> int:

@@ -6,16 +6,16 @@ import stat
 import subprocess
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import anyio
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.verbs import actions, terminal
 from tests.fakes.configs import write_config
 
-if TYPE_CHECKING:
-    from pathlib import Path
+FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -67,6 +67,22 @@ def test_results_are_private_from_their_first_byte(tmp_path: Path) -> None:
         with terminal.output(path) as file:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             file.write("a")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_what_is_asked_for_does_not_fit(tmp_path: Path) -> None:
+    """It is said of which file, and what to do; trouble with another file is that one's."""
+    told = r"/dev/full cannot be written: No space left on device.* name another place by -o"
+    with pytest.raises(UsageError, match=told), terminal.output(FULL) as file:
+        file.write("a" * 100_000)
+
+    (tmp_path / "report.html.new").mkdir()
+    report = tmp_path / "report.html"
+    with pytest.raises(UsageError, match=r"report\.html cannot be"), terminal.written(report):
+        (tmp_path / "report.html.new").read_bytes()
+
+    with pytest.raises(FileNotFoundError), terminal.output(report):
+        (tmp_path / "journal.db").read_bytes()
 
 
 def test_what_is_no_file_keeps_its_rights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
