@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import SourceError
 from .crossing import Crossing
 
 if TYPE_CHECKING:
@@ -67,16 +68,35 @@ class Child:
 
 
 def spawn() -> Child:
-    """Start a child. It takes a while until it is ready, and may be given its work before."""
-    ours, theirs = Crossing.pair()
+    """Start a child. It takes a while until it is ready, and may be given its work before.
+
+    Raises SourceError where the system starts no more processes.
+    """
+    try:
+        return _spawned()
+    except OSError as error:
+        raise SourceError(
+            f"the process that encodes cannot be started: {error.strerror or error}. See to the "
+            "system's limits of processes, files and memory, or do without that process by "
+            'run.encoder = "thread"; `run` goes on from here'
+        ) from error
+
+
+def _spawned() -> Child:
     # The child must import this very package, whatever lies in the current directory.
     search = [str(Path(__file__).parents[2]), *sys.path]
-    process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own code
-        [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), json.dumps(search)],
-        pass_fds=(theirs.fileno(),),
-        env=_MEMORY | _environment(),
-    )
-    theirs.close()
+    ours, theirs = Crossing.pair()
+    try:
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own code
+                [sys.executable, "-P", "-c", _BOOTSTRAP, str(theirs.fileno()), json.dumps(search)],
+                pass_fds=(theirs.fileno(),),
+                env=_MEMORY | _environment(),
+            )
+    except OSError:
+        ours.close()
+        raise
+
     return Child(process, ours)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from anyio import to_thread
@@ -168,8 +169,8 @@ class ChildEncoder:
                 f"place (status {status}); is there memory enough? `run` goes on from here"
             )
 
-        self._emit(EncoderRestarted(detail=f"the encoder ended with status {status}"))
         self._child = await to_thread.run_sync(_start, self._encoding)
+        self._emit(EncoderRestarted(detail=f"the encoder ended with status {status}"))
 
 
 class MovingEncoder:
@@ -220,7 +221,8 @@ class MovingEncoder:
             self._encoding = self._encoding.beyond(contacts)
             self._workplace.worked(began, time.monotonic(), share=contacts.share)
             if self._coming is None and self._workplace.crowded:
-                self._coming = await to_thread.run_sync(spawn)
+                with suppress(SourceError):  # no process can be had: it goes on here
+                    self._coming = await to_thread.run_sync(spawn)
 
         return contacts
 

@@ -150,7 +150,8 @@ class Workshop:
         self._workplace.worked(began, time.monotonic())
         may_move = self._place == EncoderPlace.AUTO and self._coming is None
         if may_move and self._workplace.crowded:
-            self._coming = await to_thread.run_sync(self._start)
+            with suppress(SourceError):  # no process can be had: it goes on here
+                self._coming = await to_thread.run_sync(self._start)
 
     async def _restart(self, child: Child, deaths: int) -> None:
         status = _end(child)
@@ -161,8 +162,8 @@ class Workshop:
                 "end it? They stay on the queue, and come again"
             )
 
-        self._emit(EncoderRestarted(detail=f"the encoder ended with status {status}"))
         self._child = await to_thread.run_sync(self._start)
+        self._emit(EncoderRestarted(detail=f"the encoder ended with status {status}"))
         await to_thread.run_sync(_send, self._child, [*self._under_way])
 
     def _start(self) -> Child:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import time
 from dataclasses import replace
 from random import Random
@@ -310,3 +311,15 @@ async def test_a_thread_is_enough(place: Path, everything: Told) -> None:
     pids = set()
     assert told(await drawn(encoder, lambda _: pids.add(encoder.pid))) == everything
     assert pids == {None}
+
+
+async def test_where_no_process_can_be_started(
+    place: Path, everything: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread does all of it, unless it was to be a process: then it is said what to see to."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    chunks: list[Contacts] = []
+    await draw(MovingEncoder(encoding(place), emit=lambda _: None, workplace=Crowded(1)), chunks)
+    assert told(chunks) == everything
+    with pytest.raises(SourceError, match=r"cannot be started: No such file .* = \"thread\""):
+        await draw(ChildEncoder(encoding(place), emit=lambda _: None), [])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -164,6 +166,43 @@ async def test_messages_that_kill_end_the_worker(
         await worked(Workshop(bench, place=EncoderPlace.PROCESS, emit=events.append))
 
     assert len(events) == 3
+
+
+@pytest.fixture
+def no_more_processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From when it is called, none can be started."""
+    return partial(monkeypatch.setattr, sys, "executable", "/nowhere/python")
+
+
+async def test_where_no_process_can_be_started_it_stays_in_its_thread(
+    no_more_processes: Callable[[], None],
+) -> None:
+    """It would be faster in one, and does without."""
+    no_more_processes()
+    workshop = shop(EncoderPlace.AUTO, workplace=Crowded())
+    assert await worked(workshop) == await worked(shop(EncoderPlace.THREAD))
+
+
+@pytest.mark.parametrize("when", ["start", "make 0", "done 3"])
+async def test_where_no_process_can_be_started_that_is_said(
+    when: str, no_more_processes: Callable[[], None]
+) -> None:
+    """Where there must be one, or was one that has died; which is not told as started again."""
+    events: list[Event] = []
+    workshop = shop(EncoderPlace.PROCESS, events)
+
+    def stop_it(comes: str) -> None:
+        if comes == when and workshop.pid is not None:
+            no_more_processes()
+            kill(workshop.pid)
+
+    if when == "start":
+        no_more_processes()
+
+    with pytest.raises(SourceError, match=r"cannot be started: No such file .* = \"thread\""):
+        await worked(workshop, stop_it)
+
+    assert events == []
 
 
 class Unreceivable:
