@@ -23,6 +23,12 @@ _CALLERS = {
     "verify": "verbs.verification",
 }
 """The verbs that call Marketing Cloud, and what each of them loads to do so."""
+_USAGE_CODE = 2
+_NO_THREADS = (
+    "the system starts no more threads for this program: see to its limits (ulimit -u, a "
+    "container's pids.max, systemd's TasksMax), 32 are enough. Nothing is lost: the same command "
+    "goes on from here"
+)
 _GOODBYE_SECONDS = 2.0
 """How long a collector of logs that reads no more is waited for at the end."""
 
@@ -52,6 +58,20 @@ def main() -> None:
         _end(_INTERRUPTED_CODE)
     except SystemExit as ending:
         _end(ending.code)
+    except (RuntimeError, BaseExceptionGroup) as error:
+        if not _lacks_threads(error):
+            raise
+
+        sys.stderr.write(f"error: {_NO_THREADS}\n")
+        _end(_USAGE_CODE)
+
+
+def _lacks_threads(error: BaseException) -> bool:
+    """Whether there is nothing else but that the system starts no more threads."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_lacks_threads, error.exceptions))
+
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)
 
 
 def _load_client() -> None:
@@ -76,7 +96,7 @@ def _end(code: Any) -> NoReturn:
     What a run leaves in memory would be freed piece by piece, a fifth of a second after a million
     contacts; the system takes it back at once. What lasts was closed by whoever opened it.
     """
-    with suppress(OSError):  # what cannot be said: the ordinary end tells of it
+    with suppress(OSError, RuntimeError):  # what cannot be said: the ordinary end tells of it
         sys.stdout.flush()
         last = Thread(target=_flush_errors, daemon=True)
         last.start()

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+from tests.fakes.configs import write_config, write_contacts
+
+ROOT = Path(__file__).parents[1]
 
 STUCK = """
 import sys, threading, time
@@ -19,6 +24,33 @@ time.sleep(1)
 print("done")
 _end(7)
 """
+
+
+STARVED = """
+import sys, threading
+
+def start(thread):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = start
+from pipeline.__main__ import main
+
+sys.argv[1:] = ["run", "journey.toml"]
+main()
+"""
+
+
+def test_where_no_thread_can_be_started(tmp_path: Path) -> None:
+    """As in a container that has reached its limit: it is said what to see to."""
+    write_contacts(tmp_path / "contacts.csv", range(3))
+    write_config(tmp_path / "journey.toml", url="http://127.0.0.1:1", source="contacts.csv")
+    command = [sys.executable, "-c", STARVED]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
+    assert "starts no more threads for this program: see to its limits" in ran.stderr
 
 
 def test_a_collector_that_reads_no_more_keeps_nobody() -> None:

@@ -127,7 +127,7 @@ class Journal:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._idle.set()
+        await self._loop.run_in_executor(self._thread, self._idle.set)  # or none can be had later
         return self
 
     async def __aexit__(

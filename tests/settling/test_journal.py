@@ -258,3 +258,21 @@ async def test_closed_when_cancelled(tmp_path: Path) -> None:
 
     assert len(lines_of(tmp_path, "rejected")) == 1
     assert not (tmp_path / "journal.db-wal").exists()
+
+
+async def test_where_no_thread_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is told who opens the journal: later nobody could be told, and all would wait."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = begun(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("threading.Thread.start", start)
+        with pytest.raises(RuntimeError, match="start new thread"):
+            await Journal(store).__aenter__()
+
+    async with Journal(store) as journal:
+        assert (await journal.summary()).read == 0
