@@ -169,10 +169,14 @@ def _statements(script: str) -> Iterator[str]:
 def bring_up_to_date(path: Path) -> None:
     """Give a journal of an earlier format the tables of this one. No process may work on it.
 
-    Where nothing may be written it stays as it is, and is read so.
+    Where that cannot be written, nor anything else maybe, it stays as it is, and is read so.
     """
-    if _recognise(path) < VERSION and _is_writable(path):
-        opened_to_write(path).close()
+    if (version := _recognise(path)) < VERSION and _is_writable(path):
+        try:
+            opened_to_write(path).close()
+        except RunDirectoryError:
+            if version < OLDEST:
+                raise
 
 
 def opened_to_read(path: Path) -> sqlite3.Connection:

@@ -215,3 +215,23 @@ def test_read_where_nothing_may_be_written(elsewhere: Path, version: int) -> Non
         viewed(elsewhere),
     ):
         pass
+
+
+@pytest.mark.parametrize("version", UPGRADES)
+def test_read_where_it_cannot_be_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    """As where the disk is full, which is when somebody asks how the run stands."""
+    monkeypatch.setattr("pipeline.settling.schema.BUSY_SECONDS", 0.01)
+    written_by(version, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        if version > 1:
+            with viewed(tmp_path) as view:
+                assert view.summary().accepted == 3
+        else:
+            with pytest.raises(RunDirectoryError, match="is locked"), viewed(tmp_path):
+                pass
+
+        other.execute("ROLLBACK")
+        assert version_of(tmp_path) == version
