@@ -69,10 +69,13 @@ class Body(Payload):
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        # The headers wait in the writer, so this is before any byte. What the server did to an
-        # idle connection shows only after a turn of the loop.
-        await asyncio.sleep(0)
         self.connection = getattr(writer, "protocol", None)  # there even when the transport is not
+        # The headers wait in the writer, so this is before any byte. What the server did to an
+        # idle connection the loop finds in its next turn, and tells at the end of it; from Python
+        # 3.12 on this is called without a turn in between.
+        for _ in range(2):
+            await asyncio.sleep(0)
+
         if self.connection is not None and self.connection.should_close:
             raise aiohttp.ClientConnectionError("the connection was ended or answered while idle")
 
