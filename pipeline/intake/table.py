@@ -120,6 +120,9 @@ class TableReader:
 
         lines = plain.splitlines()  # at LF, CRLF and CR, as csv.reader
         count = len(lines)
+        if quoted and plain.endswith(_LINE_END) and not block.endswith(_LINE_END):
+            return None  # the last line was a quoted cell
+
         if b"" in lines:
             if quoted:  # what is blank now may have been a quoted cell
                 return None

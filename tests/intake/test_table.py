@@ -30,6 +30,7 @@ def rows_of(text: str, grammar: Grammar) -> list[list[str]]:
 @settings(max_examples=400)
 @given(st.lists(PIECES, max_size=12).map("".join), GRAMMARS, st.integers(1, 3))
 @example('a,b\n""\n', Grammar(delimiter=",", quote='"'), 2)
+@example('a,b\n""', Grammar(delimiter=",", quote='"'), 2)
 def test_a_table_is_what_csv_reads(text: str, grammar: Grammar, width: int) -> None:
     """A block that becomes a table has the rows that csv reads in it, all of one width."""
     block = text.encode()
