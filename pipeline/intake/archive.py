@@ -95,6 +95,7 @@ class _Member(io.RawIOBase):
     """
 
     def __init__(self, archive: Origin, begin: int, *, known: tuple[str, int, int]) -> None:
+        self._opened = ExitStack()
         with ExitStack() as opened, _sound(archive.label):
             file = opened.enter_context(_open(archive))
             members = {member.header_offset: member for member in file.infolist()}

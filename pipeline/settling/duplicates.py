@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import marshal
 import sqlite3
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Self, TypeVar
 
 from anyio import to_thread
 
@@ -156,9 +156,15 @@ class Scratch:
 
     def __init__(self, sources: Iterable[str]) -> None:
         # A database without a name lies in memory, and in a temporary file when it grows.
-        connection = sqlite3.connect("", check_same_thread=False)
+        self._connection = sqlite3.connect("", check_same_thread=False)
         ordinals = {name: number for number, name in enumerate(sources)}
-        self.decisions = Decisions(connection, ordinals)
+        self.decisions = Decisions(self._connection, ordinals)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     async def within(self, work: Callable[[Scratch], Result]) -> Result:
         """As a journal's."""

@@ -122,10 +122,10 @@ async def rehearse(config: Config, *, limit: int | None, emit: Emit) -> Rehearsa
 
     rehearsal = Rehearsal(endpoint=config.journey.endpoint)
     batcher = Batcher(config.batch, envelope=plan.envelope, next_id=count(1).__next__)
-    scratch = Scratch(fingerprint.name for fingerprint in plan.fingerprints)
-    async with Sifter(plan, None, journal=scratch, emit=emit) as sifter:
-        await sifter.prepare(target)
-        with Doubles() as doubles:
+    names = [fingerprint.name for fingerprint in plan.fingerprints]
+    with Scratch(names) as scratch, Doubles() as doubles:
+        async with Sifter(plan, None, journal=scratch, emit=emit) as sifter:
+            await sifter.prepare(target)
             async with sifter.open(plan.encoding(target=target, limit=limit)) as encoder:
                 while (contacts := await encoder.next()) is not None:
                     rehearsal.count(contacts)
@@ -133,7 +133,7 @@ async def rehearse(config: Config, *, limit: int | None, emit: Emit) -> Rehearsa
                     rehearsal.seal(batcher.add(contacts, now=0.0))
                     emit(_read(contacts))
 
-            rehearsal.duplicates = await to_thread.run_sync(doubles.count)
+        rehearsal.duplicates = await to_thread.run_sync(doubles.count)
 
     rehearsal.seal(batcher.flush(Trigger.DRAIN))
     rehearsal.seconds = time.monotonic() - began

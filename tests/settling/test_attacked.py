@@ -25,7 +25,7 @@ from tests.fakes.runs import (
 from tests.fakes.sealed import make_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pipeline.settling.store import JournalStore
@@ -35,7 +35,7 @@ CUTS = 60
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What a process leaves that is killed: a journal, and a log that is not folded into it yet."""
     directory = tmp_path_factory.mktemp("run")
     store = begun(directory)
@@ -44,7 +44,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if number == BATCHES // 2:
             store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    return survivors(directory, directory.parent / f"{directory.name}-left")
+    yield survivors(directory, directory.parent / f"{directory.name}-left")
+    store.close()
 
 
 def settle(store: JournalStore, number: int) -> None:
