@@ -218,9 +218,7 @@ class Taker:
             return
 
         for message, place in zip(begun.messages, placed, strict=True):
-            self._holder.custody.hold(
-                message, first=place.first, records=place.records, left=place.records
-            )
+            self._hold(message, place, settled=0)
 
         made.contacts.move(placed[0].first - 1)
         self._offer(made.contacts, in_doubt=placed[0].doubt and self._holds)
@@ -231,6 +229,7 @@ class Taker:
         sending: list[Portion] = []
         doubted: list[Portion] = []
         known: list[Portion] = []
+        over: list[tuple[Message, Placed]] = []  # all of it has an outcome
         for index, place in sorted(enumerate(placed), key=lambda each: each[1].first):
             positions = range(place.first, place.first + place.records)
             resumed = self._holder.custody.resume(messages[index].identity)
@@ -245,19 +244,24 @@ class Taker:
             if resumed is not None:  # some of it was withheld, and it is held still
                 continue
 
-            self._holder.custody.hold(
-                messages[index],
-                first=place.first,
-                records=place.records,
-                left=place.records - len(settled),
-            )
+            if len(settled) == place.records:
+                over.append((messages[index], place))
+            else:
+                self._hold(messages[index], place, settled=len(settled))
 
         job = await self._workshop.make_of(_told(messages), (known, sending, doubted))
         settled_before, sent, held = await self._workshop.done(job)
         await self._complete(settled_before)
+        for message, place in over:  # not sooner: it is acknowledged by that, and seen no more
+            self._hold(message, place, settled=place.records)
+
         self._offer(sent, in_doubt=False)
         self._offer(held, in_doubt=True)
         self._holder.look_after()
+
+    def _hold(self, message: Message, place: Placed, *, settled: int) -> None:
+        left = place.records - settled
+        self._holder.custody.hold(message, first=place.first, records=place.records, left=left)
 
     def _offer(self, contacts: Contacts, *, in_doubt: bool) -> None:
         if contacts or contacts.rejected:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import current_time, move_on_after
+from anyio import current_time, move_on_after, sleep_forever
 
 from pipeline.intake.queues.custody import Custody
 from pipeline.intake.queues.message import Message, known_as
@@ -319,6 +319,25 @@ async def test_what_was_let_go_is_made_anew_but_for_what_has_an_outcome(tmp_path
     script.take = lapsing  # type: ignore[method-assign]
     sent = await taken(begun(tmp_path), script, done=done)
     assert [key for key, _ in sent] == ["A", "B", "C", "B", "C"]
+
+
+async def test_what_has_its_outcome_stays_on_the_queue_until_it_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who leaves before that has it come again: a retry knows from nowhere else what it was."""
+    assert await taken(begun(tmp_path), Script([message("m", "A")])) == [("A", False)]
+    script, done = Script([message("m", "A", redelivered=True)]), Ranges()
+    done.add(1, 1)
+    monkeypatch.setattr(Taker, "_complete", lambda *_: sleep_forever())
+    store, _ = resumed(tmp_path)
+    async with Journal(store) as journal:
+        taker = taker_of(script, journal, done=done)
+        async with taker.until(bool, limit=None):
+            with move_on_after(0.5) as leaving:
+                await taker.next()
+
+    assert leaving.cancel_called
+    assert (len(script.custody), script.custody.take_done()) == (1, [])
 
 
 @pytest.mark.parametrize("place", [EncoderPlace.THREAD, EncoderPlace.PROCESS])
