@@ -67,8 +67,7 @@ class PythonPlan:
         if answer is None:
             raise Refused("skipped", f"{self._named} skipped this record")
 
-        key, data = self._taken_apart(answer)
-        key = key_text(key, f"the contact key from {self._named}")
+        key, data = self._key_and_data(answer)
         kept = {name: value for name, value in data.items() if value is not None}
         for name in kept:
             if not isinstance(name, str):
@@ -87,6 +86,17 @@ class PythonPlan:
             raise
         except BaseException as error:  # the user's code: whatever it raises costs this record
             raise Refused("python_rule", f"{self._named} raised {_told(error)}") from error
+
+    def _key_and_data(self, answer: Any) -> tuple[str, dict[Any, Any]]:
+        try:
+            key, data = self._taken_apart(answer)
+            text = key_text(key, f"the contact key from {self._named}")
+            return str.__str__(text), dict(data)  # whatever else its class can do
+        except Refused:
+            raise
+        except Exception as error:  # an answer of the user's own: whatever is done to it may raise
+            detail = f"{self._named} returned what cannot be looked at: {_told(error)}"
+            raise Refused("python_rule", detail) from error
 
     def _hold(self, data: dict[str, Any], checks: Checks, *, key: str) -> None:
         try:

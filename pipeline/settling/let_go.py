@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .schema import has_table
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
@@ -48,7 +50,7 @@ class LetGo:
 
     def came(self, ordinal: int, identities: Iterable[str]) -> None:
         """These are here again."""
-        if _is_there(self._connection, "let_go"):
+        if has_table(self._connection, "let_go"):
             self._connection.executemany(
                 "DELETE FROM let_go WHERE source = ? AND identity = ?",
                 [(ordinal, identity) for identity in identities],
@@ -69,24 +71,19 @@ class LetGo:
             self.note(ordinal, held)
 
 
-def _is_there(connection: sqlite3.Connection, table: str) -> bool:
-    known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-    return connection.execute(known, (table,)).fetchone() is not None
-
-
 def _left(done: Ranges, first: int, records: int) -> int:
     return sum(at not in done for at in range(first, first + records))
 
 
 def read_let_go(connection: sqlite3.Connection) -> int | None:
     """How many contacts are let go; None where the run is of no queue, as far as is known."""
-    if not _is_there(connection, "message"):  # while an earlier program is at work on it
+    if not has_table(connection, "message"):
         return None
 
     if connection.execute("SELECT 1 FROM message LIMIT 1").fetchone() is None:
         return None
 
-    if not _is_there(connection, "let_go"):
+    if not has_table(connection, "let_go"):
         return 0
 
     (contacts,) = connection.execute("SELECT coalesce(sum(contacts), 0) FROM let_go").fetchone()

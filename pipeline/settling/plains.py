@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..intake.plain import Plain
 from .identity import paired, told
 from .rows import read_sources
+from .schema import has_table
 
 if TYPE_CHECKING:
     import sqlite3
@@ -56,6 +57,9 @@ def note_plains(connection: sqlite3.Connection, sources: Iterable[tuple[int, Fin
 
 def read_plains(connection: sqlite3.Connection) -> list[Plain | None]:
     """What a journal knows of its sources, in the order of their ordinals."""
+    if not has_table(connection, "plain"):
+        return [None for _ in connection.execute("SELECT 1 FROM source")]
+
     rows = connection.execute(
         f"SELECT ordinal, plain.{COLUMNS.replace(', ', ', plain.')}"  # noqa: S608
         " FROM source LEFT JOIN plain ON plain.source = ordinal ORDER BY ordinal"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = (
     "bring_up_to_date",
     "create",
+    "has_table",
     "opened_to_read",
     "opened_to_write",
     "sync_directory",
@@ -113,7 +114,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def opened_to_write(path: Path) -> sqlite3.Connection:
-    """The one writing connection; whoever calls holds the run directory's lock."""
+    """The one writing connection of a run, whose directory is locked; brought up to date by it."""
     _recognise(path)
     with translated(path):
         connection = sqlite3.connect(
@@ -133,6 +134,12 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
             raise
 
         return connection
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether there is such a table: in a journal of an earlier format it may be missing."""
+    known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(known, (name,)).fetchone() is not None
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -24,6 +24,7 @@ import orjson
 from .accepted import accepted_batches
 from .parts import compacted_until, holds_parts
 from .rows import source_names
+from .schema import has_table
 from .spans import pack_places, positions_of
 
 if TYPE_CHECKING:
@@ -200,6 +201,9 @@ def read_verified(connection: sqlite3.Connection) -> Verified | None:
 
 def read_absent(connection: sqlite3.Connection, *, reason: str | None = None) -> int:
     """How many contacts are unknown today, for this reason if any, and did not enter."""
+    if not has_table(connection, "absent"):
+        return 0
+
     (count,) = connection.execute(
         "SELECT count(*) FROM absent JOIN contact USING (seq) WHERE superseded IS NULL"
         " AND reason = ifnull(?, reason)",

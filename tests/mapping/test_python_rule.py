@@ -55,6 +55,8 @@ def hostile(record):
             return record["id"], {5: "a field"}
         case "unlike":
             return record["id"], {"Name": Unlike()}
+        case "unlike key":
+            return Unlike(), {}
         case "unlike all":
             return Unlike()
     return record["id"], {"Name": "Bo"}
@@ -118,6 +120,7 @@ def test_a_functions_trouble_costs_one_record() -> None:
         ("untold", "hostile raised Untold"),
         ("numbered", "hostile returned a field name that is no text: 5"),
         ("unlike", "RuntimeError: 'neither true nor false'"),
+        ("unlike key", "hostile returned what cannot be looked at: RuntimeError"),
         ("unlike all", "hostile returned <Unlike>, not a dict"),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import RunDirectoryError
 from pipeline.settling.directory import RunDirectory
+from pipeline.settling.known import look
 from pipeline.settling.lock import locked
 from pipeline.settling.schema import opened_to_write
 from pipeline.settling.tables import UPGRADES, VERSION
@@ -229,6 +230,9 @@ def test_read_where_it_cannot_be_brought_up_to_date(
         if version > 1:
             with viewed(tmp_path) as view:
                 assert view.summary().accepted == 3
+                assert view.absent() == 0
+
+            assert look(tmp_path).counts.accepted == 3
         else:
             with pytest.raises(RunDirectoryError, match="is locked"), viewed(tmp_path):
                 pass
