@@ -23,11 +23,11 @@ _CALLERS = {
     "verify": "verbs.verification",
 }
 """The verbs that call Marketing Cloud, and what each of them loads to do so."""
-_USAGE_CODE = 2
+_HALTED_CODE = 3  # HaltError's, as above
 _NO_THREADS = (
     "the system starts no more threads for this program: see to its limits (ulimit -u, a "
-    "container's pids.max, systemd's TasksMax), 32 are enough. Nothing is lost: the same command "
-    "goes on from here"
+    "container's pids.max, systemd's TasksMax), 32 are enough. A run that was going on is in its "
+    "journal: `run`, without --again, goes on with it; what was on its way is unknown"
 )
 _GOODBYE_SECONDS = 2.0
 """How long a collector of logs that reads no more is waited for at the end."""
@@ -45,7 +45,9 @@ def main() -> None:
         gc.disable()  # what is loaded stays: a sixth of the start would go into looking for more
         verb = "".join(sys.argv[1:2])
         if verb in _CALLERS:
-            Thread(target=_load_client, name="loading", daemon=True).start()
+            with suppress(RuntimeError):  # no thread is to be had: it is loaded all the same
+                Thread(target=_load_client, name="loading", daemon=True).start()
+
             import_module(f".{_CALLERS[verb]}", __package__)
 
         # Not at the top: the package may be imported for its version alone.
@@ -63,7 +65,7 @@ def main() -> None:
             raise
 
         sys.stderr.write(f"error: {_NO_THREADS}\n")
-        _end(_USAGE_CODE)
+        _end(_HALTED_CODE)
 
 
 def _lacks_threads(error: BaseException) -> bool:
@@ -96,11 +98,15 @@ def _end(code: Any) -> NoReturn:
     What a run leaves in memory would be freed piece by piece, a fifth of a second after a million
     contacts; the system takes it back at once. What lasts was closed by whoever opened it.
     """
-    with suppress(OSError, RuntimeError):  # what cannot be said: the ordinary end tells of it
+    with suppress(OSError):  # what cannot be said: the ordinary end tells of it
         sys.stdout.flush()
         last = Thread(target=_flush_errors, daemon=True)
-        last.start()
-        last.join(_GOODBYE_SECONDS)
+        try:
+            last.start()
+            last.join(_GOODBYE_SECONDS)
+        except RuntimeError:  # no thread is to be had
+            _flush_errors()
+
         if code is None or isinstance(code, int):
             os._exit(code or 0)
 

@@ -49,7 +49,7 @@ def test_where_no_thread_can_be_started(tmp_path: Path) -> None:
     ran = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
+    assert (ran.returncode, ran.stderr.count("\n")) == (3, 1), ran.stderr
     assert "starts no more threads for this program: see to its limits" in ran.stderr
 
 

@@ -5,7 +5,7 @@ methods only, of which we send GET. A batch whose body has begun to leave is nev
 
 An idle connection that the server has closed is the one trap that looks like a lost answer. Four
 things keep out of it: connections are dropped before servers usually drop them (sooner where a
-server says when, or was met closing one), the loop is given one turn to notice the end of a
+server says when, or was met closing one), the loop is given its turns to notice the end of a
 connection before the body's first byte, a connection found closed then counts as not begun, and so
 does one whose end shows that no byte of the request had come (`wire.py`).
 

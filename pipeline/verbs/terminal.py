@@ -47,9 +47,11 @@ def in_loop(
     else:
         fast = True
 
-    async def heard() -> Result:
+    ended: list[Result] = []
+
+    async def heard() -> None:
         asyncio.get_running_loop().set_exception_handler(overheard)
-        return await work()
+        ended.append(await work())
 
     # What is imported stays: the collector need not walk through it again and again.
     gc.freeze()
@@ -58,11 +60,16 @@ def in_loop(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        return anyio.run(heard, backend_options={"use_uvloop": fast})
+        anyio.run(heard, backend_options={"use_uvloop": fast})
+    except RuntimeError:  # the loop could not be closed, for want of a thread
+        if not ended:
+            raise
     except (InterruptedRunError, KeyboardInterrupt):
         say(broken_off)
         # A thread may be waiting for standard input still: an ordinary exit would wait for it.
         os._exit(InterruptedRunError.exit_code)
+
+    return ended[0]
 
 
 @contextmanager
@@ -95,8 +102,8 @@ def written(path: Path) -> Iterator[None]:
             raise
 
         raise UsageError(
-            f"{path} cannot be written: {error.strerror or error}. It is not there, or not whole: "
-            "see to the directory and its disk, or name another place by -o"
+            f"{path} cannot be written: {error.strerror or error}. Nothing new is there, or not "
+            "all of it: see to the directory and its disk, or name another place by -o"
         ) from None
 
 
