@@ -26,6 +26,7 @@ __all__ = ("agreed", "check", "rehearse", "run", "steer", "verify")
 
 
 async def check(config: Path, *, offline: bool) -> bool:
+    """Print each finding as it is made; whether all of them hold."""
     from ..watching.logs import logging_to
     from .preflight import check as findings_of
 
@@ -47,6 +48,7 @@ def _print_finding(finding: Finding, console: Console) -> None:
 
 
 async def run(path: Path, options: RunOptions, *, json: bool) -> int:
+    """Make the run that the config at `path` asks for; the exit code."""
     from ..config import load
     from ..watching.notices import LOG
     from ..worker import showing
@@ -68,6 +70,7 @@ async def run(path: Path, options: RunOptions, *, json: bool) -> int:
 
 
 async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
+    """Do all of a run but the sending; exit code 1 where records would be rejected."""
     from ..config import load
     from ..events.emitter import Emitter
     from ..watching.logs import logging_to
@@ -93,6 +96,7 @@ async def rehearse(path: Path, *, limit: int | None, json: bool) -> int:
 
 
 async def verify(path: Path, options: VerifyOptions, *, json: bool) -> int:
+    """Ask who entered, and say what a retry could double; the exit code."""
     from ..config import load
     from ..running.stages import REDELIVERED
     from ..settling.view import viewed
