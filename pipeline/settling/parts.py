@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .schema import has_table
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -56,8 +58,7 @@ class Part:
 
 def holds_parts(connection: sqlite3.Connection) -> bool:
     """Whether the journal's format knows of parts."""
-    found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'result_part'").fetchone()
-    return found is not None
+    return has_table(connection, "result_part")
 
 
 def read_parts(connection: sqlite3.Connection) -> list[Part]:

@@ -137,7 +137,7 @@ def opened_to_write(path: Path) -> sqlite3.Connection:
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether there is such a table: in a journal of an earlier format it may be missing."""
+    """Whether there is such a table: an earlier format has fewer, some are made when needed."""
     known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
     return connection.execute(known, (name,)).fetchone() is not None
 

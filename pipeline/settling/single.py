@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .schema import has_table
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -15,9 +17,6 @@ __all__ = ("read_single",)
 
 def read_single(connection: sqlite3.Connection, table: str) -> Any | None:
     """The one value in `table`; None where there is no such table, or nothing in it."""
-    known = connection.execute(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
-    ).fetchone()
     rows = f"SELECT * FROM {table}"  # noqa: S608  # a name of ours
-    found = known and connection.execute(rows).fetchone()
+    found = has_table(connection, table) and connection.execute(rows).fetchone()
     return found[0] if found else None

@@ -174,7 +174,7 @@ def _accept(store: JournalStore, entered: Sequence[UnknownClaim]) -> None:
 
 def read_verified(connection: sqlite3.Connection) -> Verified | None:
     """Count; None where it was never asked who entered."""
-    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'verification'").fetchone():
+    if not has_table(connection, "verification"):
         return None  # an earlier format, whose program is still at work
 
     row = connection.execute("SELECT at, told FROM verification").fetchone()
