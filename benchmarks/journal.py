@@ -144,10 +144,10 @@ async def _inject(batches: Iterator[Batch], journal: Journal | None, batch_secon
     sealed, ready = anyio.create_memory_object_stream[Batch](SENDERS)
     outcomes, settled = anyio.create_memory_object_stream[Settlement](SENDERS * 2)
     if journal is not None:
-        journal.pressed = lambda: ready.statistics().current_buffer_used > 0
+        journal.press(lambda: ready.statistics().current_buffer_used > 0)
 
     async with create_task_group() as tasks:
-        tasks.start_soon(_seal, batches, sealed, batch_seconds)
+        tasks.start_soon(_seal, batches, sealed, batch_seconds, journal)
         tasks.start_soon(_settle, settled, journal)
         async with outcomes, ready, create_task_group() as senders:
             for _ in range(SENDERS):
@@ -155,7 +155,10 @@ async def _inject(batches: Iterator[Batch], journal: Journal | None, batch_secon
 
 
 async def _seal(
-    batches: Iterator[Batch], sealed: MemoryObjectSendStream[Batch], batch_seconds: float
+    batches: Iterator[Batch],
+    sealed: MemoryObjectSendStream[Batch],
+    batch_seconds: float,
+    journal: Journal | None,
 ) -> None:
     """Hand on as many batches as one message of the encoder has, as often as it brings them."""
     due = anyio.current_time()
@@ -163,6 +166,8 @@ async def _seal(
         while message := list(islice(batches, MESSAGE_BATCHES)):
             for batch in message:
                 await sealed.send(batch)
+                if journal is not None:
+                    journal.hurry()
 
             due += len(message) * batch_seconds
             await anyio.sleep_until(due)

@@ -31,7 +31,7 @@ from .packing.batch import Batch
 from .running.ending import Ending
 from .running.legs import announce, open_leg, plan_leg
 from .running.sifting import Sifter
-from .running.stages import Packer, Reader, hand, send, settle
+from .running.stages import Reader, hand, send, settle
 from .running.steering import idle_pace, steer
 from .running.stop import Stop, heed_signals
 from .running.wiring import Wiring
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .mapping.target import Target
     from .running.legs import Ended, RunOptions
     from .running.plan import Plan
+    from .running.stages import Packer
     from .sending.client import Client
     from .sending.token import TokenKeeper
     from .settling.opening import Replay
@@ -265,12 +266,10 @@ class Injection:
         chunks_in, chunks_out = create_memory_object_stream[Contacts](CHUNKS_AHEAD)
         # As many as senders: those who were answered together find their next batches sealed.
         batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
-        wiring.press(batches_out)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
         reader = Reader(encoder, chunks_in, stop=stop, emit=emit, scope=wiring.scope)
-        packer = Packer(
-            wiring.batcher(), chunks_out, batches=batches_in, items=items_in.clone(), emit=emit
-        )
+        wiring.press(batches_out)
+        packer = wiring.packer(chunks_out, batches=batches_in, items=items_in.clone())
         sender = wiring.sender(client, keeper, settle=partial(hand, stream=items_in))
         async with create_task_group() as settling:
             settling.start_soon(partial(settle, items_out, wiring.settler, stop=stop))

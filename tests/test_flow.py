@@ -38,7 +38,7 @@ from tests.fakes.loopback import Exchange, Loopback
 from tests.fakes.moments import worst_window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pipeline.packing.batch import Batch
@@ -344,7 +344,7 @@ async def test_max_bytes(tmp_path: Path) -> None:
 async def test_pace_and_parallelism(tmp_path: Path) -> None:
     """No more requests are under way, and no more begin in a second, than the config allows."""
     contacts(tmp_path, 320)
-    async with standing(tmp_path, latency="0.05") as stand:
+    async with standing(tmp_path, latency="0.1") as stand:
         injected = await stand.inject(delivery={"max_in_flight": 3, "requests_per_second": 25.0})
         traffic = stand.cloud.summary()["requests"]
         assert injected.counts == (320, 320, 0, 0, 0)
@@ -357,13 +357,19 @@ async def test_the_journal_keeps_no_sender_from_what_lies_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lone sender is pressed as long as batches lie ready, and no longer."""
+    asked: list[Callable[[], bool]] = []
     pressed: list[bool] = []
-    dispatched = Journal.dispatched
+    press, dispatched = Journal.press, Journal.dispatched
+
+    def asked_of(journal: Journal, question: Callable[[], bool]) -> None:
+        asked.append(question)
+        press(journal, question)
 
     async def looked_at(journal: Journal, batch: Batch, attempt: int) -> None:
-        pressed.append(journal.pressed())
+        pressed.append(asked[-1]())
         await dispatched(journal, batch, attempt)
 
+    monkeypatch.setattr(Journal, "press", asked_of)
     monkeypatch.setattr(Journal, "dispatched", looked_at)
     contacts(tmp_path, 50)
     async with standing(tmp_path) as stand:

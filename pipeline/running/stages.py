@@ -106,12 +106,15 @@ class Packer:
         *,
         batches: MemoryObjectSendStream[Batch],
         items: MemoryObjectSendStream[Item],
+        hurry: Callable[[], None],
         emit: Emit,
     ) -> None:
+        """`hurry` is called whenever a batch may lie ready, and all senders be at work."""
         self._batcher = batcher
         self._chunks = chunks
         self._batches = batches
         self._items = items
+        self._hurry = hurry
         self._emit = emit
 
     async def run(self) -> None:
@@ -175,6 +178,7 @@ class Packer:
                 )
             )
             await hand(batch, self._batches)
+            self._hurry()
 
 
 async def send(

@@ -27,16 +27,19 @@ from ..settling.doubles import KeyOrder, count_doubles
 from ..settling.settler import Settler
 from .outlook import outlook_of
 from .sharing import shared_by
+from .stages import Packer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from anyio.streams.memory import MemoryObjectReceiveStream
+    from anyio.abc import ObjectReceiveStream
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
     from ..config import Config
     from ..events import Emit
     from ..intake.queues.source import QueueSource
+    from ..mapping.contacts import Contacts
     from ..mapping.target import Target
     from ..packing.batch import Batch
     from ..sending.client import Client
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from ..sending.token import TokenKeeper
     from ..settling.journal import Journal
     from ..settling.opening import Replay
+    from ..settling.settler import Item
     from ..settling.upkeep import Upkeep
     from ..taking.holder import Holder
     from ..taking.lookout import Lookout
@@ -94,10 +98,18 @@ class Wiring:
             ),
         )
 
-    def batcher(self) -> Batcher:
+    def packer(
+        self,
+        chunks: ObjectReceiveStream[Contacts],
+        *,
+        batches: MemoryObjectSendStream[Batch],
+        items: MemoryObjectSendStream[Item],
+    ) -> Packer:
         """What seals batches."""
-        config = self._plan.config
-        return Batcher(config.batch, envelope=self._plan.envelope, next_id=self._next_id)
+        policy, envelope = self._plan.config.batch, self._plan.envelope
+        batcher = Batcher(policy, envelope=envelope, next_id=self._next_id)
+        hurry, emit = self._journal.hurry, self._emit
+        return Packer(batcher, chunks, batches=batches, items=items, hurry=hurry, emit=emit)
 
     def holder(self, queue: QueueSource) -> Holder:
         """What holds messages of a queue until the settler has told it of all their contacts."""
@@ -220,7 +232,7 @@ class Wiring:
 
     def press(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
         """Batches that lie in this stream wait for senders: the journal keeps none from them."""
-        self._journal.pressed = lambda: batches.statistics().current_buffer_used > 0
+        self._journal.press(lambda: batches.statistics().current_buffer_used > 0)
 
     async def compare_keys(self) -> None:
         """Begin to find out whether contacts share their key, while answers are waited for."""

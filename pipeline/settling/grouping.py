@@ -9,6 +9,8 @@ process is killed. Whether that time is missed depends on who waits for whom:
 - They are not: the source (or the pace) is what the run waits for, and a sender that waits for the
   disk would otherwise wait for its next batch.
 
+What comes after a quiet time has nobody to share with, and waits for nobody.
+
 Sans-IO: told the time.
 """
 
@@ -18,60 +20,50 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-__all__ = ("DISPATCH", "NONE", "OUTCOME", "Grouping", "Patience")
+__all__ = ("DISPATCH", "OUTCOME", "URGENT", "Grouping", "Patience")
 
 PERIOD_SECONDS: Final = 0.005
 """Between the beginnings of two groups, at the least: those who come meanwhile share a commit."""
 
-GATHER_SECONDS: Final = 0.020
-"""How long dispatches and outcomes are gathered where no sender is missed meanwhile."""
+GATHER_SECONDS: Final = 0.060
+"""The same where no sender is missed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long an order can wait for others, in seconds: while senders are pressed, and else."""
+    """How long an order waits for others in any case, and whether it can while none is missed."""
 
-    pressed: float
-    relaxed: float
+    seconds: float = 0.0
+    gathers: bool = True
 
 
-NONE: Final = Patience(pressed=0.0, relaxed=0.0)
-DISPATCH: Final = Patience(pressed=0.0, relaxed=GATHER_SECONDS)
-OUTCOME: Final = Patience(pressed=PERIOD_SECONDS, relaxed=GATHER_SECONDS)
+URGENT: Final = Patience(gathers=False)
+DISPATCH: Final = Patience()
+OUTCOME: Final = Patience(seconds=PERIOD_SECONDS)
 """Nobody waits for it, and it goes with the next dispatch where one comes soon."""
 
 
 class Grouping:
-    """Says when to look, and then whether the group that waits is to be written."""
+    """Says when the group that waits is to be written."""
 
     def __init__(self) -> None:
-        self._pressed = inf  # when what waits is due if the senders are pressed
-        self._relaxed = inf  # when it is due in any case
-        self._next = 0.0  # before that, nothing is written
+        self._soonest = inf  # none of those who wait is to be written before
+        self._gathers = True  # all of them can wait for others
+        self._began = -inf  # the last group
 
-    def came(self, now: float, patience: Patience) -> bool:
-        """An order came, to wait for others; whether it is to be looked at sooner for that."""
-        before = self._pressed
-        self._pressed = min(before, now + patience.pressed)
-        self._relaxed = min(self._relaxed, now + patience.relaxed)
-        return self._pressed < before
+    def came(self, now: float, patience: Patience) -> None:
+        """An order came, to wait for others."""
+        self._soonest = min(self._soonest, now + patience.seconds)
+        self._gathers = self._gathers and patience.gathers
 
-    def look_at(self) -> float:
-        """When to ask next whether the group is ripe."""
-        return max(self._pressed, self._next)
-
-    def ripe(self, now: float, *, pressed: bool) -> bool:
-        """Whether what waits is to be written now; if not, `look_at` tells when to ask again."""
-        if pressed or now >= self._relaxed:
-            return True
-
-        self._pressed = min(now + PERIOD_SECONDS, self._relaxed)
-        return False
+    def due(self, *, pressed: bool) -> float:
+        """When those who wait are to be written, as things are; never where nobody waits."""
+        gathers = self._gathers and not pressed
+        return max(self._soonest, self._began + (GATHER_SECONDS if gathers else PERIOD_SECONDS))
 
     def begun(self, now: float) -> None:
         """All that waited is being written."""
-        self._pressed = self._relaxed = inf
-        self._next = now + PERIOD_SECONDS
+        self._soonest, self._gathers, self._began = inf, True, now
 
     def __repr__(self) -> str:
-        return f"<Grouping due at {self._pressed:.3f}, at the latest {self._relaxed:.3f}>"
+        return f"<Grouping due at {self.due(pressed=True):.3f} if pressed>"

@@ -56,15 +56,13 @@ SQLite's own recovery of its write-ahead log comes before all of this.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from ..errors import ConservationError, JourneyError
-from .grouping import DISPATCH, NONE, OUTCOME, Grouping
+from .committing import Committer
+from .grouping import DISPATCH, OUTCOME, URGENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,26 +82,6 @@ __all__ = ("Journal",)
 Result = TypeVar("Result")
 
 
-@dataclass(slots=True)
-class _Order:
-    """What a caller wants written, and where it waits; None where nobody waits."""
-
-    work: Callable[[], Any]
-    future: asyncio.Future[Any] | None
-    result: Any = None
-    error: BaseException | None = None
-
-    def tell(self) -> None:
-        """Wake whoever waits, unless it was cancelled meanwhile."""
-        if self.future is None or self.future.done():
-            return
-
-        if self.error is None:
-            self.future.set_result(self.result)
-        else:
-            self.future.set_exception(_again(self.error))
-
-
 class Journal:
     """The journal as the run's tasks use it: each method returns when its say is on disk.
 
@@ -115,19 +93,10 @@ class Journal:
         """`tally` is asked at each settlement what the run has cost."""
         self._store = store
         self._tally = tally
-        self._waiting: list[_Order] = []
-        self._writing = False
-        self._grouping = Grouping()
-        self._timer: asyncio.TimerHandle | None = None
-        self._failure: BaseException | None = None
-        self._idle = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self.pressed: Callable[[], bool] = lambda: True
-        """Asked whether batches lie ready for senders, so that waiting for the disk costs pace."""
+        self._committer = Committer(store.transaction)
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        await self._loop.run_in_executor(self._thread, self._idle.set)  # or none can be had later
+        await self._committer.start()
         return self
 
     async def __aexit__(
@@ -137,11 +106,15 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         with anyio.CancelScope(shield=True):  # what waits is written even when the run is cancelled
-            await self._idle.wait()
-            try:
-                await self._loop.run_in_executor(self._thread, self._store.close)
-            finally:
-                self._thread.shutdown()
+            await self._committer.close(self._store.close)
+
+    def press(self, pressed: Callable[[], bool]) -> None:
+        """Have `pressed` tell whether batches lie ready for senders: waiting then costs pace."""
+        self._committer.pressed = pressed
+
+    def hurry(self) -> None:
+        """A batch was laid ready: perhaps what waits should not wait any longer."""
+        self._committer.hurry()
 
     async def dispatched(self, batch: Batch, attempt: int) -> None:
         """`batch` is about to be sent: after this its first byte may leave.
@@ -149,24 +122,22 @@ class Journal:
         A caller that is cancelled meanwhile has not sent it: the dispatch is taken back.
         """
         try:
-            await self._do(partial(self._store.dispatched, batch, attempt), DISPATCH)
+            await self._committer.do(partial(self._store.dispatched, batch, attempt), DISPATCH)
         except asyncio.CancelledError:
-            if self._failure is None:
-                self._queue(_Order(partial(self._store.returned, batch), None))
-
+            self._committer.leave(partial(self._store.returned, batch))
             raise
 
     async def returned(self, batch: Batch) -> None:
         """`batch` was certainly not taken: it is as if it had never been dispatched."""
-        await self._do(partial(self._store.returned, batch))
+        await self._committer.do(partial(self._store.returned, batch))
 
     async def split(self, parent: Batch, halves: Sequence[Batch]) -> None:
         """`parent` was refused as a whole; its `halves` will be dispatched in its stead."""
-        await self._do(partial(self._store.split, parent, halves))
+        await self._committer.do(partial(self._store.split, parent, halves))
 
     async def judged(self, parent: Batch, parts: Sequence[Batch], attempt: int) -> None:
         """`parent` was answered contact by contact: its `parts` are in flight in its stead."""
-        await self._do(partial(self._store.judged, parent, parts, attempt))
+        await self._committer.do(partial(self._store.judged, parent, parts, attempt))
 
     async def settle(
         self,
@@ -176,7 +147,7 @@ class Journal:
     ) -> None:
         """Batches and records have their outcome, and sources were read up to their marks."""
         counters = self._counters()
-        await self._do(
+        await self._committer.do(
             partial(self._store.settle, settlements, rejections, reads, counters=counters),
             OUTCOME,
         )
@@ -184,116 +155,22 @@ class Journal:
     async def ended(self, state: RunState, *, exhausted: bool, detail: str | None = None) -> None:
         """This leg of the run is over. `exhausted`: all that it was to read was read."""
         counters = self._counters()
-        await self._do(
+        await self._committer.do(
             partial(self._store.ended, state, exhausted=exhausted, detail=detail, counters=counters)
         )
 
     async def within(
-        self, work: Callable[[JournalStore], Result], patience: Patience = NONE
+        self, work: Callable[[JournalStore], Result], patience: Patience = URGENT
     ) -> Result:
         """Have `work` done with the store, within a transaction, and return what it returns."""
-        return await self._do(partial(work, self._store), patience)
+        return await self._committer.do(partial(work, self._store), patience)
 
     async def summary(self) -> Summary:
         """The run in numbers. Raises ConservationError if they do not add up."""
-        return await self._do(self._store.summary)
+        return await self._committer.do(self._store.summary)
 
     def _counters(self) -> Counters | None:
         return None if self._tally is None else self._tally.counters()
 
-    async def _do(self, work: Callable[[], Result], patience: Patience = NONE) -> Result:
-        """Have `work` done in a transaction, with what comes meanwhile, and wait for its commit."""
-        if self._failure is not None:
-            raise _again(self._failure)
-
-        future: asyncio.Future[Result] = self._loop.create_future()
-        self._queue(_Order(work, future), patience)
-        return await future
-
-    def _queue(self, order: _Order, patience: Patience = NONE) -> None:
-        """Put `order` into the next group."""
-        self._waiting.append(order)
-        self._idle.clear()
-        if self._grouping.came(self._loop.time(), patience):
-            self._schedule()
-
-    def _schedule(self) -> None:
-        """See to it that what waits is written when it is due, unless a group is under way."""
-        if self._writing:
-            return
-
-        if self._timer is not None:
-            self._timer.cancel()
-
-        self._timer = self._loop.call_at(self._grouping.look_at(), self._look)
-
-    def _look(self) -> None:
-        """Send everything that waits to the thread, if it is ripe; in the loop."""
-        self._timer = None
-        now = self._loop.time()
-        if not self._grouping.ripe(now, pressed=self.pressed()):
-            self._schedule()
-            return
-
-        group, self._waiting = self._waiting, []
-        self._grouping.begun(now)
-        self._writing = True
-        self._thread.submit(self._commit, group)
-
-    def _commit(self, group: list[_Order]) -> None:
-        """Write `group` in one transaction, and wake the callers; in the thread."""
-        try:
-            self._transact(group)
-        except ConservationError:
-            self._commit_singly(group)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, nobody may wait for ever
-            for order in group:
-                order.error = error
-
-        self._loop.call_soon_threadsafe(self._wake, group)
-
-    def _commit_singly(self, group: list[_Order]) -> None:
-        for order in group:
-            try:
-                self._transact([order])
-            except BaseException as error:  # noqa: BLE001  # as in _commit
-                order.error = error
-
-    def _transact(self, group: list[_Order]) -> None:
-        with self._store.transaction():
-            for order in group:
-                order.result = order.work()
-
-    def _wake(self, group: list[_Order]) -> None:
-        """Tell the callers; in the loop."""
-        for order in group:
-            if order.error is not None and not isinstance(order.error, ConservationError):
-                self._failure = self._failure or order.error
-
-            order.tell()
-
-        if self._failure is not None:
-            refused, self._waiting = self._waiting, []
-            for order in refused:
-                order.error = self._failure
-                order.tell()
-
-        self._writing = False
-        if self._waiting:
-            self._schedule()
-        else:
-            self._idle.set()
-
     def __repr__(self) -> str:
-        state = "failed" if self._failure else "writing" if self._writing else "idle"
-        return f"<Journal {self._store.path}, {state}, {len(self._waiting)} waiting>"
-
-
-def _again(error: BaseException) -> BaseException:
-    """An error for one more caller: its own instance, so that each has its own traceback."""
-    if not isinstance(error, JourneyError):
-        return error
-
-    copy = type(error)(*error.args)
-    copy.__cause__ = error
-    return copy
+        return f"<Journal {self._store.path}, {self._committer!r}>"

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from pipeline.errors import ConservationError, RunDirectoryError
-from pipeline.settling.grouping import GATHER_SECONDS
+from pipeline.settling.grouping import PERIOD_SECONDS
 from pipeline.settling.journal import Journal
 from pipeline.settling.state import RunState
 from pipeline.settling.store import JournalStore
@@ -65,17 +65,24 @@ async def test_group_commit(tmp_path: Path) -> None:
         assert (await journal.summary()).unprocessed == 50
 
 
-async def test_gathers_while_no_sender_is_missed(tmp_path: Path) -> None:
-    """Where no batch lies ready, a dispatch waits for others; where one does, it does not."""
+async def test_gathers_while_no_sender_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no batch lies ready, a dispatch waits for others; as soon as one does, no more."""
+    monkeypatch.setattr("pipeline.settling.grouping.GATHER_SECONDS", 3600.0)
     store = counted(tmp_path)
     async with Journal(store) as journal:
-        journal.pressed = lambda: False
-        began = anyio.current_time()
-        for number in range(5):
-            await journal.dispatched(make_batch(number + 1, [number + 1]), 1)
+        pressed = False
+        journal.press(lambda: pressed)
+        await journal.dispatched(make_batch(1, [1]), 1)  # it comes after a quiet time
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.dispatched, make_batch(2, [2]), 1)
+            await anyio.sleep(2 * PERIOD_SECONDS)
+            assert store.transactions == 1
+            pressed = True
+            journal.hurry()
 
-        assert anyio.current_time() - began >= 5 * GATHER_SECONDS
-        assert store.transactions == 5
+        assert store.transactions == 2
 
 
 async def test_durable_when_it_returns(tmp_path: Path) -> None:
