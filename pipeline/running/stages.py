@@ -109,7 +109,7 @@ class Packer:
         hurry: Callable[[], None],
         emit: Emit,
     ) -> None:
-        """`hurry` is called whenever a batch may lie ready, and all senders be at work."""
+        """`hurry` is called when batches may lie ready, and all senders be at work."""
         self._batcher = batcher
         self._chunks = chunks
         self._batches = batches
@@ -177,8 +177,13 @@ class Packer:
                     trigger=batch.trigger,
                 )
             )
-            await hand(batch, self._batches)
-            self._hurry()
+            try:
+                self._batches.send_nowait(batch)
+            except WouldBlock:
+                self._hurry()
+                await self._batches.send(batch)
+
+        self._hurry()
 
 
 async def send(

@@ -65,6 +65,7 @@ class Committer:
         self._failure: BaseException | None = None  # why nothing is written any more
         self.pressed: Callable[[], bool] = lambda: True
         """Asked whether batches lie ready for senders, so that waiting for the disk costs pace."""
+        self._perhaps = True  # they may: nobody was asked since some were laid there
 
     async def start(self) -> None:
         """Start the thread, before none can be had any more."""
@@ -81,6 +82,7 @@ class Committer:
 
     def hurry(self) -> None:
         """Senders may be pressed since a moment ago: what waits may be due sooner."""
+        self._perhaps = True
         if self._waiting:
             self._schedule()
 
@@ -110,10 +112,10 @@ class Committer:
 
     def _schedule(self) -> None:
         """See to it that what waits is written when it is due, unless a group is under way."""
-        if self._writing:
+        if self._writing or self._grouping.due(pressed=True) >= self._due:
             return
 
-        due = self._grouping.due(pressed=self.pressed())
+        due = self._grouping.due(pressed=self._are_pressed())
         if due >= self._due:
             return
 
@@ -127,7 +129,7 @@ class Committer:
         """Send everything that waits to the thread, if it is still due; in the loop."""
         self._timer, self._due = None, inf
         now = self._loop.time()
-        if self._grouping.due(pressed=self.pressed()) > now + MOMENT_SECONDS:
+        if self._grouping.due(pressed=self._are_pressed()) > now + MOMENT_SECONDS:
             self._schedule()
             return
 
@@ -135,6 +137,10 @@ class Committer:
         self._grouping.begun(now)
         self._writing = True
         self._thread.submit(self._commit, group)
+
+    def _are_pressed(self) -> bool:
+        self._perhaps = self._perhaps and self.pressed()
+        return self._perhaps
 
     def _commit(self, group: list[_Order]) -> None:
         """Write `group` in one transaction, and wake the callers; in the thread."""
