@@ -24,11 +24,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import orjson
 from anyio import create_task_group, run
 
 from pipeline.intake.source import Fingerprint, Mark
 from pipeline.mapping.encoding import MESSAGE_BYTES
+from pipeline.mapping.keys import Keys
 from pipeline.packing.batch import Batch, Span, Trigger
 from pipeline.sending.outcome import Accepted, Settlement
 from pipeline.settling.identity import Identity
@@ -114,18 +114,18 @@ def _spent(contacts: int, batch_seconds: float, *, journalled: bool) -> float:
 
 
 def _batches(contacts: int) -> Iterator[Batch]:
-    """Made when they are wanted, their keys of JSON: as they come from the encoder."""
-    packed = [
-        orjson.dumps([f"{position:08d}" for position in range(first, first + BATCH)])
+    """Made when they are wanted, their keys as they come from the encoder's process."""
+    keys = [
+        Keys.of([f"{position:08d}" for position in range(first, first + BATCH)])
         for first in range(1, contacts + 1, BATCH)
     ]
 
     def made() -> Iterator[Batch]:
-        for number, keys in enumerate(packed):
+        for number, sealed in enumerate(keys):
             yield Batch(
                 batch_id=number + 1,
                 spans=(Span(SOURCE.name, range(number * BATCH + 1, (number + 1) * BATCH + 1)),),
-                keys=orjson.loads(keys),
+                keys=sealed[:],
                 payload=b"",
                 start=0,
                 lengths=array("I"),

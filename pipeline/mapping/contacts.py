@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 import orjson
 
 from ..intake.source import Mark
+from .keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ class Contacts:
 
     source: str
     positions: Sequence[int]
-    keys: list[str]
+    keys: Sequence[str]
     joined: bytes | memoryview
     lengths: array[int]
     rejected: list[Rejection]
@@ -119,7 +120,8 @@ class Contacts:
 
     def shorten(self, limit: int) -> None:
         """Keep the first `limit` contacts; `mark` and `rejected` are the caller's business."""
-        del self.keys[limit:], self.lengths[limit:]
+        self.keys = self.keys[:limit]
+        del self.lengths[limit:]
         self.positions = self.positions[:limit]
         self.joined = self.joined[: max(0, sum(self.lengths) + limit - 1)]
 
@@ -128,11 +130,11 @@ class Contacts:
         uncopied = int(protocol) >= 5
         joined = PickleBuffer(self.joined) if uncopied else bytes(self.joined)
         rest = {name: getattr(self, name) for name in self.__slots__ if name not in _PACKED}
-        return _arrived, (orjson.dumps(self.keys), joined, rest)
+        return _arrived, (Keys.of(self.keys), joined, rest)
 
 
 _PACKED: Final = frozenset({"keys", "joined"})
 
 
-def _arrived(keys: bytes, joined: Buffer, rest: dict[str, Any]) -> Contacts:
-    return Contacts(keys=orjson.loads(keys), joined=memoryview(joined), **rest)
+def _arrived(keys: Keys, joined: Buffer, rest: dict[str, Any]) -> Contacts:
+    return Contacts(keys=keys, joined=memoryview(joined), **rest)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..mapping.keys import chained
 from .batch import Batch, Span, Trigger
 from .payload import seal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..mapping.contacts import Contacts
     from .payload import Envelope
@@ -111,7 +112,7 @@ class Batcher:
             if end > start:
                 self._pieces.append(joined[begin : begin + size - 1])
                 self._lengths += contacts.lengths[start:end]
-                self._keys += contacts.keys[start:end]
+                self._keys.append(contacts.keys[start:end])
                 self._spans.append(Span(contacts.source, contacts.positions[start:end]))
                 self._used_bytes += size
 
@@ -154,7 +155,7 @@ class Batcher:
             self._lengths,
             batch_id=self._next_id(),
             spans=tuple(self._spans),
-            keys=self._keys,
+            keys=chained(self._keys),
             trigger=trigger,
             envelope=self._envelope,
         )
@@ -164,6 +165,6 @@ class Batcher:
     def _clear(self) -> None:
         self._pieces: list[memoryview] = []
         self._lengths: array[int] = array("I")
-        self._keys: list[str] = []
+        self._keys: list[Sequence[str]] = []
         self._spans: list[Span] = []
         self._used_bytes = 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..errors import ConservationError
+from ..mapping.keys import packed as pack_keys
 from ..sending.outcome import Accepted
 from .accepted import AcceptedBatch
 from .contacts import as_text, failed_rows, in_doubt, outcome_name, rejection_row
@@ -100,9 +101,8 @@ class Ledger:
         """The batch's spans and keys as the journal and the result files hold them."""
         packed = self._packed.get(batch.batch_id)
         if packed is None:
-            keys = batch.keys if isinstance(batch.keys, list) else list(batch.keys)
-            packed = pack_spans(batch.spans, self._books.ordinals), orjson.dumps(keys)
-            self._packed[batch.batch_id] = packed
+            spans = pack_spans(batch.spans, self._books.ordinals)
+            packed = self._packed[batch.batch_id] = spans, pack_keys(batch.keys)
 
         return packed
 
@@ -140,7 +140,7 @@ class Ledger:
         self, batch_id: int, places: Sequence[tuple[int, int]], keys: Sequence[str]
     ) -> None:
         """Unknown contacts are accepted after all, as a batch of the present round."""
-        spans, packed = pack_places(places), orjson.dumps(list(keys))
+        spans, packed = pack_places(places), pack_keys(keys)
         self._connection.execute(
             INSERT_BATCH,
             (batch_id, 0, self.round, len(places), self._clock(), spans, packed),
