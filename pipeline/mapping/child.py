@@ -5,6 +5,7 @@ What the child does, and what crosses the connection, is in `encoding.py`.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -41,6 +42,9 @@ _MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": "8388608",
 }
 
+_LIMITS = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""What a start ends with where the system has no more to give."""
+
 
 @dataclass(slots=True)
 class Child:
@@ -75,10 +79,14 @@ def spawn() -> Child:
     try:
         return _spawned()
     except OSError as error:
+        if error.errno in _LIMITS:
+            hint = "See to the system's limits of processes, files and memory"
+        else:
+            hint = f"See whether {sys.executable or 'Python'} is still there and may be started"
+
         raise SourceError(
-            f"the process that encodes cannot be started: {error.strerror or error}. See to the "
-            "system's limits of processes, files and memory, or do without that process by "
-            'run.encoder = "thread"; `run` goes on from here'
+            f"the process that encodes cannot be started: {error.strerror or error}. {hint}, or do "
+            'without that process by run.encoder = "thread"; `run` goes on from here'
         ) from error
 
 

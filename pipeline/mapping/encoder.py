@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from anyio import to_thread
@@ -221,8 +220,10 @@ class MovingEncoder:
             self._encoding = self._encoding.beyond(contacts)
             self._workplace.worked(began, time.monotonic(), share=contacts.share)
             if self._coming is None and self._workplace.crowded:
-                with suppress(SourceError):  # no process can be had: it goes on here
+                try:
                     self._coming = await to_thread.run_sync(spawn)
+                except SourceError:  # it goes on here
+                    self._workplace.refused(time.monotonic())
 
         return contacts
 

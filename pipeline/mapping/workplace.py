@@ -25,6 +25,9 @@ hundredth of what is under way."""
 WORTH_SECONDS: Final = 0.1
 """About what a child costs to start. As much must be done, and as much must seem to be left."""
 
+REST_SECONDS: Final = 60.0
+"""How long no child is asked for after the system has refused to start one."""
+
 
 class EncoderPlace(StrEnum):
     """Where contacts are read and encoded."""
@@ -41,6 +44,7 @@ class Workplace:
         self._recent: deque[tuple[float, float]] = deque()
         self._worked = 0.0
         self._left = inf  # seconds of work, as far as one can tell
+        self._rests_until = -inf
 
     def worked(self, began: float, ended: float, *, share: float | None = None) -> None:
         """A chunk was encoded from `began` to `ended`; `share` of all is read by now, if known."""
@@ -50,10 +54,17 @@ class Workplace:
         while self._recent[0][1] <= ended - WINDOW_SECONDS:
             self._recent.popleft()
 
+    def refused(self, now: float) -> None:
+        """No process could be had: it is not crowded for a while."""
+        self._rests_until = now + REST_SECONDS
+
     @property
     def crowded(self) -> bool:
         """Whether a process should take over."""
         if min(self._worked, self._left) < WORTH_SECONDS:
+            return False
+
+        if self._recent[-1][1] < self._rests_until:
             return False
 
         since = self._recent[-1][1] - WINDOW_SECONDS

@@ -150,8 +150,10 @@ class Workshop:
         self._workplace.worked(began, time.monotonic())
         may_move = self._place == EncoderPlace.AUTO and self._coming is None
         if may_move and self._workplace.crowded:
-            with suppress(SourceError):  # no process can be had: it goes on here
+            try:
                 self._coming = await to_thread.run_sync(self._start)
+            except SourceError:  # it goes on here
+                self._workplace.refused(time.monotonic())
 
     async def _restart(self, child: Child, deaths: int) -> None:
         status = _end(child)

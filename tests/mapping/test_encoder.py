@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import subprocess
 import sys
 import time
 from dataclasses import replace
 from random import Random
 from threading import Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -321,5 +323,13 @@ async def test_where_no_process_can_be_started(
     chunks: list[Contacts] = []
     await draw(MovingEncoder(encoding(place), emit=lambda _: None, workplace=Crowded(1)), chunks)
     assert told(chunks) == everything
-    with pytest.raises(SourceError, match=r"cannot be started: No such file .* = \"thread\""):
+    missing = r"cannot be started: No such file .* /nowhere/python .* = \"thread\""
+    with pytest.raises(SourceError, match=missing):
+        await draw(ChildEncoder(encoding(place), emit=lambda _: None), [])
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    with pytest.raises(SourceError, match=r"temporarily unavailable\. See to the system's limits"):
         await draw(ChildEncoder(encoding(place), emit=lambda _: None), [])

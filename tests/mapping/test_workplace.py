@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.mapping.workplace import CROWDED_SHARE, WINDOW_SECONDS, WORTH_SECONDS, Workplace
+from pipeline.mapping.workplace import (
+    CROWDED_SHARE,
+    REST_SECONDS,
+    WINDOW_SECONDS,
+    WORTH_SECONDS,
+    Workplace,
+)
 
 
 def worked(
@@ -64,6 +70,16 @@ def test_long_ago_does_not_count() -> None:
     later = 3 * WINDOW_SECONDS
     workplace.worked(later, later + CROWDED_SHARE * WINDOW_SECONDS / 2)
     assert not workplace.crowded
+
+
+def test_where_no_process_could_be_had_none_is_asked_for_soon() -> None:
+    workplace = Workplace()
+    workplace.worked(0.0, WORTH_SECONDS, share=0.01)
+    assert workplace.crowded
+    workplace.refused(WORTH_SECONDS)
+    for began, crowded in ((1.0, False), (REST_SECONDS - 1.0, False), (REST_SECONDS + 1.0, True)):
+        workplace.worked(began, began + WORTH_SECONDS, share=0.01)
+        assert workplace.crowded is crowded
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.floats(0, 2))), st.none() | st.floats(0, 1))
