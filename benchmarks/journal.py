@@ -30,6 +30,7 @@ from pipeline.intake.source import Fingerprint, Mark
 from pipeline.mapping.encoding import MESSAGE_BYTES
 from pipeline.mapping.keys import Keys
 from pipeline.packing.batch import Batch, Span, Trigger
+from pipeline.running.stages import hand
 from pipeline.sending.outcome import Accepted, Settlement
 from pipeline.settling.identity import Identity
 from pipeline.settling.journal import Journal
@@ -39,7 +40,7 @@ from .rounds import Case
 from .ways import OUR_WAY, OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -150,39 +151,37 @@ async def _keep(directory: Path | None, batches: Iterator[Batch], batch_seconds:
 async def _inject(batches: Iterator[Batch], journal: Journal | None, batch_seconds: float) -> None:
     sealed, ready = anyio.create_memory_object_stream[Batch](SENDERS)
     outcomes, settled = anyio.create_memory_object_stream[Settlement](SENDERS * 2)
+    hurry: Callable[[], None] = _nothing
     if journal is not None:
         journal.press(lambda: ready.statistics().current_buffer_used > 0)
+        hurry = journal.hurry
 
     async with create_task_group() as tasks:
-        tasks.start_soon(_seal, batches, sealed, batch_seconds, journal)
+        tasks.start_soon(_seal, batches, sealed, batch_seconds, hurry)
         tasks.start_soon(_settle, settled, journal)
         async with outcomes, ready, create_task_group() as senders:
             for _ in range(SENDERS):
                 senders.start_soon(_send, ready.clone(), journal, outcomes)
 
 
+def _nothing() -> None:
+    """Where there is no journal nobody hurries."""
+
+
 async def _seal(
     batches: Iterator[Batch],
     sealed: MemoryObjectSendStream[Batch],
     batch_seconds: float,
-    journal: Journal | None,
+    hurry: Callable[[], None],
 ) -> None:
     """Hand on as many batches as one message of the encoder has, as often as it brings them."""
     due = anyio.current_time()
     async with sealed:
         while message := list(islice(batches, MESSAGE_BATCHES)):
             for batch in message:
-                try:
-                    sealed.send_nowait(batch)
-                except anyio.WouldBlock:
-                    if journal is not None:
-                        journal.hurry()
+                await hand(batch, sealed, hurry=hurry)
 
-                    await sealed.send(batch)
-
-            if journal is not None:
-                journal.hurry()
-
+            hurry()
             due += len(message) * batch_seconds
             await anyio.sleep_until(due)
 

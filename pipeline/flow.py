@@ -268,9 +268,9 @@ class Injection:
         batches_in, batches_out = create_memory_object_stream[Batch](in_flight)
         items_in, items_out = create_memory_object_stream[Item](2 * in_flight)
         reader = Reader(encoder, chunks_in, stop=stop, emit=emit, scope=wiring.scope)
-        wiring.press(batches_out)
+        hurry = wiring.press(batches_out, items_out)
         packer = wiring.packer(chunks_out, batches=batches_in, items=items_in.clone())
-        sender = wiring.sender(client, keeper, settle=partial(hand, stream=items_in))
+        sender = wiring.sender(client, keeper, settle=partial(hand, stream=items_in, hurry=hurry))
         async with create_task_group() as settling:
             settling.start_soon(partial(settle, items_out, wiring.settler, stop=stop))
             async with items_in, create_task_group() as others:  # closed when the last has settled

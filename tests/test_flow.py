@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import stamina
+from anyio import fail_after
 
 from pipeline.errors import (
     AlreadyInjectedError,
@@ -31,17 +32,14 @@ from pipeline.events import (
     TokenRenewed,
 )
 from pipeline.running.legs import RunOptions
-from pipeline.settling.journal import Journal
 from tests.fakes.configs import CLIENT_SECRET, write_contacts, zstd_compressed
 from tests.fakes.injection import standing
 from tests.fakes.loopback import Exchange, Loopback
 from tests.fakes.moments import worst_window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from pipeline.packing.batch import Batch
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
@@ -353,30 +351,26 @@ async def test_pace_and_parallelism(tmp_path: Path) -> None:
         assert worst_window(injected.moments_of(RequestStarted), 1.0) <= 26
 
 
+@pytest.mark.parametrize(("files", "in_flight"), [(1, 1), (1, 16), (60, 1), (60, 16)])
 async def test_the_journal_keeps_no_sender_from_what_lies_ready(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: int, in_flight: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lone sender is pressed as long as batches lie ready, and no longer."""
-    asked: list[Callable[[], bool]] = []
-    pressed: list[bool] = []
-    press, dispatched = Journal.press, Journal.dispatched
+    """Nor from what there is when no more comes, nor the source from what is to be read."""
+    monkeypatch.setattr("pipeline.settling.grouping.GATHER_SECONDS", 3600.0)
+    (tmp_path / "in").mkdir()
+    for number in range(files):
+        each = 60 // files
+        write_contacts(tmp_path / f"in/{number:02}.csv", range(each * number, each * (number + 1)))
 
-    def asked_of(journal: Journal, question: Callable[[], bool]) -> None:
-        asked.append(question)
-        press(journal, question)
-
-    async def looked_at(journal: Journal, batch: Batch, attempt: int) -> None:
-        pressed.append(asked[-1]())
-        await dispatched(journal, batch, attempt)
-
-    monkeypatch.setattr(Journal, "press", asked_of)
-    monkeypatch.setattr(Journal, "dispatched", looked_at)
-    contacts(tmp_path, 50)
     async with standing(tmp_path) as stand:
-        injected = await stand.inject(batch={"max_records": 10}, delivery={"max_in_flight": 1})
-        assert injected.counts == (50, 50, 0, 0, 0)
+        with fail_after(60):
+            injected = await stand.inject(
+                "in/*.csv",
+                batch={"max_records": 10},
+                delivery={"max_in_flight": in_flight},
+            )
 
-    assert pressed == [True] * 4 + [False]
+        assert injected.counts == (60, 60, 0, 0, 0)
 
 
 @pytest.mark.parametrize("form", ["object", "string", "double"])

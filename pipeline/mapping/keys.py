@@ -105,12 +105,13 @@ class Keys(Sequence[str]):
 
 
 def chained(parts: Sequence[Sequence[str]]) -> Sequence[str]:
-    """The keys of all parts, none of which is empty, one behind the other."""
+    """The keys of all parts, one behind the other."""
     if len(parts) == 1:
         return parts[0]
 
-    written = [part for part in parts if isinstance(part, Keys)]
-    if len(written) < len(parts):
+    some = [part for part in parts if len(part)]
+    written = [part for part in some if isinstance(part, Keys)]
+    if len(written) < len(some):
         return list(chain.from_iterable(parts))
 
     lengths = array("I")

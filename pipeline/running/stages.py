@@ -38,11 +38,15 @@ __all__ = ("REDELIVERED", "Packer", "Reader", "hand", "send", "settle")
 T = TypeVar("T")
 
 
-async def hand(item: T, stream: MemoryObjectSendStream[T]) -> None:
-    """Send `item`; where there is room, without a turn of the loop, which counts at full speed."""
+async def hand(item: T, stream: MemoryObjectSendStream[T], *, hurry: Callable[[], None]) -> None:
+    """Send `item`; where there is room, without a turn of the loop, which counts at full speed.
+
+    Where there is none, `hurry` is called before the wait.
+    """
     try:
         stream.send_nowait(item)
     except WouldBlock:
+        hurry()
         await stream.send(item)
 
 
@@ -109,7 +113,9 @@ class Packer:
         hurry: Callable[[], None],
         emit: Emit,
     ) -> None:
-        """`hurry` is called when batches may lie ready, and all senders be at work."""
+        """`hurry` is called when batches may lie ready, before a wait for room in a stream, and at
+        the end.
+        """
         self._batcher = batcher
         self._chunks = chunks
         self._batches = batches
@@ -127,6 +133,8 @@ class Packer:
                     pass
 
                 await self._pass_on(self._batcher.flush(Trigger.DRAIN))
+
+        self._hurry()
 
     async def _step(self) -> bool:
         """Take a chunk, or seal what lingers; False when there are no more chunks."""
@@ -149,6 +157,7 @@ class Packer:
         await hand(
             Read(source=contacts.source, mark=contacts.mark, rejections=contacts.rejected),
             self._items,
+            hurry=self._hurry,
         )
         self._emit(
             ChunkRead(
@@ -165,7 +174,8 @@ class Packer:
         self._emit(MessagesDoubted(source=contacts.source, contacts=len(contacts)))
         doubt = Unknown(reason=REDELIVERED, detail=REDELIVERED_DETAIL)
         for batch in self._batcher.apart(contacts):
-            await self._items.send(Settlement(batch=batch, outcome=doubt, attempt=0))
+            doubted = Settlement(batch=batch, outcome=doubt, attempt=0)
+            await hand(doubted, self._items, hurry=self._hurry)
 
     async def _pass_on(self, sealed: list[Batch]) -> None:
         for batch in sealed:
@@ -177,11 +187,7 @@ class Packer:
                     trigger=batch.trigger,
                 )
             )
-            try:
-                self._batches.send_nowait(batch)
-            except WouldBlock:
-                self._hurry()
-                await self._batches.send(batch)
+            await hand(batch, self._batches, hurry=self._hurry)
 
         self._hurry()
 

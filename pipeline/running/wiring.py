@@ -230,9 +230,22 @@ class Wiring:
             clock=self.clock,
         )
 
-    def press(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
-        """Batches that lie in this stream wait for senders: the journal keeps none from them."""
-        self._journal.press(lambda: batches.statistics().current_buffer_used > 0)
+    def press(
+        self, batches: MemoryObjectReceiveStream[Batch], items: MemoryObjectReceiveStream[Item]
+    ) -> Callable[[], None]:
+        """Tell the journal when waiting for it costs pace; returns what has it ask again.
+
+        Batches lie ready for senders, or will never again; or nobody can hand on what was read, or
+        an outcome, because those before it wait for the journal.
+        """
+
+        def pressed() -> bool:
+            ready, told = batches.statistics(), items.statistics()
+            lie_ready = ready.current_buffer_used > 0 or ready.open_send_streams == 0
+            return lie_ready or told.current_buffer_used >= told.max_buffer_size
+
+        self._journal.press(pressed)
+        return self._journal.hurry
 
     async def compare_keys(self) -> None:
         """Begin to find out whether contacts share their key, while answers are waited for."""

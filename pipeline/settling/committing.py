@@ -63,9 +63,8 @@ class Committer:
         self._idle = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._failure: BaseException | None = None  # why nothing is written any more
-        self.pressed: Callable[[], bool] = lambda: True
-        """Asked whether batches lie ready for senders, so that waiting for the disk costs pace."""
-        self._perhaps = True  # they may: nobody was asked since some were laid there
+        self._pressed: Callable[[], bool] = lambda: True
+        self._perhaps = True  # it may be so: it was not asked, or said so, since the last hurry
 
     async def start(self) -> None:
         """Start the thread, before none can be had any more."""
@@ -80,8 +79,13 @@ class Committer:
         finally:
             self._thread.shutdown()
 
+    def press(self, pressed: Callable[[], bool]) -> None:
+        """Ask `pressed` whether anybody is missed who waits for the disk; else all are."""
+        self._pressed = pressed
+        self.hurry()
+
     def hurry(self) -> None:
-        """Senders may be pressed since a moment ago: what waits may be due sooner."""
+        """Somebody may be missed since a moment ago: what waits may be due sooner."""
         self._perhaps = True
         if self._waiting:
             self._schedule()
@@ -139,7 +143,7 @@ class Committer:
         self._thread.submit(self._commit, group)
 
     def _are_pressed(self) -> bool:
-        self._perhaps = self._perhaps and self.pressed()
+        self._perhaps = self._perhaps and self._pressed()
         return self._perhaps
 
     def _commit(self, group: list[_Order]) -> None:

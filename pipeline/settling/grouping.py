@@ -9,7 +9,9 @@ process is killed. Whether that time is missed depends on who waits for whom:
 - They are not: the source (or the pace) is what the run waits for, and a sender that waits for the
   disk would otherwise wait for its next batch.
 
-What comes after a quiet time has nobody to share with, and waits for nobody.
+What comes after a quiet time has nobody to share with, and waits for nobody. What is urgent waits
+for nobody in any case: who has asked for it has more to do. Those who gather go with it; where
+nobody does, whoever comes after it has not to wait for that.
 
 Sans-IO: told the time.
 """
@@ -26,7 +28,7 @@ PERIOD_SECONDS: Final = 0.005
 """Between the beginnings of two groups, at the least: those who come meanwhile share a commit."""
 
 GATHER_SECONDS: Final = 0.060
-"""The same where no sender is missed meanwhile."""
+"""The same where nobody is missed meanwhile, between groups of those who can wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ class Patience:
 URGENT: Final = Patience(gathers=False)
 DISPATCH: Final = Patience()
 OUTCOME: Final = Patience(seconds=PERIOD_SECONDS)
-"""Nobody waits for it, and it goes with the next dispatch where one comes soon."""
+"""It goes with the next dispatch where one comes soon. What comes while others of its kind wait is
+handed over after them, and may gather anew: twice that time before it is on disk."""
 
 
 class Grouping:
@@ -48,22 +51,32 @@ class Grouping:
 
     def __init__(self) -> None:
         self._soonest = inf  # none of those who wait is to be written before
-        self._gathers = True  # all of them can wait for others
+        self._patient = False  # some of them can wait for others
+        self._urgent = False  # some cannot
         self._began = -inf  # the last group
+        self._gathered = -inf  # the last with somebody who could have waited
 
     def came(self, now: float, patience: Patience) -> None:
         """An order came, to wait for others."""
         self._soonest = min(self._soonest, now + patience.seconds)
-        self._gathers = self._gathers and patience.gathers
+        self._patient = self._patient or patience.gathers
+        self._urgent = self._urgent or not patience.gathers
 
     def due(self, *, pressed: bool) -> float:
         """When those who wait are to be written, as things are; never where nobody waits."""
-        gathers = self._gathers and not pressed
-        return max(self._soonest, self._began + (GATHER_SECONDS if gathers else PERIOD_SECONDS))
+        soonest = max(self._soonest, self._began + PERIOD_SECONDS)
+        if pressed or self._urgent:
+            return soonest
+
+        return max(soonest, self._gathered + GATHER_SECONDS)
 
     def begun(self, now: float) -> None:
         """All that waited is being written."""
-        self._soonest, self._gathers, self._began = inf, True, now
+        self._began = now
+        if self._patient:
+            self._gathered = now
+
+        self._soonest, self._patient, self._urgent = inf, False, False
 
     def __repr__(self) -> str:
         return f"<Grouping due at {self.due(pressed=True):.3f} if pressed>"

@@ -61,6 +61,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
+from ..packing.batch import Trigger
 from .committing import Committer
 from .grouping import DISPATCH, OUTCOME, URGENT
 
@@ -109,11 +110,14 @@ class Journal:
             await self._committer.close(self._store.close)
 
     def press(self, pressed: Callable[[], bool]) -> None:
-        """Have `pressed` tell whether batches lie ready for senders: waiting then costs pace."""
-        self._committer.pressed = pressed
+        """Have `pressed` tell whether waiting for the disk costs pace; until then it always does.
+
+        It is asked until it says no, and again after `hurry`, to be called whenever it may say yes.
+        """
+        self._committer.press(pressed)
 
     def hurry(self) -> None:
-        """A batch was laid ready: perhaps what waits should not wait any longer."""
+        """Perhaps what waits should not wait any longer."""
         self._committer.hurry()
 
     async def dispatched(self, batch: Batch, attempt: int) -> None:
@@ -121,8 +125,10 @@ class Journal:
 
         A caller that is cancelled meanwhile has not sent it: the dispatch is taken back.
         """
+        fresh = attempt == 1 and batch.trigger is not Trigger.SPLIT
+        patience = DISPATCH if fresh else URGENT  # whoever has it in hand has more to do
         try:
-            await self._committer.do(partial(self._store.dispatched, batch, attempt), DISPATCH)
+            await self._committer.do(partial(self._store.dispatched, batch, attempt), patience)
         except asyncio.CancelledError:
             self._committer.leave(partial(self._store.returned, batch))
             raise

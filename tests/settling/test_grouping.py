@@ -106,6 +106,12 @@ def test_gathering_goes_on_where_they_were_taken_meanwhile() -> None:
     assert groups_of(arrivals, [1.002, 1.003])[1].at == pytest.approx(1.0 + GATHER_SECONDS)
 
 
+def test_what_is_urgent_makes_nobody_wait() -> None:
+    """A message's arrival is written just before its contacts are dispatched."""
+    written = groups_of([(1.0, URGENT), (1.01, DISPATCH)], NEVER)
+    assert [group.at for group in written] == [1.0, 1.01]
+
+
 def test_what_cannot_wait_takes_all_with_it() -> None:
     arrivals = [(1.0, DISPATCH), (1.01, DISPATCH), (1.02, URGENT), (1.03, OUTCOME)]
     written = groups_of(arrivals, NEVER)

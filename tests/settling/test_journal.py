@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import anyio
 import pytest
 
 from pipeline.errors import ConservationError, RunDirectoryError
+from pipeline.packing.batch import Trigger
 from pipeline.settling.grouping import PERIOD_SECONDS
 from pipeline.settling.journal import Journal
 from pipeline.settling.state import RunState
@@ -83,6 +85,12 @@ async def test_gathers_while_no_sender_is_missed(
             journal.hurry()
 
         assert store.transactions == 2
+
+        pressed = False
+        with anyio.fail_after(30):  # a sender that has more in hand waits for nobody
+            half = make_batch(3, [3])
+            await journal.dispatched(replace(half, trigger=Trigger.SPLIT), 1)
+            await journal.dispatched(make_batch(4, [4]), 2)
 
 
 async def test_durable_when_it_returns(tmp_path: Path) -> None:
