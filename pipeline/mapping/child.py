@@ -74,7 +74,7 @@ class Child:
 def spawn() -> Child:
     """Start a child. It takes a while until it is ready, and may be given its work before.
 
-    Raises SourceError where the system starts no more processes.
+    Raises SourceError where the system does not start it.
     """
     try:
         return _spawned()

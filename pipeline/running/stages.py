@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..settling.settler import Item, Settler
     from .stop import Stop
 
-__all__ = ("REDELIVERED", "Packer", "Reader", "hand", "send", "settle")
+__all__ = ("REDELIVERED", "Packer", "Reader", "hand", "missed", "send", "settle")
 
 T = TypeVar("T")
 
@@ -48,6 +48,21 @@ async def hand(item: T, stream: MemoryObjectSendStream[T], *, hurry: Callable[[]
     except WouldBlock:
         hurry()
         await stream.send(item)
+
+
+def missed(
+    batches: MemoryObjectReceiveStream[Batch], items: MemoryObjectReceiveStream[Item]
+) -> bool:
+    """Whether somebody is missed while he waits for the journal.
+
+    Batches lie ready for senders, or no more will, so that it is the last ones that are waited for;
+    or what was read, or an outcome, cannot be handed on, since those before it wait.
+    """
+    ready, told = batches.statistics(), items.statistics()
+    if ready.current_buffer_used or not ready.open_send_streams:
+        return True
+
+    return told.current_buffer_used >= told.max_buffer_size
 
 
 REDELIVERED = "redelivered"

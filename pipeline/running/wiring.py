@@ -27,7 +27,7 @@ from ..settling.doubles import KeyOrder, count_doubles
 from ..settling.settler import Settler
 from .outlook import outlook_of
 from .sharing import shared_by
-from .stages import Packer
+from .stages import Packer, missed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -233,18 +233,9 @@ class Wiring:
     def press(
         self, batches: MemoryObjectReceiveStream[Batch], items: MemoryObjectReceiveStream[Item]
     ) -> Callable[[], None]:
-        """Tell the journal when waiting for it costs pace; returns what has it ask again.
-
-        Batches lie ready for senders, or will never again; or nobody can hand on what was read, or
-        an outcome, because those before it wait for the journal.
-        """
-
-        def pressed() -> bool:
-            ready, told = batches.statistics(), items.statistics()
-            lie_ready = ready.current_buffer_used > 0 or ready.open_send_streams == 0
-            return lie_ready or told.current_buffer_used >= told.max_buffer_size
-
-        self._journal.press(pressed)
+        """Tell the journal when waiting for it costs pace; returns what has it ask again."""
+        self._journal.press(lambda: missed(batches, items) or self.pace.waits)
+        self.pace.waited = self._journal.hurry
         return self._journal.hurry
 
     async def compare_keys(self) -> None:

@@ -21,6 +21,7 @@ from .control import Control, Wait
 from .limits import Limit, Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from ..events import Emit
@@ -57,6 +58,8 @@ class Pace:
         self._window_opens: datetime | None = None  # None where it is open, or there is none
         self.control = Control(policy, now=clock.now())
         """What decides; to be looked at."""
+        self.waited: Callable[[], None] = lambda: None
+        """Called when somebody begins to wait for leave."""
 
     async def wait(self, contacts: int) -> Permit:
         """Return when a request of `contacts` may be sent. Ask before every retry, too."""
@@ -76,6 +79,11 @@ class Pace:
                 self.control.waits(None, self._clock.now())
 
             return self._go(contacts)
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits until requests come back, or a time has passed."""
+        return self._change is not None
 
     def take(self, contacts: int) -> Permit | None:
         """Take leave to send at once, where nobody waits and nothing is to be waited for."""
@@ -254,6 +262,7 @@ class Pace:
             waited = True
             self.control.waits(wait.limit, self._clock.now())
             self._change = anyio.Event()
+            self.waited()
             await self._clock.wait(self._change, wait.seconds)
 
         return waited

@@ -73,6 +73,7 @@ class Committer:
 
     async def close(self, last: Callable[[], None]) -> None:
         """Write what waits, do `last` outside of any transaction, and let the thread go."""
+        self.press(lambda: True)
         await self._idle.wait()
         try:
             await self._loop.run_in_executor(self._thread, last)

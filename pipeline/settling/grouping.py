@@ -4,14 +4,15 @@ A commit costs much the same whatever is in it, so it is worth gathering for. Wh
 time: a dispatch keeps a sender waiting, and an outcome that is not yet on disk is unknown if the
 process is killed. Whether that time is missed depends on who waits for whom:
 
-- The senders are pressed: batches lie ready, and no sender is free for them. Each millisecond that
-  a dispatch waits is missing from what is under way.
-- They are not: the source (or the pace) is what the run waits for, and a sender that waits for the
+- The senders are pressed: batches lie ready, and no sender is free for them, or has leave to send
+  them. Each millisecond that a dispatch waits is missing from what is under way. So it is where
+  outcomes and what was read pile up behind those that wait, and once the last batches are out.
+- They are not: the source (or the rate) is what the run waits for, and a sender that waits for the
   disk would otherwise wait for its next batch.
 
-What comes after a quiet time has nobody to share with, and waits for nobody. What is urgent waits
-for nobody in any case: who has asked for it has more to do. Those who gather go with it; where
-nobody does, whoever comes after it has not to wait for that.
+What comes after a quiet time has nobody to share with, and does not gather. What is urgent never
+does: most who ask for it have more in hand. Those who gather go with it; where nobody does, whoever
+comes after it has not to wait for that.
 
 Sans-IO: told the time.
 """
@@ -43,7 +44,7 @@ URGENT: Final = Patience(gathers=False)
 DISPATCH: Final = Patience()
 OUTCOME: Final = Patience(seconds=PERIOD_SECONDS)
 """It goes with the next dispatch where one comes soon. What comes while others of its kind wait is
-handed over after them, and may gather anew: twice that time before it is on disk."""
+handed over after them, and may gather anew: twice GATHER_SECONDS before it is on disk."""
 
 
 class Grouping:

@@ -173,6 +173,22 @@ async def test_nobody_overtakes_the_line() -> None:
         assert not pace.take(1)
 
 
+async def test_whoever_waits_for_requests_to_come_back_is_told_of() -> None:
+    pace = make_pace(Clock(), max_in_flight=1)
+    told: list[bool] = []
+    pace.waited = lambda: told.append(pace.waits)
+    first = pace.take(1)
+    assert first is not None
+    assert not pace.waits
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pace.wait, 1)
+        await anyio.wait_all_tasks_blocked()
+        assert told == [True]
+        pace.came_back(first, None)
+
+    assert not pace.waits
+
+
 async def test_a_pause_that_begins_while_somebody_waits() -> None:
     """Whoever waits for a permit when the pause begins waits for its end, too."""
     pace = make_pace(Clock(), requests_per_second=20)

@@ -1,4 +1,4 @@
-"""When a group is written: gathered for while no sender is missed, and never for long."""
+"""When a group is written: gathered for while nobody is missed, and never for long."""
 
 from __future__ import annotations
 
