@@ -54,7 +54,8 @@ class Pulse:
                 if file is not None:
                     file.look(now)
                     if file.due(now):
-                        await to_thread.run_sync(file.append, file.line(now, at=time.time()))
+                        file.cut(now, at=time.time())
+                        await to_thread.run_sync(file.write)
         finally:
             self._ended = True
             self._wake()
@@ -71,7 +72,8 @@ class Pulse:
         if file is not None:
             now = time.monotonic()
             file.look(now)
-            file.close(file.line(now, at=time.time()))
+            file.cut(now, at=time.time())
+            file.close()
 
     async def beat(self) -> dict[str, Any] | None:
         """Wait for the next sample, and return it; None where there will be none."""

@@ -11,6 +11,7 @@ It is written by the process that works on the run alone, while it holds `run.lo
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ class SampleFile:
         self._sampler = sampler
         self._began = now
         self._closed = False
+        self._cut: deque[bytes] = deque()  # and not written yet
         self._writing = threading.Lock()
 
     def due(self, now: float) -> bool:
@@ -52,19 +54,20 @@ class SampleFile:
         """Note what limits the run; once a second is enough."""
         self._sampler.look(now)
 
-    def line(self, now: float, *, at: float) -> bytes:
-        """The sample that ends now, as it is written."""
-        return orjson.dumps(self._sampler.take(now, at=at), option=orjson.OPT_APPEND_NEWLINE)
+    def cut(self, now: float, *, at: float) -> None:
+        """A sample ends now: it is to be written."""
+        sample = self._sampler.take(now, at=at)
+        self._cut.append(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
 
-    def append(self, line: bytes) -> None:
-        """Add a line, in whatever thread; none once it is closed."""
+    def write(self) -> None:
+        """Append what was cut, in whatever thread; nothing once it is closed."""
         with self._writing:
-            if not self._closed:
-                append(self._directory, line)
+            while self._cut and not self._closed:
+                append(self._directory, self._cut.popleft())
 
-    def close(self, line: bytes) -> None:
-        """Add the last line; when this returns, no thread writes any more."""
-        self.append(line)
+    def close(self) -> None:
+        """Append what was cut, though a thread be late with it; then none writes any more."""
+        self.write()
         with self._writing:
             self._closed = True
 

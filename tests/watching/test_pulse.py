@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,7 +16,7 @@ from pipeline.settling.lock import holder
 from pipeline.watching import pulse, samples_file
 from pipeline.watching.pulse import Pulse
 from pipeline.watching.samples import Sampler
-from pipeline.watching.samples_file import SAMPLES_NAME, SampleFile, read_samples
+from pipeline.watching.samples_file import SampleFile, read_samples
 from pipeline.watching.sight import Sight
 from pipeline.watching.vitals import Vitals
 from tests.fakes.configs import write_contacts
@@ -70,10 +69,12 @@ async def test_written_while_the_run_is_ones_own(
 
 
 def test_a_thread_that_is_late_writes_nothing(tmp_path: Path) -> None:
-    """Once the file is closed another process may have the run."""
-    now = time.monotonic()
-    file = SampleFile(tmp_path, Sampler(Vitals(), Sight(), now=now), now=now)
-    file.append(b"1\n")
-    file.close(b"2\n")
-    file.append(b"3\n")
-    assert (tmp_path / SAMPLES_NAME).read_bytes() == b"1\n2\n"
+    """Once the file is closed another process may have the run; by then all is written."""
+    file = SampleFile(tmp_path, Sampler(Vitals(), Sight(), now=0.0), now=0.0)
+    for end in (1.0, 2.0):
+        file.cut(end, at=end)  # and the thread that is to write it has not begun
+
+    file.close()
+    file.cut(3.0, at=3.0)
+    file.write()
+    assert [sample["at"] for sample in read_samples(tmp_path)] == [1.0, 2.0]
